@@ -1,0 +1,192 @@
+//! Files are written whole or not at all.
+
+use crate::{Error, Result};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    fs::{self, File},
+    io::{BufWriter, Read, Write},
+    path::{Path, PathBuf},
+};
+
+/// A file under construction: written under a temporary name in the same folder, and given its
+/// own name only by [`AtomicFile::commit`], after its bytes are on disk. Dropped without a
+/// commit, it leaves nothing behind.
+#[derive(Debug)]
+pub struct AtomicFile {
+    target: PathBuf,
+    temp: tempfile::NamedTempFile,
+}
+
+impl AtomicFile {
+    /// Starts a file that will become `target`.
+    ///
+    /// # Errors
+    /// When the folder does not exist or is not writable.
+    pub fn create(target: impl AsRef<Path>) -> Result<Self> {
+        let target = target.as_ref().to_path_buf();
+        let folder = match target.parent() {
+            Some(p) if !p.as_os_str().is_empty() => p,
+            _ => Path::new("."),
+        };
+        let temp = tempfile::Builder::new()
+            .prefix(".partial-")
+            .tempfile_in(folder)
+            .map_err(|e| Error::io(&target, "create", e))?;
+        Ok(Self { target, temp })
+    }
+
+    /// The open file, to write to.
+    pub fn file(&mut self) -> &mut File {
+        self.temp.as_file_mut()
+    }
+
+    /// A second handle on the open file, for writers that take ownership.
+    ///
+    /// # Errors
+    /// When the operating system refuses another handle.
+    pub fn handle(&self) -> Result<File> {
+        self.temp
+            .as_file()
+            .try_clone()
+            .map_err(|e| Error::io(&self.target, "open", e))
+    }
+
+    /// Flushes to disk and moves the file to its name, replacing what was there.
+    ///
+    /// # Errors
+    /// When the disk is full or the rename fails; the target is then as it was.
+    pub fn commit(self) -> Result<()> {
+        let Self { target, temp } = self;
+        set_permissions(temp.as_file()).map_err(|e| Error::io(&target, "set permissions of", e))?;
+        temp.as_file()
+            .sync_all()
+            .map_err(|e| Error::io(&target, "write", e))?;
+        temp.persist(&target)
+            .map_err(|e| Error::io(&target, "rename to", e.error))?;
+        sync_folder(&target)
+    }
+}
+
+/// Temporary files are private; an artefact is readable like any other file.
+#[cfg(unix)]
+fn set_permissions(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn set_permissions(_: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// A rename is durable only once its folder is.
+fn sync_folder(target: &Path) -> Result<()> {
+    #[cfg(unix)]
+    if let Some(folder) = target.parent().filter(|p| !p.as_os_str().is_empty()) {
+        let handle = File::open(folder).map_err(|e| Error::io(folder, "open", e))?;
+        handle
+            .sync_all()
+            .map_err(|e| Error::io(folder, "write", e))?;
+    }
+    #[cfg(not(unix))]
+    let _ = target;
+    Ok(())
+}
+
+/// Writes `bytes` to `path`, whole or not at all.
+///
+/// # Errors
+/// See [`AtomicFile`].
+pub fn write(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
+    let path = path.as_ref();
+    let mut file = AtomicFile::create(path)?;
+    let mut out = BufWriter::new(file.file());
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .map_err(|e| Error::io(path, "write", e))?;
+    drop(out);
+    file.commit()
+}
+
+/// Writes `value` to `path` as indented JSON, whole or not at all.
+///
+/// # Errors
+/// See [`AtomicFile`].
+pub fn write_json(path: impl AsRef<Path>, value: &impl Serialize) -> Result<()> {
+    let path = path.as_ref();
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|e| Error::artefact(path, e.to_string(), "this is a defect: please report it"))?;
+    bytes.push(b'\n');
+    write(path, &bytes)
+}
+
+/// Reads a JSON document.
+///
+/// # Errors
+/// When the file is missing, or is not the document expected.
+pub fn read_json<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T> {
+    let path = path.as_ref();
+    let bytes = fs::read(path).map_err(|e| Error::io(path, "read", e))?;
+    serde_json::from_slice(&bytes).map_err(|e| {
+        Error::artefact(
+            path,
+            format!("not a valid document ({e})"),
+            "make the artefact again",
+        )
+    })
+}
+
+/// BLAKE3 checksum of a file, in hexadecimal.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn checksum(path: impl AsRef<Path>) -> Result<String> {
+    let path = path.as_ref();
+    let mut file = File::open(path).map_err(|e| Error::io(path, "read", e))?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file
+            .read(&mut buffer)
+            .map_err(|e| Error::io(path, "read", e))?
+        {
+            0 => return Ok(hasher.finalize().to_hex().to_string()),
+            n => hasher.update(&buffer[..n]),
+        };
+    }
+}
+
+/// Creates a folder and its parents.
+///
+/// # Errors
+/// When the operating system refuses.
+pub fn create_folder(path: impl AsRef<Path>) -> Result<()> {
+    fs::create_dir_all(&path).map_err(|e| Error::io(&path, "create", e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_of_an_uncommitted_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.json");
+        let mut file = AtomicFile::create(&target).unwrap();
+        file.file().write_all(b"half").unwrap();
+        drop(file);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn json_round_trip_and_checksum() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.json");
+        write_json(&target, &vec![1, 2, 3]).unwrap();
+        assert_eq!(read_json::<Vec<u32>>(&target).unwrap(), [1, 2, 3]);
+        assert_eq!(checksum(&target).unwrap().len(), 64);
+        write(&target, b"nonsense").unwrap();
+        let error = read_json::<Vec<u32>>(&target).unwrap_err().to_string();
+        assert!(error.contains("a.json") && error.contains("make the artefact again"));
+    }
+}

@@ -1,0 +1,32 @@
+//! Every option of every command. A configuration is read once, checked once at the edge, and
+//! valid by type from then on.
+
+mod features;
+mod model;
+mod split;
+mod train;
+
+pub use features::{
+    Aggregate, DatasetOptions, EventColumns, FeatureConfig, Holidays, Label, Measure, Sequence,
+    UserColumns,
+};
+pub use model::{Cut, ModelConfig, Mono};
+pub use split::{Mature, Part, Split};
+pub use train::{EncodingOptions, FitOptions, Schedule, TrainConfig};
+
+use crate::{Error, Result};
+use serde::de::DeserializeOwned;
+use std::path::Path;
+
+/// Reads a TOML configuration file. Unknown keys are errors.
+///
+/// # Errors
+/// When the file is missing, is not TOML, or has a key or a type that the configuration lacks.
+pub fn read_toml<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T> {
+    let path = path.as_ref();
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
+    toml::from_str(&text).map_err(|e| Error::ConfigFile {
+        path: path.to_path_buf(),
+        problem: e.to_string().trim_end().to_string(),
+    })
+}

@@ -1,0 +1,187 @@
+//! The shape of the network and of its losses.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// ODMN's options (paper section 3). Checked by [`ModelConfig::check`].
+///
+/// | name | default | purpose | range |
+/// |---|---|---|---|
+/// | `embedding` | 8 | dimensions of an embedding | 1..=256 |
+/// | `bottom` | 128, 64 | outputs of the shared bottom's layers | 1..=4096 each, at least one |
+/// | `tower` | 32 | hidden outputs of a tower | 1..=1024 |
+/// | `mono` | paper | how horizons are chained | off, paper, strict |
+/// | `mono_hidden` | 16 | hidden outputs of a Mono Unit | 1..=256 |
+/// | `numbers` | false | numbers enter beside their cells | |
+/// | `dropout` | 0 | on the shared bottom's outputs | [0, 1) |
+/// | `segments` | 2 | sub-distributions of a horizon | 2..=8 |
+/// | `cut` | auto | where sub-distributions part | auto, zero, median, or values |
+/// | `buckets` | 20 | buckets of a sub-distribution at most | 2..=100 |
+/// | `alpha` | 1 | weight of the calibration loss | >= 0 |
+/// | `beta` | 0.5 | weight of DOT's distillation | >= 0 |
+/// | `gamma` | 0.5 | weight of BOT's distillation | >= 0 |
+/// | `monotone` | true | longer horizons are worth at least as much | |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// Dimensions of an embedding.
+    pub embedding: usize,
+    /// Outputs of the shared bottom's layers.
+    pub bottom: Vec<usize>,
+    /// Hidden outputs of a tower.
+    pub tower: usize,
+    /// How horizons are chained.
+    pub mono: Mono,
+    /// Hidden outputs of a Mono Unit.
+    pub mono_hidden: usize,
+    /// Whether numeric features also enter the network as scaled numbers.
+    pub numbers: bool,
+    /// Dropout on the outputs of the shared bottom's layers.
+    pub dropout: f64,
+    /// Sub-distributions of a horizon.
+    pub segments: usize,
+    /// Where sub-distributions part.
+    pub cut: Cut,
+    /// Buckets of a sub-distribution at most; a value with `1 / buckets` of its rows or more is
+    /// a bucket of its own.
+    pub buckets: usize,
+    /// Weight of the calibration loss (eq. 13).
+    pub alpha: f64,
+    /// Weight of the distillation into the distribution classification tower (eq. 14).
+    pub beta: f64,
+    /// Weight of the distillation into bucket classification towers (eq. 14).
+    pub gamma: f64,
+    /// Whether a longer horizon is worth at least as much as a shorter one. Where returns may
+    /// lower a value, set it to false: the chain, the calibration loss and the order projection
+    /// are then off.
+    pub monotone: bool,
+}
+
+/// How a horizon hears of the one before it (DESIGN 3.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mono {
+    /// Not at all.
+    Off,
+    /// The paper's: non-negative weights on the bucket distribution, added to the logits.
+    Paper,
+    /// Non-negative increments of logits from the survival function: mass that moves right
+    /// upstream never moves mass left downstream.
+    Strict,
+}
+
+/// Where sub-distributions part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cut {
+    /// A common zero is a sub-distribution of its own, the rest is cut at equal frequency.
+    Auto,
+    /// Zero is a sub-distribution of its own.
+    Zero,
+    /// The first sub-distribution ends at the median of the positive values.
+    Median,
+    /// The first values of the second, third, ... sub-distribution.
+    At(Vec<f64>),
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            embedding: 8,
+            bottom: vec![128, 64],
+            tower: 32,
+            mono: Mono::Paper,
+            mono_hidden: 16,
+            numbers: false,
+            dropout: 0.0,
+            segments: 2,
+            cut: Cut::Auto,
+            buckets: 20,
+            alpha: 1.0,
+            beta: 0.5,
+            gamma: 0.5,
+            monotone: true,
+        }
+    }
+}
+
+impl ModelConfig {
+    /// Checks every range of the table above.
+    ///
+    /// # Errors
+    /// Names the key and its range.
+    pub fn check(&self) -> Result<()> {
+        let sizes = [
+            ("model.embedding", self.embedding, 1..=256),
+            ("model.tower", self.tower, 1..=1024),
+            ("model.mono_hidden", self.mono_hidden, 1..=256),
+            ("model.segments", self.segments, 2..=8),
+            ("model.buckets", self.buckets, 2..=100),
+        ];
+        for (key, value, range) in sizes {
+            if !range.contains(&value) {
+                let (low, high) = (range.start(), range.end());
+                let problem = format!("{value} is not between {low} and {high}");
+                return Err(Error::config(key, problem));
+            }
+        }
+        if self.bottom.is_empty() || self.bottom.iter().any(|n| !(1..=4096).contains(n)) {
+            let problem = format!("{:?}: give one or more sizes of 1 to 4096", self.bottom);
+            return Err(Error::config("model.bottom", problem));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            let problem = format!("{} is not in [0, 1)", self.dropout);
+            return Err(Error::config("model.dropout", problem));
+        }
+        let weights = [
+            ("model.alpha", self.alpha),
+            ("model.beta", self.beta),
+            ("model.gamma", self.gamma),
+        ];
+        for (key, value) in weights {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::config(
+                    key,
+                    format!("{value} is not zero or positive"),
+                ));
+            }
+        }
+        self.check_cut()
+    }
+
+    fn check_cut(&self) -> Result<()> {
+        let Cut::At(cuts) = &self.cut else {
+            return Ok(());
+        };
+        let ascending = cuts.windows(2).all(|w| w[0] < w[1]);
+        let positive = cuts.iter().all(|c| c.is_finite() && *c > 0.0);
+        if cuts.len() + 1 == self.segments && ascending && positive {
+            return Ok(());
+        }
+        let problem = format!(
+            "{cuts:?}: give {} positive ascending values, one less than model.segments",
+            self.segments - 1
+        );
+        Err(Error::config("model.cut", problem))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        ModelConfig::default().check().unwrap();
+        let fails = |change: fn(&mut ModelConfig)| {
+            let mut config = ModelConfig::default();
+            change(&mut config);
+            config.check().unwrap_err().to_string()
+        };
+        assert!(fails(|c| c.dropout = 1.0).starts_with("model.dropout"));
+        assert!(fails(|c| c.alpha = f64::NAN).starts_with("model.alpha"));
+        assert!(fails(|c| c.bottom = vec![]).starts_with("model.bottom"));
+        assert!(fails(|c| c.cut = Cut::At(vec![])).starts_with("model.cut"));
+        assert!(fails(|c| c.segments = 1).contains("between 2 and 8"));
+    }
+}

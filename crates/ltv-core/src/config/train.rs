@@ -1,0 +1,198 @@
+//! How a network is trained, and the whole configuration of `ltv train`.
+
+use super::{ModelConfig, Split};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// All options of `ltv train`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Which users train and validate.
+    pub split: Split,
+    /// How features become cells.
+    pub encoding: EncodingOptions,
+    /// The network.
+    pub model: ModelConfig,
+    /// The optimiser and its schedule.
+    pub fit: FitOptions,
+}
+
+/// How features become cells (paper section 3.2).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EncodingOptions {
+    /// Bins of a number at most, `2..=1024`.
+    pub max_bins: usize,
+    /// Training rows a category must have to get a cell of its own.
+    pub min_category_rows: u64,
+    /// Cells of a category at most.
+    pub max_categories: usize,
+}
+
+impl Default for EncodingOptions {
+    fn default() -> Self {
+        Self {
+            max_bins: 32,
+            min_category_rows: 50,
+            max_categories: 10_000,
+        }
+    }
+}
+
+/// The optimiser and its schedule.
+///
+/// | name | default | purpose | range |
+/// |---|---|---|---|
+/// | `rate` | 0.001 | learning rate of layers | (0, 1] |
+/// | `embedding_rate` | 0.001 | learning rate of embeddings | (0, 1] |
+/// | `schedule` | constant | how rates change | constant, cosine |
+/// | `warmup` | 0 | steps in which rates rise from 0 | |
+/// | `batch` | 512 | rows of a step | 1..=65536 |
+/// | `epochs` | 30 | passes over the training rows at most | 1..=10000 |
+/// | `patience` | 4 | epochs without improvement before stopping | 1..=1000 |
+/// | `decay` | 0 | decoupled weight decay | [0, 1] |
+/// | `checkpoint_steps` | 2000 | steps between checkpoints | >= 1 |
+/// | `shuffle_rows` | 262144 | rows that are shuffled at a time | >= 1 |
+/// | `validation_steps` | 0 | steps between validations; 0: once an epoch | |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FitOptions {
+    /// Learning rate of layers.
+    pub rate: f64,
+    /// Learning rate of embeddings.
+    pub embedding_rate: f64,
+    /// How rates change over the training.
+    pub schedule: Schedule,
+    /// Steps in which rates rise linearly from 0.
+    pub warmup: u64,
+    /// Rows of a step.
+    pub batch: usize,
+    /// Passes over the training rows at most.
+    pub epochs: u32,
+    /// Validations without improvement before stopping.
+    pub patience: u32,
+    /// Decoupled weight decay.
+    pub decay: f64,
+    /// Steps between checkpoints.
+    pub checkpoint_steps: u64,
+    /// Rows that are shuffled at a time.
+    pub shuffle_rows: usize,
+    /// Steps between validations; 0 for once an epoch.
+    pub validation_steps: u64,
+}
+
+/// How learning rates change after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// They do not.
+    Constant,
+    /// They fall along half a cosine wave to zero at the last step of the last epoch.
+    Cosine,
+}
+
+impl Default for FitOptions {
+    fn default() -> Self {
+        Self {
+            rate: 0.001,
+            embedding_rate: 0.001,
+            schedule: Schedule::Constant,
+            warmup: 0,
+            batch: 512,
+            epochs: 30,
+            patience: 4,
+            decay: 0.0,
+            checkpoint_steps: 2000,
+            shuffle_rows: 1 << 18,
+            validation_steps: 0,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// The paper's settings (section 5.1.2): Adam at 0.05 and 0.1 for embeddings, batches of 512,
+    /// alpha 1, beta and gamma 0.5, two sub-distributions.
+    pub fn paper() -> Self {
+        let fit = FitOptions {
+            rate: 0.05,
+            embedding_rate: 0.1,
+            ..FitOptions::default()
+        };
+        Self {
+            fit,
+            ..Self::default()
+        }
+    }
+
+    /// Checks all parts.
+    ///
+    /// # Errors
+    /// Names the key and its range.
+    pub fn check(&self) -> Result<()> {
+        self.split.check()?;
+        self.model.check()?;
+        if !(2..=1024).contains(&self.encoding.max_bins) {
+            let problem = format!("{} is not between 2 and 1024", self.encoding.max_bins);
+            return Err(Error::config("encoding.max_bins", problem));
+        }
+        self.fit.check()
+    }
+}
+
+impl FitOptions {
+    fn check(&self) -> Result<()> {
+        let rates = [
+            ("fit.rate", self.rate),
+            ("fit.embedding_rate", self.embedding_rate),
+        ];
+        for (key, rate) in rates {
+            if !(rate > 0.0 && rate <= 1.0) {
+                return Err(Error::config(key, format!("{rate} is not in (0, 1]")));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.decay) {
+            return Err(Error::config(
+                "fit.decay",
+                format!("{} is not in [0, 1]", self.decay),
+            ));
+        }
+        let sizes = [
+            ("fit.batch", self.batch as u64, 1..=65_536),
+            ("fit.epochs", self.epochs.into(), 1..=10_000),
+            ("fit.patience", self.patience.into(), 1..=1000),
+            ("fit.checkpoint_steps", self.checkpoint_steps, 1..=u64::MAX),
+            ("fit.shuffle_rows", self.shuffle_rows as u64, 1..=u64::MAX),
+        ];
+        for (key, value, range) in sizes {
+            if !range.contains(&value) {
+                let (low, high) = (range.start(), range.end());
+                return Err(Error::config(
+                    key,
+                    format!("{value} is not in {low}..={high}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid() {
+        TrainConfig::default().check().unwrap();
+        TrainConfig::paper().check().unwrap();
+        let mut config = TrainConfig::default();
+        config.fit.batch = 0;
+        assert!(
+            config
+                .check()
+                .unwrap_err()
+                .to_string()
+                .starts_with("fit.batch")
+        );
+    }
+}

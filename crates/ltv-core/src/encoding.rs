@@ -1,0 +1,185 @@
+//! Fitted feature encodings: from a raw value to the number of its cell.
+//!
+//! Every feature is discretised (paper section 3.2): numbers fall into equal-frequency bins,
+//! categories into a vocabulary. Missing, zero and unseen values have cells of their own. Fitting
+//! lives in `ltv-data`; this module only applies what was fitted, and is stored in the bundle.
+
+use serde::{Deserialize, Serialize};
+
+/// The fitted encoding of a whole dataset: an ordered list of features.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Encoding {
+    /// In the order in which the network sees them.
+    pub features: Vec<FeatureEncoding>,
+}
+
+/// The encoding of one feature: one column, or the columns of a day-level sequence, which share
+/// their cells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureEncoding {
+    /// The feature's name; for a sequence the stem of its columns.
+    pub name: String,
+    /// The dataset columns it reads: one, or one for each day of the window.
+    pub columns: Vec<String>,
+    /// How a value becomes a cell.
+    pub cells: Cells,
+    /// How a number becomes a network input as well, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
+}
+
+/// How a value becomes a cell number in `0..count()`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cells {
+    /// Cell 0: missing (null or NaN); cell 1: exactly zero; cell `2 + i`: the i-th bin, where
+    /// bin `i` holds values `edges[i-1] < x <= edges[i]`, open at both ends.
+    Bins {
+        /// Upper edges of all bins but the last, strictly increasing and finite.
+        edges: Vec<f64>,
+    },
+    /// Cell 0: missing; cell 1: rare or unseen; cell `2 + i`: the i-th value.
+    Vocabulary {
+        /// Sorted, without duplicates. Integers are written in decimal.
+        values: Vec<String>,
+    },
+}
+
+impl Cells {
+    /// Cell of a missing value.
+    pub const MISSING: u32 = 0;
+    /// Cell of an exact zero, in bins.
+    pub const ZERO: u32 = 1;
+    /// Cell of a rare or unseen category, in a vocabulary.
+    pub const UNSEEN: u32 = 1;
+
+    /// Number of cells, at least 3 for bins and 2 for a vocabulary.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Bins { edges } => edges.len() + 3,
+            Self::Vocabulary { values } => values.len() + 2,
+        }
+    }
+
+    /// Cell of a number; a vocabulary sees it as missing.
+    pub fn of_number(&self, value: Option<f64>) -> u32 {
+        match (self, value) {
+            (Self::Bins { edges }, Some(x)) if !x.is_nan() => {
+                if x == 0.0 {
+                    return Self::ZERO;
+                }
+                2 + edges.partition_point(|&e| e < x) as u32
+            }
+            _ => Self::MISSING,
+        }
+    }
+
+    /// Cell of a category; bins see it as missing.
+    pub fn of_text(&self, value: Option<&str>) -> u32 {
+        match (self, value) {
+            (Self::Vocabulary { values }, Some(text)) => values
+                .binary_search_by(|v| v.as_str().cmp(text))
+                .map_or(Self::UNSEEN, |i| 2 + i as u32),
+            _ => Self::MISSING,
+        }
+    }
+}
+
+/// Standardises `sign(x) * ln(1 + |x|)`: subtract `mean`, divide by `sd`; a missing value is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Scale {
+    /// Mean of the transformed training values.
+    pub mean: f64,
+    /// Their standard deviation, positive.
+    pub sd: f64,
+}
+
+impl Scale {
+    /// The network input for a raw value.
+    pub fn apply(&self, value: Option<f64>) -> f32 {
+        match value {
+            Some(x) if x.is_finite() => {
+                let y = x.signum() * x.abs().ln_1p();
+                ((y - self.mean) / self.sd) as f32
+            }
+            _ => 0.0,
+        }
+    }
+}
+
+impl Encoding {
+    /// Number of cells of every network field, one field for each column, in order.
+    pub fn field_cells(&self) -> Vec<usize> {
+        let per = |f: &FeatureEncoding| vec![f.cells.count(); f.columns.len()];
+        self.features.iter().flat_map(per).collect()
+    }
+
+    /// Number of network fields: columns over all features.
+    pub fn fields(&self) -> usize {
+        self.features.iter().map(|f| f.columns.len()).sum()
+    }
+
+    /// Number of numeric network inputs: columns of features that have a [`Scale`].
+    pub fn numbers(&self) -> usize {
+        self.features
+            .iter()
+            .filter(|f| f.scale.is_some())
+            .map(|f| f.columns.len())
+            .sum()
+    }
+}
+
+/// A block of encoded rows: what the network reads, and what it is judged by.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EncodedRows {
+    /// Number of rows.
+    pub rows: usize,
+    /// Cells, row-major `[rows, fields]`.
+    pub cells: Vec<u32>,
+    /// Scaled numbers, row-major `[rows, numbers]`; empty when the encoding has none.
+    pub numbers: Vec<f32>,
+    /// Labels, row-major `[rows, horizons]`; NaN where immature; empty when scoring.
+    pub labels: Vec<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_of_numbers() {
+        let bins = Cells::Bins {
+            edges: vec![1.0, 5.0],
+        };
+        assert_eq!(bins.count(), 5);
+        let cell = |x| bins.of_number(Some(x));
+        assert_eq!(bins.of_number(None), 0);
+        assert_eq!(cell(f64::NAN), 0);
+        assert_eq!([cell(0.0), cell(-0.0)], [1, 1]);
+        assert_eq!(
+            [cell(-3.0), cell(1.0), cell(1.5), cell(5.0), cell(9e99)],
+            [2, 2, 3, 3, 4]
+        );
+        assert_eq!(cell(f64::INFINITY), 4);
+    }
+
+    #[test]
+    fn cells_of_categories() {
+        let words = Cells::Vocabulary {
+            values: vec!["a".into(), "c".into()],
+        };
+        let cell = |x| words.of_text(Some(x));
+        assert_eq!(words.of_text(None), 0);
+        assert_eq!([cell("a"), cell("b"), cell("c")], [2, 1, 3]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_cell_is_always_in_range(x: f64, mut edges: Vec<i16>) {
+            edges.sort_unstable();
+            edges.dedup();
+            let bins = Cells::Bins { edges: edges.into_iter().map(f64::from).collect() };
+            proptest::prop_assert!((bins.of_number(Some(x)) as usize) < bins.count());
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The documents that describe artefacts of many files. A manifest is written last: a folder
+//! without one is not an artefact.
+
+use crate::{
+    Day, Error, Horizons, Result,
+    artefact::{self, read_json},
+    config::{FeatureConfig, Label},
+};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Name of the manifest inside an artefact's folder.
+pub const MANIFEST: &str = "manifest.json";
+
+/// One file of an artefact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Name relative to the artefact's folder.
+    pub path: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// BLAKE3 checksum in hexadecimal.
+    pub blake3: String,
+}
+
+/// What a dataset column is to a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeatureKind {
+    /// One Float64 column.
+    Numeric,
+    /// One Utf8 column.
+    Categorical,
+    /// One Float64 column for each day of the window.
+    Sequence,
+}
+
+/// One feature of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureEntry {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: FeatureKind,
+    /// Its columns.
+    pub columns: Vec<String>,
+}
+
+/// Describes a dataset: `manifest.json` beside its Parquet files.
+///
+/// Columns of the files, in order: `user_id` (Int64 or Utf8), `reg_day` (Date32), `status`
+/// (Utf8, DESIGN section 8), the columns of `features`, the columns of `keep`, and `ltv_<N>`
+/// (Float64, null when immature) for each horizon. Rows are ordered by user within a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetManifest {
+    /// Always `ltv-dataset`.
+    pub format: String,
+    /// Version of the layout; this program writes 1.
+    pub version: u32,
+    /// First day whose events were not known.
+    pub as_of: Day,
+    /// Observation window in days.
+    pub window_days: u32,
+    /// Horizons of the labels.
+    pub horizons: Horizons,
+    /// What the labels count.
+    pub label: Label,
+    /// The features, in order.
+    pub features: Vec<FeatureEntry>,
+    /// Columns that are carried along but are not features.
+    pub keep: Vec<String>,
+    /// Users in all files.
+    pub rows: u64,
+    /// Events read, those on or after the as-of date not counted.
+    pub events: u64,
+    /// What was read but left out, by reason; reasons without a case are absent. `events_later`:
+    /// events on or after the as-of date. Users: `users_without_registration` (neither a
+    /// registration date nor an event), `users_later` (registered on or after the as-of date),
+    /// `users_filtered` (outside `registered_from` .. `registered_before`).
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub dropped: std::collections::BTreeMap<String, u64>,
+    /// Users by status.
+    pub statuses: std::collections::BTreeMap<String, u64>,
+    /// The Parquet files.
+    pub files: Vec<FileEntry>,
+    /// The configuration that made it.
+    pub config: FeatureConfig,
+}
+
+impl DatasetManifest {
+    /// Value of `format`.
+    pub const FORMAT: &'static str = "ltv-dataset";
+    /// Version this program writes and reads.
+    pub const VERSION: u32 = 1;
+
+    /// Reads the manifest of the dataset in `folder`.
+    ///
+    /// # Errors
+    /// When the folder has no manifest, or one of another kind or version.
+    pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
+        let path = folder.as_ref().join(MANIFEST);
+        if !path.exists() {
+            return Err(Error::artefact(
+                folder,
+                "not a dataset: it has no manifest.json",
+                "make one with 'ltv features'",
+            ));
+        }
+        let head: Head = read_json(&path)?;
+        head.expect(&path, Self::FORMAT, Self::VERSION)?;
+        read_json(&path)
+    }
+
+    /// Writes the manifest into `folder`, whole or not at all.
+    ///
+    /// # Errors
+    /// See [`artefact::AtomicFile`].
+    pub fn write(&self, folder: impl AsRef<Path>) -> Result<()> {
+        artefact::write_json(folder.as_ref().join(MANIFEST), self)
+    }
+}
+
+/// Describes a snapshot: the scores of every user from one model at one as-of date.
+///
+/// Columns of its Parquet files, in order: `user_id` (as in the dataset), `as_of` (Date32),
+/// `model_id` (Utf8), `status` (Utf8), then for each horizon `N` in turn `ltv_<N>`,
+/// `ltv_<N>_p10`, `ltv_<N>_p50`, `ltv_<N>_p90` and `ltv_<N>_positive` (Float64; the last is
+/// P(value > 0)).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SnapshotManifest {
+    /// Always `ltv-snapshot`.
+    pub format: String,
+    /// Version of the layout; this program writes 1.
+    pub version: u32,
+    /// As-of date of the scored dataset.
+    pub as_of: Day,
+    /// Id of the model: the BLAKE3 checksum of its bundle's content, shortened.
+    pub model_id: String,
+    /// Horizons.
+    pub horizons: Horizons,
+    /// How `ltv_<N>` was decoded.
+    pub decoding: String,
+    /// Users in all files.
+    pub rows: u64,
+    /// Users whose predictions the order projection had to touch.
+    pub projected: u64,
+    /// Users for whom a shorter horizon's prediction exceeds a longer one's; 0 when `monotone`.
+    pub order_violations: u64,
+    /// Whether order across horizons is guaranteed.
+    pub monotone: bool,
+    /// Sum of predictions for each horizon.
+    pub totals: Vec<f64>,
+    /// The Parquet files.
+    pub files: Vec<FileEntry>,
+}
+
+impl SnapshotManifest {
+    /// Value of `format`.
+    pub const FORMAT: &'static str = "ltv-snapshot";
+    /// Version this program writes and reads.
+    pub const VERSION: u32 = 1;
+
+    /// Reads the manifest of the snapshot in `folder`.
+    ///
+    /// # Errors
+    /// When the folder has no manifest, or one of another kind or version.
+    pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
+        let path = folder.as_ref().join(MANIFEST);
+        if !path.exists() {
+            return Err(Error::artefact(
+                folder,
+                "not a snapshot: it has no manifest.json",
+                "make one with 'ltv score'",
+            ));
+        }
+        let head: Head = read_json(&path)?;
+        head.expect(&path, Self::FORMAT, Self::VERSION)?;
+        read_json(&path)
+    }
+
+    /// Writes the manifest into `folder`, whole or not at all.
+    ///
+    /// # Errors
+    /// See [`artefact::AtomicFile`].
+    pub fn write(&self, folder: impl AsRef<Path>) -> Result<()> {
+        artefact::write_json(folder.as_ref().join(MANIFEST), self)
+    }
+}
+
+/// The fields that every manifest starts with.
+#[derive(Debug, Deserialize)]
+pub struct Head {
+    /// Kind of artefact.
+    pub format: String,
+    /// Version of its layout.
+    pub version: u32,
+}
+
+impl Head {
+    /// Checks kind and version.
+    ///
+    /// # Errors
+    /// When either differs from what is expected.
+    pub fn expect(&self, path: &Path, format: &str, version: u32) -> Result<()> {
+        if self.format != format {
+            let problem = format!("this is a '{}', not a '{format}'", self.format);
+            return Err(Error::artefact(path, problem, "give the right folder"));
+        }
+        if self.version > version {
+            let problem = format!(
+                "written as version {}, newest known is {version}",
+                self.version
+            );
+            return Err(Error::artefact(path, problem, "update ltv to read it"));
+        }
+        Ok(())
+    }
+}
