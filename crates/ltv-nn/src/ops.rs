@@ -1,0 +1,38 @@
+//! The operations. Each has its formula, its shapes, its backward pass and its check against
+//! finite differences in one file; [`crate::graph::Builder`] has one method for each.
+
+mod add;
+mod cross_entropy;
+mod cumulate;
+mod distill;
+mod dropout;
+mod expectation;
+mod hinge;
+mod input;
+mod linear;
+mod mixture;
+mod narrow;
+mod ordinal;
+mod pick;
+mod sigmoid;
+mod softmax;
+mod survival;
+
+pub use input::FieldSpec;
+pub use softmax::Softmax;
+
+use crate::{Real, plan::Wiring, tile::Tile};
+
+/// An operation of the graph.
+pub(crate) trait Op<T: Real>: Send + Sync {
+    /// Which gradients it reads and writes.
+    fn wiring(&self) -> Wiring;
+    /// Computes its outputs, and adds its loss if it is one.
+    fn forward(&self, tile: &mut Tile<'_, T>);
+    /// Sends gradients back to its inputs and parameters.
+    fn backward(&self, tile: &mut Tile<'_, T>);
+    /// Multiply-adds of one row in matrix products.
+    fn multiply_adds(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,141 @@
+//! Forward only, for prediction.
+
+use crate::{
+    Batch, Graph, Node, Real,
+    layout::{Kind, Param},
+    tile::Tile,
+    trainer::{Weights, Worker, derive},
+};
+use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
+
+/// A network with its weights, ready to predict; shared between threads.
+pub struct Runner<T> {
+    graph: Graph<T>,
+    weights: Weights<T>,
+    derived: Vec<T>,
+    /// Arenas that wait for the next tile.
+    idle: Mutex<Vec<Worker<T>>>,
+}
+
+/// The nodes of one tile, after the forward pass.
+pub struct Outputs<'a, T> {
+    values: &'a [T],
+    ld: usize,
+    /// First row of the tile in the batch.
+    pub base: usize,
+    /// Rows in the tile.
+    pub rows: usize,
+}
+
+impl<T> Outputs<'_, T> {
+    /// Feature `j` of a node, one value for each row of the tile.
+    pub fn feature(&self, node: Node, j: usize) -> &[T] {
+        &self.values[(node.at + j) * self.ld..][..self.rows]
+    }
+}
+
+impl<T: Real> Runner<T> {
+    /// Takes a graph made by [`crate::graph::Builder::inference`] and its weights.
+    ///
+    /// # Panics
+    /// When the weights do not have the graph's lengths.
+    pub fn new(graph: Graph<T>, weights: Weights<T>) -> Self {
+        assert!(
+            weights.dense.len() == graph.layout.dense && weights.tables.len() == graph.layout.table,
+            "weights of another graph"
+        );
+        let mut derived = vec![T::ZERO; graph.layout.dense];
+        let params = graph.layout.params.iter();
+        let ranges: Vec<_> = params
+            .filter(|p| p.kind == Kind::NonNegative)
+            .map(Param::range)
+            .collect();
+        derive(&ranges, &weights.dense, &mut derived);
+        Self {
+            graph,
+            weights,
+            derived,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// The network.
+    pub fn graph(&self) -> &Graph<T> {
+        &self.graph
+    }
+
+    /// Predicts a batch: `decode` turns each tile's nodes into `per_row` results for each row.
+    /// Runs on the current rayon thread pool, one tile a task; tiles do not influence each other.
+    ///
+    /// # Panics
+    /// When the batch does not fit the graph or `out` is not `rows * per_row` long.
+    pub fn run<O: Send>(
+        &self,
+        batch: &Batch<T>,
+        out: &mut [O],
+        per_row: usize,
+        decode: impl Fn(&Outputs<'_, T>, &mut [O]) + Sync,
+    ) {
+        assert!(out.len() == batch.rows * per_row, "one result for each row");
+        let tile = self.graph.tile;
+        let task = |(i, out): (usize, &mut [O])| {
+            let mut worker = self.worker();
+            let outputs = self.tile(&mut worker, batch, i * tile);
+            decode(&outputs, out);
+            self.idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(worker);
+        };
+        if batch.rows <= tile {
+            out.chunks_mut(tile * per_row).enumerate().for_each(task);
+        } else {
+            out.par_chunks_mut(tile * per_row)
+                .enumerate()
+                .for_each(task);
+        }
+    }
+
+    fn worker(&self) -> Worker<T> {
+        let waiting = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        waiting.unwrap_or_else(|| Worker::new(&self.graph, false))
+    }
+
+    fn tile<'a>(&self, worker: &'a mut Worker<T>, batch: &Batch<T>, base: usize) -> Outputs<'a, T> {
+        let rows = self.graph.tile.min(batch.rows - base);
+        let mut tile = Tile {
+            arch: worker.arch,
+            rows,
+            ld: self.graph.tile,
+            base,
+            values: &mut worker.values,
+            grads: &mut [],
+            grad_at: &[],
+            accumulate: &[],
+            dense: &self.weights.dense,
+            derived: &self.derived,
+            tables: &self.weights.tables,
+            dense_grad: &mut [],
+            first: true,
+            input_grad: &mut [],
+            batch,
+            weights: &[],
+            row_weight: T::ZERO,
+            losses: &mut [],
+            scratch: &mut worker.scratch,
+            noise: None,
+        };
+        self.graph.forward(&mut tile);
+        Outputs {
+            values: &worker.values,
+            ld: self.graph.tile,
+            base,
+            rows,
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! One step of training: forward and backward over shards, then the update.
+
+mod tables;
+mod update;
+mod worker;
+
+use crate::{
+    Adam, Batch, Graph, Real,
+    layout::{Kind, Param},
+};
+use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
+use std::ops::Range;
+use tables::TableIndex;
+pub(crate) use worker::{Worker, derive};
+
+/// Learning rates of one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    /// For layers.
+    pub dense: f64,
+    /// For embedding tables.
+    pub tables: f64,
+}
+
+/// How a [`Trainer`] works.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainerOptions {
+    /// Worker threads, at least 1. Does not change results.
+    pub threads: usize,
+    /// Rows of a shard at least; with [`TrainerOptions::most_shards`], it decides the order in
+    /// which gradients are added, and so changes results in the last bits.
+    pub shard_rows: usize,
+    /// Shards of a batch at most.
+    pub most_shards: usize,
+    /// Tables of more cells than this are updated sparsely: only rows that a batch touched, whose
+    /// moments do not decay while they rest ("lazy" Adam).
+    pub sparse_above: usize,
+    /// The optimiser.
+    pub adam: Adam,
+}
+
+impl Default for TrainerOptions {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            shard_rows: 128,
+            most_shards: 16,
+            sparse_above: 1 << 16,
+            adam: Adam::default(),
+        }
+    }
+}
+
+/// The two flat vectors of everything learned, and of everything beside it of the same shape.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Weights<T> {
+    /// Layers.
+    pub dense: Vec<T>,
+    /// Embedding tables.
+    pub tables: Vec<T>,
+}
+
+impl<T: Real> Weights<T> {
+    fn zeros<U: Real>(graph: &Graph<U>) -> Self {
+        let layout = graph.layout();
+        Self {
+            dense: vec![T::ZERO; layout.dense],
+            tables: vec![T::ZERO; layout.table],
+        }
+    }
+
+    /// The values of a parameter.
+    pub fn of(&self, param: &Param) -> &[T] {
+        match param.kind {
+            Kind::Table => &self.tables[param.range()],
+            _ => &self.dense[param.range()],
+        }
+    }
+
+    /// The values of a parameter, to write to.
+    pub fn of_mut(&mut self, param: &Param) -> &mut [T] {
+        match param.kind {
+            Kind::Table => &mut self.tables[param.range()],
+            _ => &mut self.dense[param.range()],
+        }
+    }
+}
+
+/// Everything that changes from step to step: enough to go on from.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct State<T> {
+    /// The parameters.
+    pub weights: Weights<T>,
+    /// First moments.
+    pub first: Weights<T>,
+    /// Second moments.
+    pub second: Weights<T>,
+    /// Steps made.
+    pub steps: u64,
+}
+
+/// Trains one network.
+pub struct Trainer<T> {
+    graph: Graph<T>,
+    options: TrainerOptions,
+    state: State<T>,
+    derived: Vec<T>,
+    /// Ranges of non-negative parameters in the dense vector.
+    non_negative: Vec<Range<usize>>,
+    workers: Vec<Worker<T>>,
+    index: Vec<TableIndex>,
+    pool: ThreadPool,
+}
+
+/// How a batch is cut.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cut {
+    pub(crate) shards: usize,
+    pub(crate) rows: usize,
+}
+
+impl TrainerOptions {
+    /// Depends on the number of rows alone, never on threads.
+    fn cut(&self, rows: usize) -> Cut {
+        let shards = rows
+            .div_ceil(self.shard_rows.max(1))
+            .clamp(1, self.most_shards.max(1));
+        let per = rows.div_ceil(shards).max(1);
+        Cut {
+            shards: rows.div_ceil(per).max(1),
+            rows: per,
+        }
+    }
+}
+
+impl<T: Real> Trainer<T> {
+    /// Makes a trainer whose parameters are all zero.
+    ///
+    /// # Errors
+    /// When the operating system refuses to start threads.
+    pub fn new(
+        graph: Graph<T>,
+        options: TrainerOptions,
+    ) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let threads = options.threads.max(1);
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
+        let zeros = || Weights::zeros(&graph);
+        let state = State {
+            weights: zeros(),
+            first: zeros(),
+            second: zeros(),
+            steps: 0,
+        };
+        let derived = |p: &&Param| p.kind == Kind::NonNegative;
+        Ok(Self {
+            derived: vec![T::ZERO; graph.layout.dense],
+            non_negative: graph
+                .layout
+                .params
+                .iter()
+                .filter(derived)
+                .map(Param::range)
+                .collect(),
+            workers: (0..threads).map(|_| Worker::new(&graph, true)).collect(),
+            index: graph.layout.tables.iter().map(TableIndex::new).collect(),
+            graph,
+            options,
+            state,
+            pool,
+        })
+    }
+
+    /// The network.
+    pub fn graph(&self) -> &Graph<T> {
+        &self.graph
+    }
+
+    /// The parameters and the optimiser's memory.
+    pub fn state(&self) -> &State<T> {
+        &self.state
+    }
+
+    /// The same, to initialise or restore. Lengths must not change.
+    pub fn state_mut(&mut self) -> &mut State<T> {
+        &mut self.state
+    }
+
+    /// The total of a set of term values.
+    pub fn total(&self, terms: &[f64]) -> f64 {
+        self.graph
+            .terms
+            .iter()
+            .zip(terms)
+            .map(|(t, v)| t.coefficient * v)
+            .sum()
+    }
+
+    /// One step on a batch; returns the value of each loss term before the step. `noise` seeds
+    /// what is random in it and should differ from step to step.
+    ///
+    /// # Panics
+    /// When the batch does not fit the graph.
+    pub fn step(&mut self, batch: &Batch<T>, rates: Rates, noise: u64) -> Vec<f64> {
+        let cut = self.pass(batch, Some(noise), true);
+        self.state.steps += 1;
+        self.update(batch, cut, rates);
+        self.sum_losses(cut)
+    }
+
+    /// The value of each loss term, without learning and without noise.
+    pub fn losses(&mut self, batch: &Batch<T>) -> Vec<f64> {
+        let cut = self.pass(batch, None, false);
+        self.sum_losses(cut)
+    }
+
+    /// The gradient of the total with respect to every parameter, and the terms.
+    pub fn gradients(&mut self, batch: &Batch<T>, noise: Option<u64>) -> (Weights<T>, Vec<f64>) {
+        let cut = self.pass(batch, noise, true);
+        let mut gradient = Weights::zeros(&self.graph);
+        self.gather_gradients(batch, cut, &mut gradient);
+        (gradient, self.sum_losses(cut))
+    }
+
+    fn pass(&mut self, batch: &Batch<T>, noise: Option<u64>, backward: bool) -> Cut {
+        assert!(
+            batch.fits(self.graph.shape),
+            "the batch does not fit the graph"
+        );
+        let cut = self.options.cut(batch.rows);
+        let dense = &self.state.weights.dense;
+        derive(&self.non_negative, dense, &mut self.derived);
+        let pass = worker::Pass {
+            graph: &self.graph,
+            weights: &self.state.weights,
+            derived: &self.derived,
+            batch,
+            row_weights: &batch.row_weights(self.graph.shape.classes),
+            noise,
+            backward,
+        };
+        let workers = self.workers.len();
+        self.pool.install(|| {
+            self.workers
+                .par_iter_mut()
+                .enumerate()
+                .for_each(|(w, worker)| {
+                    for (slot, shard) in (w..cut.shards).step_by(workers).enumerate() {
+                        worker.run(&pass, slot, cut, shard);
+                    }
+                });
+        });
+        cut
+    }
+
+    /// Adds the shards' losses in shard order.
+    fn sum_losses(&self, cut: Cut) -> Vec<f64> {
+        let mut sum = vec![0.0; self.graph.terms.len()];
+        for shard in shards(&self.workers, cut) {
+            sum.iter_mut().zip(&shard.losses).for_each(|(s, l)| *s += l);
+        }
+        sum
+    }
+}
+
+/// The shards of a batch in order, wherever they were worked on.
+fn shards<T>(workers: &[Worker<T>], cut: Cut) -> impl Iterator<Item = &worker::Shard<T>> {
+    (0..cut.shards).map(|s| &workers[s % workers.len()].shards[s / workers.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::demo;
+
+    fn trained(threads: usize, shard_rows: usize, sparse_above: usize) -> (State<f32>, Vec<f64>) {
+        let (graph, batch) = demo::<f32>(301);
+        let options = TrainerOptions {
+            threads,
+            shard_rows,
+            sparse_above,
+            ..Default::default()
+        };
+        let mut trainer = Trainer::new(graph, options).unwrap();
+        crate::check::fill(&mut trainer.state_mut().weights);
+        let mut losses = vec![];
+        for step in 0..5 {
+            losses = trainer.step(
+                &batch,
+                Rates {
+                    dense: 0.01,
+                    tables: 0.02,
+                },
+                step,
+            );
+        }
+        (trainer.state().clone(), losses)
+    }
+
+    #[test]
+    fn same_bytes_for_any_number_of_threads() {
+        for sparse_above in [0, 1000] {
+            let one = trained(1, 32, sparse_above);
+            assert_eq!(one, trained(2, 32, sparse_above));
+            assert_eq!(one, trained(4, 32, sparse_above));
+        }
+    }
+
+    #[test]
+    fn shards_change_only_rounding() {
+        let (whole, parts) = (trained(1, 1000, 1000), trained(2, 16, 1000));
+        for (a, b) in whole.1.iter().zip(&parts.1) {
+            assert!((a - b).abs() < 1e-4 * a.abs().max(1.0), "{a} against {b}");
+        }
+    }
+
+    #[test]
+    fn losses_fall() {
+        let (graph, batch) = demo::<f32>(200);
+        let mut trainer = Trainer::new(graph, TrainerOptions::default()).unwrap();
+        crate::check::fill(&mut trainer.state_mut().weights);
+        let total = |t: &mut Trainer<f32>| {
+            let losses = t.losses(&batch);
+            t.total(&losses)
+        };
+        let before = total(&mut trainer);
+        (0..50).for_each(|i| {
+            trainer.step(
+                &batch,
+                Rates {
+                    dense: 0.01,
+                    tables: 0.01,
+                },
+                i,
+            );
+        });
+        assert!(total(&mut trainer) < 0.9 * before);
+    }
+}
