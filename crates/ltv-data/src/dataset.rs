@@ -1,0 +1,415 @@
+//! Opening a dataset: its manifest and the Parquet files the manifest names, checked against each
+//! other before a row is read.
+
+use crate::stream::StreamError;
+use arrow::datatypes::{DataType, Schema};
+use ltv_core::{
+    artefact,
+    manifest::{DatasetManifest, FeatureKind, FileEntry},
+};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// A dataset on disk, ready to be read. Cheap to clone and to share.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    folder: PathBuf,
+    manifest: Arc<DatasetManifest>,
+    files: Arc<[DatasetFile]>,
+}
+
+/// One Parquet file of a dataset.
+#[derive(Debug)]
+pub struct DatasetFile {
+    path: PathBuf,
+    metadata: ArrowReaderMetadata,
+}
+
+impl Dataset {
+    /// Reads the manifest in `folder` and the footer of every file it names. No row is read.
+    ///
+    /// # Errors
+    /// When the folder is no dataset; when a file is missing, cut short, has another number of
+    /// rows than the manifest says, or lacks a column or has it in an unusable type.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, StreamError> {
+        let folder = folder.as_ref().to_path_buf();
+        let manifest = DatasetManifest::read(&folder)?;
+        let files = manifest
+            .files
+            .iter()
+            .map(|entry| DatasetFile::open(&folder, entry, &manifest))
+            .collect::<Result<Vec<_>, _>>()?;
+        let found = files.iter().map(DatasetFile::rows).sum();
+        if found != manifest.rows {
+            return Err(StreamError::Rows {
+                path: folder,
+                expected: manifest.rows,
+                found,
+            });
+        }
+        Ok(Self {
+            folder,
+            manifest: Arc::new(manifest),
+            files: files.into(),
+        })
+    }
+
+    /// Compares every file's content with its checksum in the manifest: reads all bytes.
+    ///
+    /// # Errors
+    /// Names the first file that is not the one that was written.
+    pub fn verify(&self) -> Result<(), StreamError> {
+        for (file, entry) in self.files.iter().zip(&self.manifest.files) {
+            let found = artefact::checksum(&file.path)?;
+            if found != entry.blake3 {
+                let (path, expected) = (file.path.clone(), entry.blake3.clone());
+                return Err(StreamError::Checksum {
+                    path,
+                    expected,
+                    found,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its manifest.
+    pub fn manifest(&self) -> &DatasetManifest {
+        &self.manifest
+    }
+
+    /// Its files, in the order of the manifest.
+    pub fn files(&self) -> &[DatasetFile] {
+        &self.files
+    }
+
+    /// Users in all files.
+    pub fn rows(&self) -> u64 {
+        self.manifest.rows
+    }
+}
+
+impl DatasetFile {
+    fn open(
+        folder: &Path,
+        entry: &FileEntry,
+        manifest: &DatasetManifest,
+    ) -> Result<Self, StreamError> {
+        let path = folder.join(&entry.path);
+        let file = File::open(&path).map_err(|source| StreamError::File {
+            path: path.clone(),
+            source,
+        })?;
+        let metadata =
+            ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|e| {
+                let problem = match file.metadata() {
+                    Ok(m) if m.len() != entry.bytes => {
+                        format!("{} bytes, the manifest says {}; {e}", m.len(), entry.bytes)
+                    }
+                    _ => e.to_string(),
+                };
+                StreamError::Parquet {
+                    path: path.clone(),
+                    problem,
+                }
+            })?;
+        let opened = Self { path, metadata };
+        if opened.rows() != entry.rows {
+            let (path, found) = (opened.path.clone(), opened.rows());
+            return Err(StreamError::Rows {
+                path,
+                expected: entry.rows,
+                found,
+            });
+        }
+        check_schema(opened.schema(), manifest, &opened.path)?;
+        Ok(opened)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Rows in it.
+    pub fn rows(&self) -> u64 {
+        self.metadata.metadata().file_metadata().num_rows().max(0) as u64
+    }
+
+    /// Rows in each of its row groups.
+    pub fn row_groups(&self) -> Vec<u64> {
+        self.metadata
+            .metadata()
+            .row_groups()
+            .iter()
+            .map(|g| g.num_rows().max(0) as u64)
+            .collect()
+    }
+
+    /// Its columns.
+    pub fn schema(&self) -> &Schema {
+        self.metadata.schema()
+    }
+
+    pub(crate) fn metadata(&self) -> &ArrowReaderMetadata {
+        &self.metadata
+    }
+}
+
+/// What a column must hold.
+#[derive(Clone, Copy)]
+enum Expected {
+    User,
+    Date,
+    Text,
+    Number,
+    Anything,
+}
+
+impl Expected {
+    fn accepts(self, found: &DataType) -> bool {
+        let text = is_text(found);
+        match self {
+            Self::User => text || *found == DataType::Int64,
+            Self::Date => *found == DataType::Date32,
+            Self::Text => text,
+            Self::Number => *found == DataType::Float64,
+            Self::Anything => true,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::User => "Int64 or Utf8",
+            Self::Date => "Date32",
+            Self::Text => "Utf8",
+            Self::Number => "Float64",
+            Self::Anything => "a column",
+        }
+    }
+}
+
+/// Text in any of Arrow's layouts: which one a reader chooses depends on the writer.
+pub(crate) fn is_text(found: &DataType) -> bool {
+    match found {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, value) => is_text(value),
+        _ => false,
+    }
+}
+
+fn check_schema(
+    schema: &Schema,
+    manifest: &DatasetManifest,
+    path: &Path,
+) -> Result<(), StreamError> {
+    let place = || path.display().to_string();
+    for (column, expected) in expected_columns(manifest) {
+        let Ok(field) = schema.field_with_name(&column) else {
+            let hint = "the manifest names it: make the dataset again with 'ltv features'";
+            return Err(StreamError::MissingColumn {
+                place: place(),
+                column,
+                hint,
+            });
+        };
+        if !expected.accepts(field.data_type()) {
+            let found = field.data_type().to_string();
+            let expected = expected.words();
+            return Err(StreamError::ColumnType {
+                place: place(),
+                column,
+                found,
+                expected,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn expected_columns(manifest: &DatasetManifest) -> Vec<(String, Expected)> {
+    let mut columns: Vec<(String, Expected)> = vec![
+        ("user_id".into(), Expected::User),
+        ("reg_day".into(), Expected::Date),
+        ("status".into(), Expected::Text),
+    ];
+    for feature in &manifest.features {
+        let expected = match feature.kind {
+            FeatureKind::Categorical => Expected::Text,
+            FeatureKind::Numeric | FeatureKind::Sequence => Expected::Number,
+        };
+        columns.extend(feature.columns.iter().map(|c| (c.clone(), expected)));
+    }
+    columns.extend(
+        manifest
+            .keep
+            .iter()
+            .map(|c| (c.clone(), Expected::Anything)),
+    );
+    columns.extend(
+        manifest
+            .horizons
+            .columns()
+            .into_iter()
+            .map(|c| (c, Expected::Number)),
+    );
+    columns
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::{
+        encoding::{EncodingOptions, fit},
+        testing::{batch, rows, write, write_rows},
+    };
+    use arrow::{
+        array::{ArrayRef, Float64Array, Int64Array, StringArray},
+        record_batch::RecordBatch,
+    };
+    use ltv_core::config::Split;
+    use std::fs;
+
+    /// A dataset of two files with one column of the second replaced; the error of opening it.
+    fn with_column(name: &str, column: Option<ArrayRef>) -> Result<Dataset, StreamError> {
+        let folder = tempfile::tempdir().unwrap();
+        let plain = batch(&rows(40));
+        let fields = plain.schema();
+        let columns = fields
+            .fields()
+            .iter()
+            .zip(plain.columns())
+            .filter_map(|(f, c)| {
+                let kept = if f.name() == name {
+                    column.clone()
+                } else {
+                    Some(c.clone())
+                };
+                kept.map(|c| (f.name().clone(), c, true))
+            });
+        let odd = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+        write(folder.path(), &[plain, odd], 16);
+        let dataset = Dataset::open(folder.path())?;
+        fit(&dataset, &Split::default(), &EncodingOptions::default())?;
+        Ok(dataset)
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let error = with_column("cnt_d1", None).unwrap_err().to_string();
+        assert!(
+            error.contains("part-00001") && error.contains("no column 'cnt_d1'"),
+            "{error}"
+        );
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["x"; 40]));
+        let error = with_column("cnt_d1", Some(text)).unwrap_err().to_string();
+        assert!(
+            error.contains("column 'cnt_d1' is Utf8, not Float64"),
+            "{error}"
+        );
+        let ids: ArrayRef = Arc::new(Int64Array::from(vec![1; 40]));
+        let error = with_column("ltv_90", Some(ids)).unwrap_err().to_string();
+        assert!(error.contains("'ltv_90' is Int64"), "{error}");
+        let mut null = vec![Some(5); 40];
+        null[33] = None;
+        let error = with_column("user_id", Some(Arc::new(Int64Array::from(null)))).unwrap_err();
+        assert!(
+            error.to_string().contains("'user_id' is null in row 33"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn impossible_labels_are_refused() {
+        for bad in [f64::NAN, f64::INFINITY, -0.5] {
+            let mut labels = vec![Some(1.0), None];
+            labels.resize(40, Some(0.0));
+            labels[37] = Some(bad);
+            let labels: ArrayRef = Arc::new(Float64Array::from(labels));
+            let error = with_column("ltv_30", Some(labels)).unwrap_err();
+            let StreamError::Label {
+                place, column, row, ..
+            } = &error
+            else {
+                unreachable!()
+            };
+            assert!(place.ends_with("part-00001.parquet"));
+            assert_eq!((column.as_str(), *row), ("ltv_30", 37));
+        }
+    }
+
+    #[test]
+    fn other_text_layouts_are_read() {
+        let plain = batch(&rows(40));
+        let view = arrow::compute::cast(
+            plain.column_by_name("channel").unwrap(),
+            &DataType::Utf8View,
+        );
+        with_column("channel", Some(view.unwrap())).unwrap();
+    }
+
+    #[test]
+    fn files_that_do_not_fit_the_manifest() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Dataset::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("ltv features"), "{error}");
+        write_rows(folder.path(), &rows(100), 60, 20);
+        let dataset = Dataset::open(folder.path()).unwrap();
+        dataset.verify().unwrap();
+        assert_eq!(dataset.files()[0].row_groups(), [20, 20, 20]);
+
+        let second = folder.path().join("part-00001.parquet");
+        let whole = fs::read(&second).unwrap();
+        fs::write(&second, &whole[..whole.len() / 2]).unwrap();
+        let error = Dataset::open(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("part-00001") && error.contains("the manifest says"),
+            "{error}"
+        );
+        fs::copy(folder.path().join("part-00000.parquet"), &second).unwrap();
+        let error = Dataset::open(folder.path()).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StreamError::Rows {
+                    expected: 40,
+                    found: 60,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        assert!(matches!(
+            dataset.verify(),
+            Err(StreamError::Checksum { .. })
+        ));
+        fs::remove_file(&second).unwrap();
+        let error = Dataset::open(folder.path()).unwrap_err();
+        assert!(matches!(error, StreamError::File { .. }), "{error}");
+    }
+
+    #[test]
+    fn damage_inside_a_file_ends_the_stream_with_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        write_rows(folder.path(), &rows(5000), 5000, 5000);
+        let path = folder.path().join("part-00000.parquet");
+        let mut bytes = fs::read(&path).unwrap();
+        // The footer stays whole; the pages do not.
+        let end = bytes.len() / 3;
+        bytes[4..end].iter_mut().for_each(|b| *b = 0xff);
+        fs::write(&path, bytes).unwrap();
+        let dataset = Dataset::open(folder.path()).unwrap();
+        let error = fit(&dataset, &Split::default(), &EncodingOptions::default()).unwrap_err();
+        assert!(matches!(error, StreamError::Parquet { .. }), "{error}");
+    }
+}

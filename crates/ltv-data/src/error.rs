@@ -1,0 +1,159 @@
+//! What can go wrong between an event log and a dataset.
+
+use ltv_core::Fault;
+use std::path::{Path, PathBuf};
+
+/// Short name for results of this crate.
+pub type Result<T, E = DataError> = std::result::Result<T, E>;
+
+/// A failure of this crate. Every message names the file, the column and the row or value at
+/// fault, and says what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// Configuration, artefact or file trouble that the core crate words.
+    #[error(transparent)]
+    Core(#[from] ltv_core::Error),
+    /// A folder given as input that holds no Parquet file.
+    #[error("{}: no .parquet file in this folder; give the folder or file of the {table}", path.display())]
+    NoFiles {
+        /// The folder.
+        path: PathBuf,
+        /// "event log" or "user table".
+        table: &'static str,
+    },
+    /// A file that is empty, cut short, damaged or of another format.
+    #[error("{}: not a readable Parquet file ({problem}); write it again", path.display())]
+    NotParquet {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        problem: String,
+    },
+    /// A column that the configuration names and the file lacks.
+    #[error(
+        "{}: there is no column '{column}' ({key}); the file has: {}",
+        path.display(), present.join(", ")
+    )]
+    MissingColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The configuration key that names it.
+        key: String,
+        /// The columns that are there.
+        present: Vec<String>,
+    },
+    /// A column of a type that its role does not allow.
+    #[error("{}: column '{column}' ({key}) is {found}; it must be {wanted}", path.display())]
+    WrongType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The configuration key that names it.
+        key: String,
+        /// Its Arrow type.
+        found: String,
+        /// The types allowed.
+        wanted: &'static str,
+    },
+    /// Two files whose columns of the same role have different kinds of type.
+    #[error(
+        "{}: column '{column}' is {found}, but {expected} in {}; make them the same",
+        path.display(), other.display()
+    )]
+    MixedTypes {
+        /// The file.
+        path: PathBuf,
+        /// A file read before it.
+        other: PathBuf,
+        /// The column.
+        column: String,
+        /// Kind of type in `path`.
+        found: String,
+        /// Kind of type in `other`.
+        expected: String,
+    },
+    /// A value that must not be there.
+    #[error("{}: column '{column}', row {row}: {problem}; mend or remove the row", path.display())]
+    BadValue {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Row number in the file, the first row being 1.
+        row: u64,
+        /// What is wrong with the value.
+        problem: String,
+    },
+    /// A user with two rows in the user table.
+    #[error("the user table has user '{user}' more than once; keep one row for each user")]
+    DuplicateUser {
+        /// The user's id.
+        user: String,
+    },
+    /// A line of a holiday file that is no date.
+    #[error("{}: line {line}: '{text}' is not a date; write one YYYY-MM-DD on each line", path.display())]
+    HolidayLine {
+        /// The file.
+        path: PathBuf,
+        /// Line number, the first being 1.
+        line: usize,
+        /// What the line says.
+        text: String,
+    },
+    /// An output folder that holds something else.
+    #[error("{}: the folder is not empty and holds no dataset; give another folder", path.display())]
+    OutputInUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The query engine failed.
+    #[error("the feature query failed: {0}; if memory or disk ran out, use more partitions")]
+    Query(#[source] Box<datafusion::error::DataFusionError>),
+    /// A table operation failed on data that had been checked.
+    #[error("a table operation failed: {0}; this is a defect: please report it")]
+    Arrow(#[from] arrow::error::ArrowError),
+    /// Writing a Parquet file failed.
+    #[error("{}: cannot write: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: parquet::errors::ParquetError,
+    },
+    /// Numbers that must agree do not.
+    #[error("{what}: expected {expected}, got {found}; this is a defect: please report it")]
+    Mismatch {
+        /// What was counted.
+        what: String,
+        /// By an independent count.
+        expected: u64,
+        /// By the query.
+        found: u64,
+    },
+}
+
+impl DataError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Core(error) => error.fault(),
+            Self::Query(_) | Self::Arrow(_) | Self::Mismatch { .. } => Fault::Internal,
+            _ => Fault::User,
+        }
+    }
+
+    /// Wraps an I/O error with its file and action.
+    pub(crate) fn io(path: &Path, action: &'static str, source: std::io::Error) -> Self {
+        ltv_core::Error::io(path, action, source).into()
+    }
+}
+
+impl From<datafusion::error::DataFusionError> for DataError {
+    fn from(error: datafusion::error::DataFusionError) -> Self {
+        Self::Query(Box::new(error))
+    }
+}

@@ -1,0 +1,34 @@
+//! Event log and user table to a dataset: one row of features and labels for each user.
+//!
+//! ```text
+//!  events, users (Parquet)
+//!      | input      find files, check schemas; normalise: user_id, day, time_ns, num_*, cat_*
+//!      | spill      split by a hash of the user into P parts (none when P = 1)
+//!      v
+//!  part p of P, in memory
+//!      | audit      count what must come out
+//!      | query      one SQL statement (sql), run by embedded DataFusion
+//!      | output     part-0000p.parquet
+//!      v
+//!  manifest.json    last
+//! ```
+//!
+//! P depends on the input alone, and every sum is a sum of decimals, so the same input gives the
+//! same bytes whatever the number of threads. Memory is what the running parts need, whatever
+//! the size of the input.
+
+mod audit;
+mod build;
+mod calendar;
+mod columns;
+mod input;
+mod normalise;
+mod output;
+mod query;
+mod spill;
+pub mod sql;
+#[cfg(test)]
+mod tests;
+
+pub use build::{BuildOptions, build_dataset};
+pub use sql::feature_sql;

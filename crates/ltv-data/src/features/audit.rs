@@ -1,0 +1,132 @@
+//! What must come out of a part, counted without the query engine.
+
+use crate::{DataError, Result};
+use arrow::{
+    array::{Array, ArrayRef, AsArray, RecordBatch},
+    datatypes::{Int32Type, Int64Type},
+};
+use ltv_core::config::FeatureConfig;
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
+
+/// Independent counts of one part.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Expected {
+    /// Users that must come out.
+    pub(crate) users: u64,
+    /// Their events in the window: what `n_events` must add up to.
+    pub(crate) window_events: u64,
+    /// Users left out, by reason (see `DatasetManifest::dropped`).
+    pub(crate) dropped: BTreeMap<String, u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Key<'a> {
+    Number(i64),
+    Text(&'a str),
+}
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(n) => write!(f, "{n}"),
+            Self::Text(t) => f.write_str(t),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Known {
+    in_table: bool,
+    registration: Option<i32>,
+    first_day: Option<i32>,
+}
+
+/// Counts a part.
+///
+/// # Errors
+/// When a user is in the user table twice.
+pub(crate) fn expect(
+    events: &[RecordBatch],
+    users: &[RecordBatch],
+    config: &FeatureConfig,
+) -> Result<Expected> {
+    let mut known: HashMap<Key<'_>, Known> = HashMap::new();
+    for batch in users {
+        let days = batch
+            .column_by_name("reg_day")
+            .map(|c| c.as_primitive::<Int32Type>());
+        for (row, key) in keys(batch.column(0)).enumerate() {
+            let user = known.entry(key).or_default();
+            if std::mem::replace(&mut user.in_table, true) {
+                return Err(DataError::DuplicateUser {
+                    user: key.to_string(),
+                });
+            }
+            user.registration = days.filter(|d| d.is_valid(row)).map(|d| d.value(row));
+        }
+    }
+    for batch in events {
+        for (key, &day) in keys(batch.column(0)).zip(event_days(batch)) {
+            let user = known.entry(key).or_default();
+            user.first_day = Some(user.first_day.map_or(day, |first| first.min(day)));
+        }
+    }
+    let mut expected = Expected::default();
+    let mut chosen: HashMap<Key<'_>, i32> = HashMap::new();
+    for (key, user) in known {
+        match registration(&user, config) {
+            Ok(day) => {
+                chosen.insert(key, day);
+            }
+            Err(reason) => *expected.dropped.entry(reason.into()).or_default() += 1,
+        }
+    }
+    expected.users = chosen.len() as u64;
+    let window = config.dataset.window_days as i32;
+    for batch in events {
+        let inside = |(key, &day): (Key<'_>, &i32)| {
+            chosen
+                .get(&key)
+                .is_some_and(|&first| (first..first + window).contains(&day))
+        };
+        let rows = keys(batch.column(0)).zip(event_days(batch));
+        expected.window_events += rows.filter(|&r| inside(r)).count() as u64;
+    }
+    Ok(expected)
+}
+
+/// The user's registration day, or why the user is left out.
+fn registration(user: &Known, config: &FeatureConfig) -> Result<i32, &'static str> {
+    let dataset = &config.dataset;
+    let Some(day) = user.registration.or(user.first_day) else {
+        return Err("users_without_registration");
+    };
+    if day >= dataset.as_of.0 {
+        return Err("users_later");
+    }
+    if dataset.registered_from.is_some_and(|from| day < from.0)
+        || dataset
+            .registered_before
+            .is_some_and(|before| day >= before.0)
+    {
+        return Err("users_filtered");
+    }
+    Ok(day)
+}
+
+fn event_days(batch: &RecordBatch) -> &[i32] {
+    batch.column(1).as_primitive::<Int32Type>().values()
+}
+
+fn keys(column: &ArrayRef) -> Box<dyn Iterator<Item = Key<'_>> + '_> {
+    match column.as_primitive_opt::<Int64Type>() {
+        Some(ids) => Box::new(ids.values().iter().map(|&id| Key::Number(id))),
+        None => {
+            let names = column.as_string::<i32>();
+            Box::new((0..names.len()).map(|i| Key::Text(names.value(i))))
+        }
+    }
+}

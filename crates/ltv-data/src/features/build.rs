@@ -1,0 +1,358 @@
+//! From input files to a finished dataset.
+
+use super::{
+    audit, calendar,
+    columns::{Layout, UserColumn},
+    input::{self, Role, Table, Wanted},
+    output::{PartWriter, Written},
+    query, spill,
+    spill::Parts,
+    sql::feature_sql,
+};
+use crate::{DataError, Result, holidays::HolidayCalendar};
+use arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Schema},
+};
+use ltv_core::{
+    Error,
+    artefact::create_folder,
+    config::FeatureConfig,
+    manifest::{DatasetManifest, MANIFEST},
+    progress::Progress,
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+/// Events in a part when there are few day columns: a few hundred MiB while it is worked on.
+const EVENTS_PER_PART: u64 = 1_500_000;
+/// Most parts made without being asked to: each is an open file for a while.
+const MOST_PARTS: u64 = 256;
+
+/// How to build, as opposed to what.
+#[derive(Debug, Clone)]
+pub struct BuildOptions {
+    /// Number of parts, `1..=10_000`; chosen from the size of the input when `None`. More parts need
+    /// less memory. The bytes of the dataset depend on it.
+    pub partitions: Option<usize>,
+    /// Parts worked on side by side, at least 1. Each needs memory of its own; the bytes of the
+    /// dataset do not depend on it.
+    pub threads: usize,
+}
+
+impl Default for BuildOptions {
+    /// Parts as the input needs, one at a time.
+    fn default() -> Self {
+        Self {
+            partitions: None,
+            threads: 1,
+        }
+    }
+}
+
+/// Makes a dataset of features and labels in the folder `out`.
+///
+/// `events` and `users` are Parquet files, or folders of them. With a user table, registration
+/// is its registration column; users without a date there, or without a row, are registered on
+/// the day of their first event; users with neither are left out and counted. A dataset that was
+/// in `out` is replaced when the new one is complete, and untouched when anything fails.
+///
+/// # Errors
+/// Bad input, with file, column and row; a full disk; and counts that do not add up, which is a
+/// defect of this program.
+pub fn build_dataset(
+    events: &[PathBuf],
+    users: Option<&[PathBuf]>,
+    config: &FeatureConfig,
+    out: &Path,
+    options: &BuildOptions,
+    progress: &dyn Progress,
+) -> Result<DatasetManifest> {
+    config.check()?;
+    check_output(out)?;
+    let holidays = HolidayCalendar::new(&config.holidays)?;
+    let inputs = Inputs::open(events, users, config)?;
+    let count = part_count(&inputs, config, options)?;
+    let parent = match out.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    create_folder(parent)?;
+    // Hidden, and removed when dropped: after success, failure and panic alike.
+    let work = tempfile::Builder::new()
+        .prefix(".ltv-features-")
+        .tempdir_in(parent)
+        .map_err(|e| DataError::io(parent, "create a temporary folder in", e))?;
+    let job = Job::prepare(&inputs, config, holidays, count, work.path(), progress)?;
+    let written = job.run(options.threads.max(1), progress)?;
+    let manifest = job.manifest(config, &written);
+    publish(work.path(), out, &manifest)?;
+    Ok(manifest)
+}
+
+/// A folder that is not empty must be a dataset: nothing else is ever overwritten.
+fn check_output(out: &Path) -> Result<()> {
+    if !out.exists() || out.join(MANIFEST).exists() {
+        if out.join(MANIFEST).exists() {
+            DatasetManifest::read(out)?;
+        }
+        return Ok(());
+    }
+    let mut entries = fs::read_dir(out).map_err(|e| DataError::io(out, "list", e))?;
+    match entries.next() {
+        Some(_) => Err(DataError::OutputInUse {
+            path: out.to_path_buf(),
+        }),
+        None => Ok(()),
+    }
+}
+
+struct Inputs {
+    events: Table,
+    users: Option<Table>,
+    layout: Layout,
+}
+
+impl Inputs {
+    fn open(events: &[PathBuf], users: Option<&[PathBuf]>, config: &FeatureConfig) -> Result<Self> {
+        let columns = &config.users;
+        if users.is_none() && (!columns.profile.is_empty() || !columns.keep.is_empty()) {
+            let problem = "profile and keep columns come from a user table: give one, or none";
+            return Err(Error::config("users", problem).into());
+        }
+        let events = Table::open(events, "event log", input::event_columns(config))?;
+        let wanted = input::user_columns(config);
+        let users = users
+            .map(|u| Table::open(u, "user table", wanted.clone()))
+            .transpose()?;
+        let (mut profile, mut keep) = (vec![], vec![]);
+        if let Some(users) = &users {
+            users.check_same_users(&events)?;
+            profile = user_columns(&wanted, Role::Profile, &users.schema)?;
+            keep = user_columns(&wanted, Role::Keep, &users.schema)?;
+        }
+        let layout = Layout::new(config, events.schema.field(0).data_type(), &profile, &keep)?;
+        Ok(Self {
+            events,
+            users,
+            layout,
+        })
+    }
+}
+
+fn user_columns(wanted: &[Wanted], role: Role, schema: &Schema) -> Result<Vec<UserColumn>> {
+    let one = |w: &Wanted| -> Result<UserColumn> {
+        let data_type: DataType = schema.field_with_name(&w.target)?.data_type().clone();
+        Ok(UserColumn {
+            name: w.column.clone(),
+            data_type,
+        })
+    };
+    wanted.iter().filter(|w| w.role == role).map(one).collect()
+}
+
+/// Enough parts for bounded memory. Depends on the input and the configuration alone.
+fn part_count(inputs: &Inputs, config: &FeatureConfig, options: &BuildOptions) -> Result<usize> {
+    if let Some(count) = options.partitions {
+        if !(1..=10_000).contains(&count) {
+            let problem = format!("{count} is not between 1 and 10000");
+            return Err(Error::config("partitions", problem).into());
+        }
+        return Ok(count);
+    }
+    let day_columns = config.sequences.len() as u64 * u64::from(config.dataset.window_days);
+    let per_part = EVENTS_PER_PART / (1 + day_columns / 64);
+    let users = inputs.users.as_ref().map_or(0, |u| u.rows);
+    let weight = inputs.events.rows.max(users.saturating_mul(4));
+    Ok(weight.div_ceil(per_part.max(1)).clamp(1, MOST_PARTS) as usize)
+}
+
+/// Everything that the parts share.
+struct Job<'a> {
+    config: &'a FeatureConfig,
+    layout: &'a Layout,
+    folder: &'a Path,
+    sql: String,
+    events: Parts,
+    users: Option<Parts>,
+    calendar: RecordBatch,
+    count: usize,
+}
+
+/// What came out of one part.
+struct PartResult {
+    written: Written,
+    dropped: BTreeMap<String, u64>,
+}
+
+impl<'a> Job<'a> {
+    /// Checks, normalises and splits the input.
+    fn prepare(
+        inputs: &'a Inputs,
+        config: &'a FeatureConfig,
+        holidays: HolidayCalendar,
+        count: usize,
+        folder: &'a Path,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let as_of = config.dataset.as_of;
+        let rows = inputs.events.rows + inputs.users.as_ref().map_or(0, |u| u.rows);
+        progress.start("read events", Some(rows));
+        let split = |table, stem| Parts::split(table, as_of, count, folder, stem, progress);
+        let events = split(&inputs.events, "events")?;
+        let users = inputs
+            .users
+            .as_ref()
+            .map(|u| split(u, "users"))
+            .transpose()?;
+        progress.finish();
+        let first = spill::earliest(events.first_day, users.as_ref().and_then(|u| u.first_day));
+        let first = first.map_or(as_of.0, |day| day.min(as_of.0));
+        let window = config.dataset.window_days;
+        let calendar = calendar::calendar(first..as_of.0, window, &holidays)?;
+        let sql = feature_sql(config, users.is_some());
+        Ok(Self {
+            config,
+            layout: &inputs.layout,
+            folder,
+            sql,
+            events,
+            users,
+            calendar,
+            count,
+        })
+    }
+
+    /// Works on all parts, `threads` of them at a time.
+    fn run(&self, threads: usize, progress: &dyn Progress) -> Result<Vec<PartResult>> {
+        progress.start("build features", Some(self.count as u64));
+        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let results: Mutex<BTreeMap<usize, Result<PartResult>>> = Mutex::default();
+        let work = || {
+            while !failed.load(Ordering::Relaxed) {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= self.count {
+                    break;
+                }
+                let result = self.part(index);
+                failed.fetch_or(result.is_err(), Ordering::Relaxed);
+                results
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(index, result);
+                progress.advance(1);
+            }
+        };
+        std::thread::scope(|scope| {
+            (0..threads.min(self.count)).for_each(|_| drop(scope.spawn(work)));
+        });
+        progress.finish();
+        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        results.into_values().collect()
+    }
+
+    fn part(&self, index: usize) -> Result<PartResult> {
+        let events = self.events.load(index)?;
+        let users = self.users.as_ref().map(|u| u.load(index)).transpose()?;
+        let expected = audit::expect(&events, users.as_deref().unwrap_or(&[]), self.config)?;
+        let mut tables: query::Tables = vec![
+            ("events", self.events.schema().clone(), events),
+            (
+                "calendar",
+                self.calendar.schema(),
+                vec![self.calendar.clone()],
+            ),
+        ];
+        if let (Some(parts), Some(batches)) = (&self.users, users) {
+            tables.push(("users", parts.schema().clone(), batches));
+        }
+        let mut writer = PartWriter::create(self.folder, index, self.layout)?;
+        query::run(&self.sql, tables, |batch| writer.add(&batch))?;
+        let written = writer.finish()?;
+        agree("users in a part", expected.users, written.file.rows)?;
+        agree(
+            "window events in a part",
+            expected.window_events,
+            written.window_events,
+        )?;
+        Ok(PartResult {
+            written,
+            dropped: expected.dropped,
+        })
+    }
+
+    fn manifest(&self, config: &FeatureConfig, results: &[PartResult]) -> DatasetManifest {
+        let mut dropped = BTreeMap::new();
+        let mut statuses = BTreeMap::new();
+        let later = self.events.read - self.events.kept;
+        if later > 0 {
+            dropped.insert("events_later".to_string(), later);
+        }
+        let add = |to: &mut BTreeMap<String, u64>, from: &BTreeMap<String, u64>| {
+            from.iter()
+                .for_each(|(k, n)| *to.entry(k.clone()).or_default() += n);
+        };
+        for result in results {
+            add(&mut dropped, &result.dropped);
+            add(&mut statuses, &result.written.statuses);
+        }
+        DatasetManifest {
+            format: DatasetManifest::FORMAT.into(),
+            version: DatasetManifest::VERSION,
+            as_of: config.dataset.as_of,
+            window_days: config.dataset.window_days,
+            horizons: config.dataset.horizons.clone(),
+            label: config.dataset.label,
+            features: self.layout.features.clone(),
+            keep: self.layout.keep.clone(),
+            rows: results.iter().map(|r| r.written.file.rows).sum(),
+            events: self.events.kept,
+            dropped,
+            statuses,
+            files: results.iter().map(|r| r.written.file.clone()).collect(),
+            config: config.clone(),
+        }
+    }
+}
+
+fn agree(what: &str, expected: u64, found: u64) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(DataError::Mismatch {
+        what: what.into(),
+        expected,
+        found,
+    })
+}
+
+/// Moves the finished parts to `out`. The old manifest goes first and the new one comes last, so
+/// that a folder with a manifest is always whole.
+fn publish(work: &Path, out: &Path, manifest: &DatasetManifest) -> Result<()> {
+    create_folder(out)?;
+    if out.join(MANIFEST).exists() {
+        let old = DatasetManifest::read(out)?;
+        let manifest = out.join(MANIFEST);
+        fs::remove_file(&manifest).map_err(|e| DataError::io(&manifest, "remove", e))?;
+        for file in old.files {
+            let path = out.join(&file.path);
+            if path.exists() {
+                fs::remove_file(&path).map_err(|e| DataError::io(&path, "remove", e))?;
+            }
+        }
+    }
+    for file in &manifest.files {
+        let target = out.join(&file.path);
+        fs::rename(work.join(&file.path), &target)
+            .map_err(|e| DataError::io(&target, "move a file to", e))?;
+    }
+    manifest.write(out)?;
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! Tests of the whole way from files to a dataset.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod bad_input;
+mod formats;
+mod house;
+mod leaks;
+mod reference;
+mod text;
+mod yardstick;

@@ -1,0 +1,27 @@
+//! Events to features and labels, encodings, splits, dataset streams, and the simulator.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`features`] | event log and user table to a dataset of features and labels |
+//! | [`dataset`] | opening a dataset, checked against its manifest |
+//! | [`split`] | which user trains, validates, tests |
+//! | [`encoding`] | fitting feature encodings in one pass, applying them column at a time |
+//! | [`stream`] | encoded batches, shuffled or in order, read on a thread of their own |
+//! | [`simulate`] | a seeded platform of new users, for demonstrations and tests |
+//! | [`holidays`] | which days are holidays |
+//! | [`error`] | what can go wrong while features are made, and whose fault it is |
+
+pub mod dataset;
+pub mod encoding;
+pub mod error;
+pub mod features;
+pub mod holidays;
+pub mod simulate;
+pub mod split;
+pub mod stream;
+#[cfg(test)]
+mod testing;
+
+pub use dataset::Dataset;
+pub use error::{DataError, Result};
+pub use features::{BuildOptions, build_dataset};

@@ -1,0 +1,95 @@
+//! Which user trains, validates or tests: the split of [`ltv_core::config::Split`] applied to
+//! record batches.
+
+use crate::stream::{StreamError, columns};
+use arrow::{
+    array::{Array, ArrayRef, BooleanArray, Date32Array, Float64Array, StringArray},
+    datatypes::{DataType, Int64Type},
+    record_batch::RecordBatch,
+};
+use ltv_core::{
+    Day, Horizons,
+    config::{Mature, Part, Split},
+    seed::{user_fraction, user_fraction_text},
+};
+
+/// Which rows of a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rows {
+    /// Every row, whether or not its labels are mature: what is scored.
+    #[default]
+    All,
+    /// The rows of one part of the split.
+    Part(Part),
+}
+
+/// The part each row belongs to; `None` for rows that take no part: registered outside the
+/// split's days, of status `observing` or `no_events`, or with an immature label where
+/// [`Split::mature`] wants a mature one. Length: the rows of `batch`.
+///
+/// Reads `user_id`, `reg_day`, `status` and one label column. `place` is named in errors.
+///
+/// # Errors
+/// When one of these columns is missing, of another type, or (but for the label) null.
+pub fn parts(
+    batch: &RecordBatch,
+    split: &Split,
+    horizons: &Horizons,
+    place: &str,
+) -> Result<Vec<Option<Part>>, StreamError> {
+    let registered: Date32Array = columns::typed(batch, "reg_day", place, "Date32")?;
+    let status = columns::text(batch, "status", place)?;
+    let label = columns::number(batch, &label_column(split, horizons), place)?;
+    columns::no_nulls(&registered, "reg_day", place)?;
+    columns::no_nulls(&status, "status", place)?;
+    let fractions = fractions(columns::get(batch, "user_id", place)?, place)?;
+    let part = |row: usize| {
+        let out = !is_mature(&label, row)
+            || matches!(status.value(row), "observing" | "no_events")
+            || !split.admits(Day(registered.value(row)));
+        (!out).then(|| split.part(fractions[row]))
+    };
+    Ok((0..batch.num_rows()).map(part).collect())
+}
+
+/// The label column that decides maturity.
+pub(crate) fn label_column(split: &Split, horizons: &Horizons) -> String {
+    let days = match split.mature {
+        Mature::Shortest => horizons.shortest(),
+        Mature::Longest => horizons.longest(),
+    };
+    format!("ltv_{days}")
+}
+
+fn is_mature(label: &Float64Array, row: usize) -> bool {
+    label.is_valid(row)
+}
+
+fn fractions(users: &ArrayRef, place: &str) -> Result<Vec<f64>, StreamError> {
+    columns::no_nulls(users, "user_id", place)?;
+    if let Some(ids) = users
+        .as_any()
+        .downcast_ref::<arrow::array::PrimitiveArray<Int64Type>>()
+    {
+        return Ok(ids.values().iter().map(|&id| user_fraction(id)).collect());
+    }
+    if !crate::dataset::is_text(users.data_type()) {
+        return Err(StreamError::ColumnType {
+            place: place.to_string(),
+            column: "user_id".into(),
+            found: users.data_type().to_string(),
+            expected: "Int64 or Utf8",
+        });
+    }
+    let text = columns::cast(users, &DataType::Utf8, "user_id", place, "Utf8")?;
+    let text: &StringArray = columns::downcast(&text, place)?;
+    Ok(text
+        .iter()
+        .map(|id| user_fraction_text(id.unwrap_or_default()))
+        .collect())
+}
+
+/// A filter mask: the rows of `wanted` among `parts`.
+pub(crate) fn mask(parts: &[Option<Part>], wanted: Part) -> BooleanArray {
+    parts.iter().map(|&p| Some(p == Some(wanted))).collect()
+}

@@ -1,0 +1,120 @@
+//! Finding a column of a batch and reading it as the type a computation wants.
+
+use super::StreamError;
+use crate::dataset::is_text;
+use arrow::{
+    array::{Array, ArrayRef, Float64Array, StringArray},
+    compute::{CastOptions, cast_with_options},
+    datatypes::DataType,
+    record_batch::RecordBatch,
+};
+
+/// The column `name` of `batch`.
+pub(crate) fn get<'a>(
+    batch: &'a RecordBatch,
+    name: &str,
+    place: &str,
+) -> Result<&'a ArrayRef, StreamError> {
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| StreamError::MissingColumn {
+            place: place.to_string(),
+            column: name.to_string(),
+            hint: "give the columns that the model was trained with",
+        })
+}
+
+/// The column `name`, which must already be an array of type `T`.
+pub(crate) fn typed<T: Array + Clone + 'static>(
+    batch: &RecordBatch,
+    name: &str,
+    place: &str,
+    expected: &'static str,
+) -> Result<T, StreamError> {
+    let column = get(batch, name, place)?;
+    let wrong = || wrong_type(column, name, place, expected);
+    column
+        .as_any()
+        .downcast_ref::<T>()
+        .cloned()
+        .ok_or_else(wrong)
+}
+
+/// The column `name` as 64-bit floats: any number type or booleans.
+pub(crate) fn number(
+    batch: &RecordBatch,
+    name: &str,
+    place: &str,
+) -> Result<Float64Array, StreamError> {
+    let column = get(batch, name, place)?;
+    let found = column.data_type();
+    if !(found.is_numeric() || matches!(found, DataType::Boolean | DataType::Null)) {
+        return Err(wrong_type(column, name, place, "Float64"));
+    }
+    let column = cast(column, &DataType::Float64, name, place, "Float64")?;
+    downcast(&column, place).cloned()
+}
+
+/// The column `name` as text; integers and booleans are written in decimal.
+pub(crate) fn text(
+    batch: &RecordBatch,
+    name: &str,
+    place: &str,
+) -> Result<StringArray, StreamError> {
+    let column = get(batch, name, place)?;
+    let found = column.data_type();
+    let whole = found.is_integer() || matches!(found, DataType::Boolean | DataType::Null);
+    if !(is_text(found) || whole) {
+        return Err(wrong_type(column, name, place, "Utf8"));
+    }
+    let column = cast(column, &DataType::Utf8, name, place, "Utf8")?;
+    downcast(&column, place).cloned()
+}
+
+/// `column` as `to`; itself when it is that already.
+pub(crate) fn cast(
+    column: &ArrayRef,
+    to: &DataType,
+    name: &str,
+    place: &str,
+    expected: &'static str,
+) -> Result<ArrayRef, StreamError> {
+    if column.data_type() == to {
+        return Ok(column.clone());
+    }
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(column, to, &options).map_err(|_| wrong_type(column, name, place, expected))
+}
+
+/// Fails on the first null of a column that must have none.
+pub(crate) fn no_nulls(column: &dyn Array, name: &str, place: &str) -> Result<(), StreamError> {
+    if column.null_count() == 0 {
+        return Ok(());
+    }
+    let row = (0..column.len()).find(|&i| column.is_null(i)).unwrap_or(0) as u64;
+    Err(StreamError::Null {
+        place: place.to_string(),
+        column: name.to_string(),
+        row,
+    })
+}
+
+pub(crate) fn downcast<'a, T: 'static>(
+    column: &'a ArrayRef,
+    place: &str,
+) -> Result<&'a T, StreamError> {
+    let problem = || StreamError::internal(place, format!("{} after a cast", column.data_type()));
+    column.as_any().downcast_ref().ok_or_else(problem)
+}
+
+fn wrong_type(column: &ArrayRef, name: &str, place: &str, expected: &'static str) -> StreamError {
+    StreamError::ColumnType {
+        place: place.to_string(),
+        column: name.to_string(),
+        found: column.data_type().to_string(),
+        expected,
+    }
+}

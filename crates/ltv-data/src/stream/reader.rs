@@ -1,0 +1,228 @@
+//! Reading row groups in a given order, in small batches, with the labels checked on the way.
+
+use super::{StreamError, columns};
+use crate::{
+    dataset::{Dataset, DatasetFile, is_text},
+    split::{self, Rows},
+};
+use arrow::{
+    array::Array,
+    compute::filter_record_batch,
+    datatypes::{DataType, Field, Schema},
+    record_batch::{RecordBatch, RecordBatchOptions},
+};
+use ltv_core::{Horizons, config::Split};
+use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
+use std::{collections::BTreeSet, fs::File, ops::ControlFlow, sync::Arc};
+
+/// Rows decoded at a time: large enough to amortise a call, small enough to stay in cache.
+const CHUNK_ROWS: usize = 8192;
+
+/// A row group: the file's position in the manifest, and the group's in the file.
+pub(crate) type RowGroup = (usize, usize);
+
+/// A piece of a row group.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    /// The columns asked for; text as Utf8 whatever the file's layout.
+    pub(crate) batch: RecordBatch,
+    /// The file, for messages.
+    pub(crate) place: Arc<str>,
+    /// Position of the chunk's first row in the file.
+    pub(crate) first_row: u64,
+}
+
+/// What to read.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) columns: BTreeSet<String>,
+    pub(crate) horizons: Horizons,
+    /// Whether label columns are read at all.
+    pub(crate) labels: bool,
+}
+
+impl Plan {
+    /// A plan for `columns`, the labels of `horizons`, and what the split needs.
+    pub(crate) fn new(
+        dataset: &Dataset,
+        columns: impl IntoIterator<Item = String>,
+        horizons: Option<&Horizons>,
+        split: Option<&Split>,
+    ) -> Result<Self, StreamError> {
+        let known = &dataset.manifest().horizons;
+        let labels = horizons.is_some();
+        let horizons = horizons.unwrap_or(known).clone();
+        if let Some(&horizon) = horizons
+            .days()
+            .iter()
+            .find(|&&n| known.position(n).is_none())
+        {
+            let (path, known) = (dataset.folder().to_path_buf(), known.days().to_vec());
+            return Err(StreamError::Horizon {
+                path,
+                horizon,
+                known,
+            });
+        }
+        let mut columns: BTreeSet<String> = columns.into_iter().collect();
+        if labels {
+            columns.extend(horizons.columns());
+        }
+        if let Some(split) = split {
+            columns.extend(["user_id", "reg_day", "status"].map(String::from));
+            columns.insert(split::label_column(split, &horizons));
+        }
+        Ok(Self {
+            columns,
+            horizons,
+            labels,
+        })
+    }
+}
+
+/// All row groups of a dataset, in order.
+pub(crate) fn row_groups(dataset: &Dataset) -> Vec<RowGroup> {
+    let groups = |(f, file): (usize, &DatasetFile)| {
+        (0..file.metadata().metadata().num_row_groups())
+            .map(move |g| (f, g))
+            .collect::<Vec<_>>()
+    };
+    dataset
+        .files()
+        .iter()
+        .enumerate()
+        .flat_map(groups)
+        .collect()
+}
+
+/// Calls `sink` with every chunk of `order` until it breaks.
+pub(crate) fn read(
+    dataset: &Dataset,
+    plan: &Plan,
+    order: &[RowGroup],
+    sink: &mut dyn FnMut(Chunk) -> Result<ControlFlow<()>, StreamError>,
+) -> Result<(), StreamError> {
+    for &(file, group) in order {
+        let file = &dataset.files()[file];
+        if read_group(file, group, plan, sink)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn read_group(
+    file: &DatasetFile,
+    group: usize,
+    plan: &Plan,
+    sink: &mut dyn FnMut(Chunk) -> Result<ControlFlow<()>, StreamError>,
+) -> Result<ControlFlow<()>, StreamError> {
+    let place: Arc<str> = file.path().display().to_string().into();
+    let damaged = |e: &dyn std::fmt::Display| StreamError::Parquet {
+        path: file.path().to_path_buf(),
+        problem: e.to_string(),
+    };
+    let mask = projection(file, plan, &place)?;
+    let open = File::open(file.path()).map_err(|source| StreamError::File {
+        path: file.path().to_path_buf(),
+        source,
+    })?;
+    let metadata = file.metadata().clone();
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(open, metadata)
+        .with_row_groups(vec![group])
+        .with_projection(mask)
+        .with_batch_size(CHUNK_ROWS)
+        .build()
+        .map_err(|e| damaged(&e))?;
+    let mut first_row: u64 = file.row_groups()[..group].iter().sum();
+    for batch in reader {
+        let batch = uniform(&batch.map_err(|e| damaged(&e))?, plan, &place)?;
+        let rows = batch.num_rows() as u64;
+        if plan.labels {
+            check_labels(&batch, &plan.horizons, &place).map_err(|e| e.offset_by(first_row))?;
+        }
+        if sink(Chunk {
+            batch,
+            place: place.clone(),
+            first_row,
+        })?
+        .is_break()
+        {
+            return Ok(ControlFlow::Break(()));
+        }
+        first_row += rows;
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+fn projection(file: &DatasetFile, plan: &Plan, place: &str) -> Result<ProjectionMask, StreamError> {
+    let index = |column: &String| {
+        file.schema().index_of(column).map_err(|_| StreamError::MissingColumn {
+            place: place.to_string(),
+            column: column.clone(),
+            hint: "the encoding needs it: use a dataset made with the same feature configuration",
+        })
+    };
+    let roots = plan
+        .columns
+        .iter()
+        .map(index)
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(ProjectionMask::roots(
+        file.metadata().parquet_schema(),
+        roots,
+    ))
+}
+
+/// The columns in the plan's order, all nullable, text as Utf8: files of one dataset may differ in
+/// these, their batches must not.
+fn uniform(batch: &RecordBatch, plan: &Plan, place: &str) -> Result<RecordBatch, StreamError> {
+    let (mut fields, mut arrays) = (vec![], vec![]);
+    for name in &plan.columns {
+        let array = columns::get(batch, name, place)?;
+        let array = match array.data_type() {
+            found if is_text(found) => columns::cast(array, &DataType::Utf8, name, place, "Utf8")?,
+            _ => array.clone(),
+        };
+        fields.push(Field::new(name, array.data_type().clone(), true));
+        arrays.push(array);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+        .map_err(|e| StreamError::internal(place, e))
+}
+
+/// Fails on the first label that is NaN, infinite or negative.
+fn check_labels(batch: &RecordBatch, horizons: &Horizons, place: &str) -> Result<(), StreamError> {
+    for column in horizons.columns() {
+        let labels = columns::number(batch, &column, place)?;
+        let bad = |x: f64| !(x >= 0.0 && x.is_finite());
+        let values = labels.values();
+        if let Some(row) = (0..values.len()).find(|&i| bad(values[i]) && labels.is_valid(i)) {
+            let (place, value) = (place.to_string(), values[row]);
+            return Err(StreamError::Label {
+                place,
+                column,
+                row: row as u64,
+                value,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The rows of a chunk that were asked for.
+pub(crate) fn select(
+    chunk: &Chunk,
+    rows: Rows,
+    split: &Split,
+    horizons: &Horizons,
+) -> Result<RecordBatch, StreamError> {
+    let Rows::Part(part) = rows else {
+        return Ok(chunk.batch.clone());
+    };
+    let parts = split::parts(&chunk.batch, split, horizons, &chunk.place)
+        .map_err(|e| e.offset_by(chunk.first_row))?;
+    filter_record_batch(&chunk.batch, &split::mask(&parts, part))
+        .map_err(|e| StreamError::internal(&chunk.place, e))
+}

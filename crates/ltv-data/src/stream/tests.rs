@@ -1,0 +1,252 @@
+//! Streams against the rows they were made from.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::{
+    dataset::Dataset,
+    encoding::{EncodingOptions, encode_batch, fit},
+    split::Rows,
+    testing::{Row, batch, rows, write_rows},
+};
+use arrow::array::{Array, AsArray, Int64Array};
+use ltv_core::{
+    Horizons,
+    config::{Mature, Part, Split},
+    encoding::{EncodedRows, Encoding},
+    seed::user_fraction,
+};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+fn split() -> Split {
+    Split {
+        test: 0.2,
+        validation: 0.2,
+        mature: Mature::Shortest,
+        ..Split::default()
+    }
+}
+
+fn dataset(rows: &[Row], file_rows: usize, group_rows: usize) -> (tempfile::TempDir, Dataset) {
+    let folder = tempfile::tempdir().unwrap();
+    write_rows(folder.path(), rows, file_rows, group_rows);
+    let dataset = Dataset::open(folder.path()).unwrap();
+    (folder, dataset)
+}
+
+fn fitted(dataset: &Dataset) -> Arc<Encoding> {
+    let options = EncodingOptions {
+        min_category_rows: 1,
+        max_bins: 4,
+        numbers: true,
+        ..Default::default()
+    };
+    Arc::new(fit(dataset, &split(), &options).unwrap().encoding)
+}
+
+fn horizons() -> Horizons {
+    Horizons::new(vec![30, 90]).unwrap()
+}
+
+fn options(encoding: Arc<Encoding>, rows: Rows, batch_rows: usize) -> StreamOptions {
+    StreamOptions {
+        rows,
+        split: split(),
+        horizons: Some(horizons()),
+        batch_rows,
+        ..StreamOptions::scoring(encoding)
+    }
+}
+
+/// The parts by their definition, one row at a time.
+fn part(row: &Row) -> Option<Part> {
+    let f = user_fraction(row.user);
+    let takes_part = row.labels[0].is_some() && row.status == "active";
+    takes_part.then_some(match f {
+        f if f < 0.2 => Part::Test,
+        f if f < 0.4 => Part::Validation,
+        _ => Part::Train,
+    })
+}
+
+/// One row as comparable bits: cells, numbers, labels.
+fn lines(rows: &EncodedRows) -> Vec<String> {
+    let piece = |i: usize, len: usize| i * len / rows.rows..(i + 1) * len / rows.rows;
+    (0..rows.rows)
+        .map(|i| {
+            let cells = &rows.cells[piece(i, rows.cells.len())];
+            let numbers = &rows.numbers[piece(i, rows.numbers.len())];
+            format!(
+                "{cells:?} {numbers:?} {:?}",
+                &rows.labels[piece(i, rows.labels.len())]
+            )
+        })
+        .collect()
+}
+
+fn collect(stream: EncodedStream) -> Vec<EncodedRows> {
+    stream.collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn parts_are_disjoint_and_complete() {
+    let rows = rows(500);
+    let (_folder, dataset) = dataset(&rows, 140, 33);
+    let encoding = fitted(&dataset);
+    let counts = [Part::Train, Part::Validation, Part::Test].map(|wanted| {
+        let expected: Vec<Row> = rows
+            .iter()
+            .filter(|r| part(r) == Some(wanted))
+            .cloned()
+            .collect();
+        let batches =
+            collect(stream(&dataset, options(encoding.clone(), Rows::Part(wanted), 64)).unwrap());
+        let got: Vec<String> = batches.iter().flat_map(lines).collect();
+        let reference = encode_batch(&encoding, &batch(&expected), Some(&horizons())).unwrap();
+        assert_eq!(got, lines(&reference));
+        got.len() as u64
+    });
+    let fit = fit(&dataset, &split(), &EncodingOptions::default()).unwrap();
+    assert_eq!(counts, [fit.train_rows, fit.validation_rows, fit.test_rows]);
+    assert!(counts.iter().all(|&n| n > 20));
+}
+
+#[test]
+fn an_epoch_repeats_and_epochs_differ() {
+    let rows = rows(400);
+    let (_folder, dataset) = dataset(&rows, 150, 40);
+    let encoding = fitted(&dataset);
+    let epoch = |seed, epoch| {
+        let shuffle = Some(Shuffle {
+            seed,
+            epoch,
+            buffer_rows: 90,
+        });
+        let options = StreamOptions {
+            shuffle,
+            ..options(encoding.clone(), Rows::All, 32)
+        };
+        collect(stream(&dataset, options).unwrap())
+            .iter()
+            .flat_map(lines)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(epoch(1, 0), epoch(1, 0));
+    assert_ne!(epoch(1, 0), epoch(1, 1));
+    assert_ne!(epoch(1, 0), epoch(2, 0));
+}
+
+#[test]
+fn raw_rows_go_with_their_encoded_rows() {
+    let rows = rows(300);
+    let (_folder, dataset) = dataset(&rows, 70, 30);
+    let options = StreamOptions {
+        keep: true,
+        ..options(fitted(&dataset), Rows::Part(Part::Test), 25)
+    };
+    let plain = collect(stream(&dataset, options.clone()).unwrap());
+    let both: Vec<_> = stream_with_raw(&dataset, options.clone())
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(
+        both.iter().flat_map(|(e, _)| lines(e)).collect::<Vec<_>>(),
+        plain.iter().flat_map(lines).collect::<Vec<_>>()
+    );
+    let mut users = vec![];
+    for (encoded, raw) in &both {
+        assert_eq!(encoded.rows, raw.num_rows());
+        let names: Vec<_> = raw
+            .schema()
+            .fields()
+            .iter()
+            .map(|f| f.name().clone())
+            .collect();
+        assert_eq!(names, ["user_id", "reg_day", "status", "channel", "cost"]);
+        let ids: &Int64Array = raw.column(0).as_primitive();
+        users.extend(ids.values().iter().copied());
+    }
+    let expected: Vec<i64> = rows
+        .iter()
+        .filter(|r| part(r) == Some(Part::Test))
+        .map(|r| r.user)
+        .collect();
+    assert_eq!(users, expected);
+    let shuffled = StreamOptions {
+        shuffle: Some(Shuffle::new(1, 1)),
+        ..options
+    };
+    assert!(
+        stream_with_raw(&dataset, shuffled)
+            .unwrap_err()
+            .to_string()
+            .contains("shuffle")
+    );
+}
+
+#[test]
+fn dropping_a_stream_stops_its_thread() {
+    let (_folder, dataset) = dataset(&rows(2000), 500, 100);
+    let mut stream = stream(&dataset, options(fitted(&dataset), Rows::All, 1)).unwrap();
+    assert_eq!(stream.next().unwrap().unwrap().rows, 1);
+    // Returns only when the thread has ended; without the disconnect it would wait for ever.
+    drop(stream);
+}
+
+#[test]
+fn text_ids_split_by_their_hash() {
+    use arrow::{array::StringArray, record_batch::RecordBatch};
+    let plain = batch(&rows(200));
+    let ids: StringArray = (0..200).map(|i| Some(format!("user {i}"))).collect();
+    let mut columns = plain.columns().to_vec();
+    columns[0] = Arc::new(ids);
+    let names: Vec<String> = plain
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().clone())
+        .collect();
+    let text = RecordBatch::try_from_iter(names.into_iter().zip(columns)).unwrap();
+    let parts = crate::split::parts(&text, &split(), &horizons(), "test").unwrap();
+    for (i, (got, row)) in parts.iter().zip(rows(200)).enumerate() {
+        let f = ltv_core::seed::user_fraction_text(&format!("user {i}"));
+        assert_eq!(*got, part(&row).map(|_| split().part(f)));
+    }
+    assert!(plain.column(0).is_valid(0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn every_row_exactly_once(
+        n in 1usize..400, file_rows in 20usize..200, group_rows in 5usize..80,
+        batch_rows in 1usize..120, buffer_rows in 1usize..200, seed: u64, in_order: bool,
+    ) {
+        // Row i has ltv_90 = i, so that rows can be told apart.
+        let mut rows = rows(n);
+        rows[0].labels[0] = Some(1.0);
+        rows[0].status = "active";
+        let mut all_train = split();
+        (all_train.test, all_train.validation) = (0.0, 1e-9);
+        for (i, row) in rows.iter_mut().enumerate() {
+            row.user = row.user * 2 + 1;
+            row.labels[1] = Some(i as f64);
+        }
+        let (_folder, dataset) = dataset(&rows, file_rows, group_rows);
+        let encoding = fit(&dataset, &all_train, &EncodingOptions::default()).unwrap().encoding;
+        let shuffle = (!in_order).then_some(Shuffle { seed, epoch: 3, buffer_rows });
+        let options = StreamOptions { shuffle, ..options(Arc::new(encoding), Rows::All, batch_rows) };
+        let batches = collect(stream(&dataset, options).unwrap());
+        let (last, full) = batches.split_last().unwrap();
+        prop_assert!(full.iter().all(|b| b.rows == batch_rows));
+        prop_assert!((1..=batch_rows).contains(&last.rows));
+        let mut seen: Vec<usize> =
+            batches.iter().flat_map(|b| b.labels.chunks(2).map(|l| l[1] as usize)).collect();
+        if in_order {
+            prop_assert!(seen.is_sorted());
+        }
+        seen.sort_unstable();
+        prop_assert_eq!(seen, (0..n).collect::<Vec<_>>());
+    }
+}
