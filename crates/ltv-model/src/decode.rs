@@ -1,0 +1,272 @@
+//! From a bucket distribution to values: decodings, quantiles, and order across horizons
+//! (DESIGN 3.9, 3.10).
+
+use ltv_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// How the bucket distribution becomes one value.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Decoding {
+    /// The likeliest bucket of the likeliest sub-distribution (paper eq. 7 and 8).
+    Argmax,
+    /// The mean: what budgets and bids need, and what minimises squared error and bias.
+    Expectation,
+    /// A quantile, in `(0, 1)`; the median minimises absolute error.
+    Quantile(f64),
+}
+
+impl fmt::Display for Decoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Argmax => f.write_str("argmax"),
+            Self::Expectation => f.write_str("expectation"),
+            Self::Quantile(p) => write!(f, "quantile:{p}"),
+        }
+    }
+}
+
+impl FromStr for Decoding {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let problem = || {
+            let problem = format!(
+                "'{text}' is unknown: use expectation, argmax, median or quantile:P with P \
+                 between 0 and 1"
+            );
+            Error::config("decoding", problem)
+        };
+        match text {
+            "argmax" => Ok(Self::Argmax),
+            "expectation" => Ok(Self::Expectation),
+            "median" => Ok(Self::Quantile(0.5)),
+            _ => {
+                let p = text
+                    .strip_prefix("quantile:")
+                    .and_then(|p| p.parse::<f64>().ok());
+                let p = p.filter(|p| *p > 0.0 && *p < 1.0).ok_or_else(problem)?;
+                Ok(Self::Quantile(p))
+            }
+        }
+    }
+}
+
+impl From<Decoding> for String {
+    fn from(d: Decoding) -> Self {
+        d.to_string()
+    }
+}
+
+impl TryFrom<String> for Decoding {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+/// One bucket of one row's predicted distribution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mass {
+    /// Left edge.
+    pub left: f64,
+    /// Width; 0 for a single value.
+    pub width: f64,
+    /// Its probability.
+    pub probability: f64,
+    /// Predicted mean position in it, in `[0, 1]`.
+    pub bias: f64,
+}
+
+impl Mass {
+    /// Mean of the value, given the bucket.
+    pub fn mean(&self) -> f64 {
+        self.left + self.bias * self.width
+    }
+
+    /// Value at fraction `f` of the bucket's mass. Within a bucket the mass `1 - s` is spread
+    /// evenly below the predicted position `s`, and `s` above it: the density of two steps whose
+    /// mean is `s`, even for `s = 1/2`. So quantiles agree with the expectation.
+    fn at(&self, f: f64) -> f64 {
+        let s = self.bias.clamp(0.0, 1.0);
+        let below = 1.0 - s;
+        let position = if f <= below {
+            if below > 0.0 { f / below * s } else { s }
+        } else {
+            s + (f - below) / s * below
+        };
+        self.left + position.clamp(0.0, 1.0) * self.width
+    }
+}
+
+/// Mean of the whole distribution.
+pub fn expectation(masses: &[Mass]) -> f64 {
+    let total: f64 = masses.iter().map(|m| m.probability).sum();
+    masses.iter().map(|m| m.probability * m.mean()).sum::<f64>() / total
+}
+
+/// The value below which a share `p` of the distribution lies.
+pub fn quantile(masses: &[Mass], p: f64) -> f64 {
+    let total: f64 = masses.iter().map(|m| m.probability).sum();
+    let mut left = p * total;
+    let mut last = 0.0;
+    for mass in masses {
+        if mass.probability > 0.0 {
+            if left <= mass.probability {
+                return mass.at(left / mass.probability);
+            }
+            last = mass.left + mass.width;
+        }
+        left -= mass.probability;
+    }
+    last
+}
+
+/// `P(value > 0)`.
+pub fn positive(masses: &[Mass]) -> f64 {
+    let total: f64 = masses.iter().map(|m| m.probability).sum();
+    let zero = |m: &&Mass| m.left == 0.0 && m.width == 0.0;
+    let at_zero: f64 = masses.iter().filter(zero).map(|m| m.probability).sum();
+    (1.0 - at_zero / total).clamp(0.0, 1.0)
+}
+
+/// Eq. 7 and 8. `segments`: the probabilities of the sub-distributions; `sizes`: how many of
+/// `masses` belong to each.
+pub fn argmax(segments: &[f64], sizes: &[usize], masses: &[Mass]) -> f64 {
+    let first_best = |values: &mut dyn Iterator<Item = f64>| {
+        let best = |best: (usize, f64), (i, v)| if v > best.1 { (i, v) } else { best };
+        values.enumerate().fold((0, f64::NEG_INFINITY), best).0
+    };
+    let segment = first_best(&mut segments.iter().copied());
+    let start: usize = sizes[..segment].iter().sum();
+    let own = &masses[start..start + sizes[segment]];
+    own[first_best(&mut own.iter().map(|m| m.probability))].mean()
+}
+
+/// Makes `values` non-decreasing by the nearest such sequence in least squares (pool adjacent
+/// violators), and says whether it had to change anything.
+///
+/// Projecting two sequences of which one lies nowhere above the other keeps it so: quantiles that
+/// are projected each on their own do not cross.
+pub fn project(values: &mut [f64]) -> bool {
+    if values.windows(2).all(|w| w[0] <= w[1]) {
+        return false;
+    }
+    // Pools as (sum, count); merge while the last two are out of order.
+    let mut pools: Vec<(f64, usize)> = Vec::with_capacity(values.len());
+    for &v in values.iter() {
+        pools.push((v, 1));
+        while let [.., (a, n), (b, m)] = pools[..]
+            && a / n as f64 > b / m as f64
+        {
+            pools.pop();
+            pools.pop();
+            pools.push((a + b, n + m));
+        }
+    }
+    let mut at = 0;
+    for (sum, count) in pools {
+        values[at..at + count].fill(sum / count as f64);
+        at += count;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn masses() -> impl Strategy<Value = Vec<Mass>> {
+        prop::collection::vec(
+            (0.01f64..1.0, 0.0f64..1.0, prop::bool::ANY, 0.1f64..9.0),
+            1..8,
+        )
+        .prop_map(|parts| {
+            let total: f64 = parts.iter().map(|p| p.0).sum();
+            let mut left = 0.0;
+            let mass = |(p, bias, single, width): (f64, f64, bool, f64)| {
+                let width = if single { 0.0 } else { width };
+                let mass = Mass {
+                    left,
+                    width,
+                    probability: p / total,
+                    bias,
+                };
+                left += width + 1.0;
+                mass
+            };
+            parts.into_iter().map(mass).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_are_monotone_and_agree_with_the_mean(masses in masses()) {
+            let n = 20_000;
+            let values: Vec<f64> =
+                (0..n).map(|i| quantile(&masses, (f64::from(i) + 0.5) / f64::from(n))).collect();
+            prop_assert!(values.windows(2).all(|w| w[0] <= w[1] + 1e-9));
+            let mean = values.iter().sum::<f64>() / f64::from(n);
+            prop_assert!((mean - expectation(&masses)).abs() < 0.02, "{mean}");
+        }
+
+        /// Against the definition: non-decreasing, and no other non-decreasing sequence of a
+        /// large random sample is nearer.
+        #[test]
+        fn projection(
+            values in prop::collection::vec(0.0f64..10.0, 1..6),
+            mut others in prop::collection::vec(prop::collection::vec(0.0f64..10.0, 6), 50),
+        ) {
+            let mut projected = values.clone();
+            let touched = project(&mut projected);
+            prop_assert!(projected.windows(2).all(|w| w[0] <= w[1]));
+            prop_assert_eq!(touched, projected != values);
+            let distance = |x: &[f64]| x.iter().zip(&values).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+            for other in &mut others {
+                other.truncate(values.len());
+                other.sort_by(f64::total_cmp);
+                prop_assert!(distance(&projected) <= distance(other) + 1e-9);
+            }
+            prop_assert!(!project(&mut projected), "a second projection changes nothing");
+        }
+
+        #[test]
+        fn projected_quantiles_do_not_cross(
+            low in prop::collection::vec(0.0f64..10.0, 4),
+            gap in prop::collection::vec(0.0f64..3.0, 4),
+        ) {
+            let (mut a, mut b) = (low.clone(), low.iter().zip(gap).map(|(x, g)| x + g).collect::<Vec<_>>());
+            project(&mut a);
+            project(&mut b);
+            prop_assert!(a.iter().zip(&b).all(|(x, y)| x <= &(y + 1e-12)));
+        }
+    }
+
+    #[test]
+    fn by_hand() {
+        let m = |left, width, probability, bias| Mass {
+            left,
+            width,
+            probability,
+            bias,
+        };
+        let masses = [
+            m(0.0, 0.0, 0.5, 0.0),
+            m(1.0, 4.0, 0.3, 0.5),
+            m(5.0, 2.0, 0.2, 0.25),
+        ];
+        assert!((expectation(&masses) - (0.3 * 3.0 + 0.2 * 5.5)).abs() < 1e-12);
+        assert_eq!(quantile(&masses, 0.4), 0.0);
+        assert!((quantile(&masses, 0.65) - 3.0).abs() < 1e-12);
+        assert_eq!(positive(&masses), 0.5);
+        assert_eq!(argmax(&[0.5, 0.5], &[1, 2], &masses), 0.0);
+        assert_eq!(argmax(&[0.4, 0.6], &[1, 2], &masses), 3.0);
+        assert_eq!(
+            "median".parse::<Decoding>().unwrap(),
+            Decoding::Quantile(0.5)
+        );
+        assert!("quantile:1".parse::<Decoding>().is_err());
+    }
+}

@@ -1,0 +1,29 @@
+//! ODMN: encoders, MDME, Mono Units, losses, decoding, the model bundle.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`buckets`] | segmentation and bucketing of the label range (paper section 3.3) |
+//! | [`spec`] | the shape of one network: inputs, layers, horizons |
+//! | [`odmn`] | the network: shared bottom, MDME modules, Mono Units, losses |
+//! | [`targets`] | rows and labels to what the engine reads |
+//! | [`init`] | first weights; output biases at the training priors |
+//! | [`decode`] | from a bucket distribution to values, quantiles, and ordered horizons |
+//! | [`bundle`] | a trained model in one file |
+//! | [`predict`] | a bundle, ready to predict |
+//! | [`yardstick`] | the model that speed is measured on |
+
+pub mod buckets;
+pub mod bundle;
+pub mod decode;
+pub mod error;
+pub mod init;
+pub mod odmn;
+pub mod predict;
+pub mod spec;
+pub mod targets;
+pub mod yardstick;
+
+pub use bundle::Bundle;
+pub use decode::Decoding;
+pub use error::ModelError;
+pub use predict::Model;

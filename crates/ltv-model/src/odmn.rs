@@ -1,0 +1,85 @@
+//! The network: shared bottom, one MDME module for each horizon, Mono Units between them, and
+//! all losses (paper section 3, Figures 2 and 3).
+
+mod mdme;
+mod mono;
+
+use crate::spec::Spec;
+use ltv_core::config::Mono;
+use ltv_nn::{Graph, Node, Real, graph::Builder, ops::FieldSpec};
+pub use mdme::{Head, HorizonColumns};
+
+/// A built network with the nodes and columns that its users need.
+pub struct Odmn<T> {
+    /// The graph.
+    pub graph: Graph<T>,
+    /// The user representation `v`, `[last of bottom]`.
+    pub representation: Node,
+    /// One head for each horizon.
+    pub heads: Vec<Head>,
+    /// Target columns for each horizon; empty for inference.
+    pub columns: Vec<HorizonColumns>,
+}
+
+/// Rows worked on at a time.
+pub const TILE: usize = 128;
+
+/// Builds the network to train: all towers and losses.
+pub fn training<T: Real>(spec: &Spec) -> Odmn<T> {
+    build(Builder::training(), spec, TILE)
+}
+
+/// Builds the network to predict with: without ordinal towers, which decoding does not need.
+pub fn inference<T: Real>(spec: &Spec) -> Odmn<T> {
+    build(Builder::inference(), spec, TILE)
+}
+
+/// Builds either network with tiles of so many rows.
+pub fn build<T: Real>(mut b: Builder<T>, spec: &Spec, tile: usize) -> Odmn<T> {
+    let representation = bottom(&mut b, spec);
+    let mut heads: Vec<Head> = vec![];
+    let mut columns = vec![];
+    for (t, buckets) in spec.horizons.iter().enumerate() {
+        let chained = spec.model.monotone && spec.model.mono != Mono::Off;
+        let upstream = heads
+            .last()
+            .filter(|_| chained)
+            .map(|h| h.distribution.detached());
+        let (head, column) = mdme::build(&mut b, spec, t, buckets, representation, upstream);
+        heads.push(head);
+        columns.extend(column);
+    }
+    if b.is_training() && spec.model.monotone {
+        calibrate(&mut b, spec, &heads);
+    }
+    Odmn {
+        graph: b.build(tile),
+        representation,
+        heads,
+        columns,
+    }
+}
+
+/// `v = relu(... relu(l1([embeddings; numbers])))` (section 3.2).
+fn bottom<T: Real>(b: &mut Builder<T>, spec: &Spec) -> Node {
+    let dim = spec.model.embedding;
+    let table = |(i, &cells): (usize, &usize)| FieldSpec {
+        table: b.table(&format!("emb{i}"), cells, dim),
+    };
+    let fields: Vec<_> = spec.fields.iter().enumerate().map(table).collect();
+    let mut x = b.input(&fields, spec.numbers);
+    for (i, &outputs) in spec.model.bottom.iter().enumerate() {
+        let layer = b.dense(&[(&format!("l{}", i + 1), outputs)], x.width());
+        x = b.linear(x, layer, true);
+        x = b.dropout(x, spec.model.dropout);
+    }
+    x
+}
+
+/// Calibration loss (eq. 12): `mean of sum over t of max(yhat_t - yhat_{t+1}, 0) / s_{t+1}`.
+fn calibrate<T: Real>(b: &mut Builder<T>, spec: &Spec, heads: &[Head]) {
+    let expected: Vec<Node> = heads.iter().map(|h| h.expectation(b)).collect();
+    for (pair, buckets) in expected.windows(2).zip(&spec.horizons[1..]) {
+        b.hinge("cali", spec.model.alpha, pair[0], pair[1], buckets.mean);
+    }
+}
