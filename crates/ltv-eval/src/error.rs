@@ -1,0 +1,106 @@
+//! What can be wrong with the input of an evaluation.
+
+use ltv_core::Fault;
+
+/// Errors of this crate. Rows are counted from 0, in the order of the input.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvalError {
+    /// A label below zero or infinite.
+    #[error(
+        "label {column}, row {row}: {value} is not a value a Lorenz curve can hold; labels must be \
+         finite and at least 0 (floor returns at 0, leave immature labels empty)"
+    )]
+    Label {
+        /// Name of the column, `ltv_<N>`.
+        column: String,
+        /// Row of the input.
+        row: usize,
+        /// What was found.
+        value: f64,
+    },
+    /// A prediction below zero, infinite or missing.
+    #[error(
+        "predictions '{set}', column {column}, row {row}: {value} is not a usable prediction; every \
+         row needs one that is finite and at least 0, also where the label is immature"
+    )]
+    Prediction {
+        /// Name of the prediction set.
+        set: String,
+        /// Name of the column, `ltv_<N>`.
+        column: String,
+        /// Row of the input.
+        row: usize,
+        /// What was found.
+        value: f64,
+    },
+    /// An array whose length does not fit the others.
+    #[error("{what} holds {found} values, expected {expected}: give one for each row and horizon")]
+    Shape {
+        /// The array.
+        what: String,
+        /// Number of values that would fit.
+        expected: usize,
+        /// Number of values found.
+        found: usize,
+    },
+    /// A segment code without a label.
+    #[error("segment '{segment}', row {row}: code {code} has no label, there are only {labels}")]
+    SegmentCode {
+        /// Name of the segmentation.
+        segment: String,
+        /// Row of the input.
+        row: usize,
+        /// The code.
+        code: u32,
+        /// Number of labels.
+        labels: usize,
+    },
+    /// No prediction set was given.
+    #[error("nothing to evaluate: give at least one set of predictions")]
+    NoPredictions,
+    /// Two prediction sets, or two segmentations, of one name.
+    #[error(
+        "'{name}' is given twice: every set of predictions and every segment needs its own name"
+    )]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+    /// The reference of paired differences is not among the prediction sets.
+    #[error("reference '{name}' is not among the predictions: choose one of {known:?}")]
+    UnknownReference {
+        /// What was asked for.
+        name: String,
+        /// The sets there are.
+        known: Vec<String>,
+    },
+    /// A number of bootstrap replicates that makes no interval.
+    #[error("bootstrap: {found} replicates cannot give a 95 % interval, use 20 to 1000000")]
+    Replicates {
+        /// What was asked for.
+        found: u32,
+    },
+    /// More rows than 32-bit row numbers can address.
+    #[error("{rows} rows are too many for one evaluation: evaluate a sample of at most 4294967295")]
+    TooManyRows {
+        /// Number of rows.
+        rows: usize,
+    },
+    /// A stored evaluation that cannot be read or written.
+    #[error("evaluation document: {problem}; evaluate again with this version of the program")]
+    Document {
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl EvalError {
+    /// Whose fault it is: arrays and codes are put together by the program, all else is input.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Shape { .. } | Self::SegmentCode { .. } => Fault::Internal,
+            _ => Fault::User,
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Metrics with intervals, decile tables and comparisons.
+//!
+//! [`evaluate`] turns labels and named predictions into an [`Evaluation`]: for each horizon, set and
+//! segment, every [`Metric`] with a bootstrap interval over users, the decile table and the curves of
+//! the paper's figure 4. [`Evaluation::text`] is what a person reads, [`Evaluation::to_json`] what a
+//! program keeps. [`score`] is the short way for one column without intervals.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`metric`] | names, formulas, directions, reasons for null |
+//! | [`report`] | the document |
+//! | [`bootstrap`] | resampling by multiplicities |
+//! | [`deciles`], [`order`], [`segment`] | tables and shares beside the metrics |
+//! | `sample`, `tally`, `measure` | sort once; one pass under weights; metrics from sums |
+//! | `lorenz`, `rank`, `sum` | curves of straight pieces, rank sums, sums without loss |
+//!
+//! Every metric is a function of sums over groups of tied rows, so that ties are exact, nothing
+//! depends on the order of rows, and the point estimate and each resample run the same code. Where
+//! it stands for very many rows: one sort per column and prediction set, then passes; all columns of
+//! labels and predictions are held in memory as f64.
+
+//!
+//! ```
+//! use ltv_core::Horizons;
+//! use ltv_eval::{Bootstrap, EvalInput, Metric, NamedPredictions, evaluate};
+//!
+//! let predictions = [NamedPredictions {
+//!     name: "guess".to_owned(),
+//!     values: vec![3.0, 4.0, 1.0, 1.0, 0.0, 2.0],
+//! }];
+//! let evaluation = evaluate(&EvalInput {
+//!     horizons: &Horizons::new(vec![30, 90])?,
+//!     labels: &[5.0, 9.0, 0.0, f64::NAN, 0.0, 1.0], // three users; NaN: not known yet
+//!     predictions: &predictions,
+//!     segments: &[],
+//!     bootstrap: Some(Bootstrap { replicates: 100, seed: 1 }),
+//!     reference: None,
+//! })?;
+//! let scores = &evaluation.results[0].overall.scores[0];
+//! assert_eq!(scores.value(Metric::CalibrationRatio), Some(4.0 / 5.0));
+//! println!("{}", evaluation.text());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod bootstrap;
+pub mod deciles;
+pub mod error;
+mod evaluate;
+mod lorenz;
+mod measure;
+pub mod metric;
+pub mod order;
+mod rank;
+pub mod report;
+mod sample;
+pub mod segment;
+mod sum;
+mod tally;
+mod text;
+
+pub use bootstrap::{Bootstrap, Interval};
+pub use deciles::Decile;
+pub use error::EvalError;
+pub use evaluate::{EvalInput, NamedPredictions, evaluate, score};
+pub use metric::{Direction, Metric, Null};
+pub use order::{OrderViolations, order_violations};
+pub use report::{Curves, Evaluation, HorizonResult, Scope, Score, Scores, SegmentResult};
+pub use segment::{Segments, TooSmall};
