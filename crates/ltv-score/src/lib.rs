@@ -1,0 +1,29 @@
+//! Batch scoring: record batch in, record batch out, snapshots, and the evaluation of a model on a
+//! dataset.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`batch`] | the engine-neutral core: a record batch of users to a record batch of scores |
+//! | [`snapshot`] | the scores of every user of a dataset, committed whole or not at all |
+//! | [`evaluate`] | labels against the predictions of a model and of the baselines |
+//! | [`error`] | what can go wrong, and whose fault it is |
+//! | `model`, `users`, `output` | does the model fit the dataset; ids and their order; the files |
+//!
+//! Nothing here knows a network: a model is a [`ltv_core::predictor::Predictor`].
+
+pub mod batch;
+pub mod error;
+pub mod evaluate;
+mod model;
+mod output;
+pub mod snapshot;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod users;
+
+pub use batch::{score_batch, snapshot_schema};
+pub use error::ScoreError;
+pub use evaluate::{EvaluateOptions, evaluate_dataset};
+pub use snapshot::{PastHorizon, ScoreOptions, score};

@@ -1,0 +1,221 @@
+//! Evaluations of datasets against the same numbers put together by hand.
+
+use super::place;
+use crate::{
+    EvaluateOptions, ScoreError,
+    evaluate::NO_VALUE,
+    evaluate_dataset,
+    testing::{Fake, channel, days, labels, predicted, status},
+};
+use ltv_core::{
+    Fault, Horizons,
+    baseline::{BaselineHorizon, Baselines},
+    config::{Part, Split},
+    predictor::Predictor,
+    progress::Silent,
+    seed::user_fraction,
+};
+use ltv_data::split::Rows;
+use ltv_eval::{Bootstrap, EvalInput, NamedPredictions, Segments, evaluate};
+
+const CHANNELS: [&str; 4] = [NO_VALUE, "ads", "friend", "store"];
+
+fn split() -> Split {
+    Split {
+        test: 0.5,
+        validation: 0.1,
+        ..Split::default()
+    }
+}
+
+fn baselines() -> Baselines {
+    let horizon = |days, label_mean| BaselineHorizon {
+        days,
+        label_mean,
+        signal_mean: 2.0,
+    };
+    Baselines {
+        signal: "active_days".into(),
+        horizons: vec![horizon(30, 3.0), horizon(90, 7.0)],
+    }
+}
+
+fn options() -> EvaluateOptions {
+    EvaluateOptions {
+        split: split(),
+        rows: Rows::Part(Part::Test),
+        segments: vec!["channel".into()],
+        bootstrap: Some(Bootstrap {
+            replicates: 40,
+            seed: 3,
+        }),
+        reference: Some("trivial sort".into()),
+        baselines: Some(baselines()),
+        batch_rows: 29,
+        ..EvaluateOptions::default()
+    }
+}
+
+/// The test users in the order of the dataset's files, by the definition of the split.
+fn tested() -> Vec<usize> {
+    let order = (0..3).flat_map(|k| (0..300).filter(move |i| i % 3 == k));
+    let test = |&i: &usize| {
+        user_fraction(i as i64) < 0.5
+            && labels(i)[0].is_some()
+            && !["observing", "no_events"].contains(&status(i))
+    };
+    order.filter(test).collect()
+}
+
+fn matrix(users: &[usize], horizons: &[usize], f: impl Fn(usize, usize) -> f64) -> Vec<f64> {
+    let row = |&i: &usize| horizons.iter().map(|&t| f(i, t)).collect::<Vec<_>>();
+    users.iter().flat_map(row).collect()
+}
+
+/// The evaluation of these columns, from arrays.
+fn by_hand(users: &[usize], positions: &[usize], model: bool) -> ltv_eval::Evaluation {
+    let horizons = positions.iter().map(|&t| [30, 90][t]).collect();
+    let means = baselines();
+    let mut predictions = vec![];
+    let mut push = |name: &str, f: &dyn Fn(usize, usize) -> f64| {
+        predictions.push(NamedPredictions {
+            name: name.into(),
+            values: matrix(users, positions, f),
+        });
+    };
+    if model {
+        push("odmn", &predicted);
+        push("odmn (median)", &|i, t| predicted(i, t) / 2.0 + 0.25);
+    }
+    push("trivial sort", &|i, t| {
+        days(i).unwrap_or(0.0) * (means.horizons[t].label_mean / 2.0)
+    });
+    push("train mean", &|_, t| means.horizons[t].label_mean);
+    let code = |&i: &usize| {
+        let name = channel(i).unwrap_or(NO_VALUE);
+        CHANNELS.iter().position(|&c| c == name).unwrap() as u32
+    };
+    evaluate(&EvalInput {
+        horizons: &Horizons::new(horizons).unwrap(),
+        labels: &matrix(users, positions, |i, t| labels(i)[t].unwrap_or(f64::NAN)),
+        predictions: &predictions,
+        segments: &[Segments {
+            name: "channel".into(),
+            codes: users.iter().map(code).collect(),
+            labels: CHANNELS.map(String::from).into(),
+        }],
+        bootstrap: options().bootstrap,
+        reference: Some("trivial sort"),
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_dataset_is_evaluated_as_its_arrays_are() {
+    let (_folder, dataset, _) = place();
+    let model = Fake::new();
+    let users = tested();
+    assert!((50..100).contains(&users.len()));
+    for threads in [1, 3] {
+        let options = EvaluateOptions {
+            threads,
+            ..options()
+        };
+        let found = evaluate_dataset(&dataset, Some(&model), &options, &Silent).unwrap();
+        assert_eq!(found, by_hand(&users, &[0, 1], true));
+    }
+}
+
+#[test]
+fn all_rows_one_horizon_or_the_baselines_alone() {
+    let (_folder, dataset, _) = place();
+    let model = Fake::new();
+    let users: Vec<usize> = (0..3)
+        .flat_map(|k| (0..300).filter(move |i| i % 3 == k))
+        .collect();
+    let all = EvaluateOptions {
+        rows: Rows::All,
+        ..options()
+    };
+    let found = evaluate_dataset(&dataset, None, &all, &Silent).unwrap();
+    assert_eq!(found, by_hand(&users, &[0, 1], false));
+    let one = EvaluateOptions {
+        horizons: Some(Horizons::new(vec![90]).unwrap()),
+        ..all
+    };
+    let found = evaluate_dataset(&dataset, Some(&model), &one, &Silent).unwrap();
+    assert_eq!(found, by_hand(&users, &[1], true));
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let (_folder, dataset, _) = place();
+    let model = Fake::new();
+    let fails = |model: Option<&dyn Predictor>, options: EvaluateOptions| -> ScoreError {
+        let error = evaluate_dataset(&dataset, model, &options, &Silent).unwrap_err();
+        assert_eq!(error.fault(), Fault::User, "{error}");
+        error
+    };
+    let mut longer = Fake::new();
+    longer.horizons = Horizons::new(vec![30, 365]).unwrap();
+    let bare = EvaluateOptions::default;
+    let error = fails(Some(&longer), bare()).to_string();
+    assert!(error.contains("no labels for 365 days"), "{error}");
+
+    let horizons = Some(Horizons::new(vec![60]).unwrap());
+    let error = fails(Some(&model), EvaluateOptions { horizons, ..bare() }).to_string();
+    assert!(error.contains("model has no horizon of 60 days"), "{error}");
+
+    let segments = vec!["active_days".to_owned()];
+    let error = fails(Some(&model), EvaluateOptions { segments, ..bare() }).to_string();
+    assert!(
+        error.contains("'active_days'") && error.contains("channel"),
+        "{error}"
+    );
+
+    let mut revenue = baselines();
+    revenue.signal = "value_sum".into();
+    let error = fails(
+        None,
+        EvaluateOptions {
+            baselines: Some(revenue),
+            ..bare()
+        },
+    );
+    assert!(
+        matches!(
+            error,
+            ScoreError::Signal {
+                expected: "active_days",
+                ..
+            }
+        ),
+        "{error}"
+    );
+
+    let mut few = baselines();
+    few.horizons.pop();
+    let error = fails(
+        Some(&model),
+        EvaluateOptions {
+            baselines: Some(few),
+            ..bare()
+        },
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("baselines has no horizon of 90 days"),
+        "{error}"
+    );
+
+    assert!(matches!(fails(None, bare()), ScoreError::NothingToEvaluate));
+    let window = EvaluateOptions {
+        expected_window: Some(3),
+        ..bare()
+    };
+    assert!(matches!(
+        fails(Some(&model), window),
+        ScoreError::Window { .. }
+    ));
+}

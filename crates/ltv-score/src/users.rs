@@ -1,0 +1,181 @@
+//! User ids: integers or text, and the order in which a dataset's files hold them.
+
+use crate::ScoreError;
+use arrow::{
+    array::{Array, ArrayRef, AsArray, Int64Array, StringArray},
+    compute::cast,
+    datatypes::{DataType, Int64Type},
+    record_batch::RecordBatch,
+};
+use ltv_data::{Dataset, stream::StreamError};
+use std::{path::PathBuf, sync::Arc};
+
+/// The ids of a batch; none is null.
+#[derive(Debug, Clone)]
+pub(crate) enum Users {
+    Numbers(Int64Array),
+    Text(StringArray),
+}
+
+impl Users {
+    /// The column `user_id` of `batch`; text of any layout becomes Utf8.
+    pub(crate) fn of(batch: &RecordBatch, place: &str) -> Result<Self, ScoreError> {
+        let column = required(batch, "user_id", place)?;
+        if *column.data_type() == DataType::Int64 {
+            return Ok(Self::Numbers(column.as_primitive::<Int64Type>().clone()));
+        }
+        Ok(Self::Text(text(column, "user_id", place, "Int64 or Utf8")?))
+    }
+
+    pub(crate) fn array(&self) -> ArrayRef {
+        match self {
+            Self::Numbers(ids) => Arc::new(ids.clone()),
+            Self::Text(ids) => Arc::new(ids.clone()),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Numbers(ids) => ids.len(),
+            Self::Text(ids) => ids.len(),
+        }
+    }
+
+    /// The id as it is shown in messages.
+    pub(crate) fn name(&self, row: usize) -> String {
+        match self {
+            Self::Numbers(ids) => ids.value(row).to_string(),
+            Self::Text(ids) => format!("'{}'", ids.value(row)),
+        }
+    }
+
+    /// Whether the id in `row` comes after the one in `other_row` of `other`.
+    fn after(&self, row: usize, other: &Self, other_row: usize) -> bool {
+        match (self, other) {
+            (Self::Numbers(a), Self::Numbers(b)) => a.value(row) > b.value(other_row),
+            (Self::Text(a), Self::Text(b)) => a.value(row) > b.value(other_row),
+            _ => false,
+        }
+    }
+
+    fn only(&self, row: usize) -> Self {
+        match self {
+            Self::Numbers(ids) => Self::Numbers(ids.slice(row, 1)),
+            Self::Text(ids) => Self::Text(ids.slice(row, 1)),
+        }
+    }
+}
+
+/// The column `name`, without nulls.
+pub(crate) fn required<'a>(
+    batch: &'a RecordBatch,
+    name: &str,
+    place: &str,
+) -> Result<&'a ArrayRef, ScoreError> {
+    let (place, column) = (place.to_owned(), name.to_owned());
+    let Some(array) = batch.column_by_name(name) else {
+        let hint = "every row to score needs it";
+        return Err(StreamError::MissingColumn {
+            place,
+            column,
+            hint,
+        }
+        .into());
+    };
+    match (0..array.len()).find(|&row| array.is_null(row)) {
+        Some(row) if array.null_count() > 0 => Err(StreamError::Null {
+            place,
+            column,
+            row: row as u64,
+        }
+        .into()),
+        _ => Ok(array),
+    }
+}
+
+/// `column` as Utf8, where it is text of any layout.
+pub(crate) fn text(
+    column: &ArrayRef,
+    name: &str,
+    place: &str,
+    expected: &'static str,
+) -> Result<StringArray, ScoreError> {
+    if !is_text(column.data_type()) {
+        return Err(StreamError::ColumnType {
+            place: place.to_owned(),
+            column: name.to_owned(),
+            found: column.data_type().to_string(),
+            expected,
+        }
+        .into());
+    }
+    let column = cast(column, &DataType::Utf8).map_err(ScoreError::internal)?;
+    Ok(column.as_string::<i32>().clone())
+}
+
+fn is_text(found: &DataType) -> bool {
+    match found {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, value) => is_text(value),
+        _ => false,
+    }
+}
+
+/// Follows the rows of a dataset from file to file: within each the ids must rise, so that no user
+/// appears twice in it. Files hold different users by their construction (a hash of the id).
+#[derive(Debug)]
+pub(crate) struct UserOrder {
+    /// Files not yet read to their end, the current one last, with their rows.
+    files: Vec<(PathBuf, u64)>,
+    /// Row of the current file.
+    row: u64,
+    last: Option<Users>,
+}
+
+impl UserOrder {
+    pub(crate) fn new(dataset: &Dataset) -> Self {
+        let files = dataset.files().iter().rev();
+        Self {
+            files: files.map(|f| (f.path().to_owned(), f.rows())).collect(),
+            row: 0,
+            last: None,
+        }
+    }
+
+    /// Checks the next rows.
+    pub(crate) fn follow(&mut self, users: &Users) -> Result<(), ScoreError> {
+        for row in 0..users.len() {
+            while self.files.last().is_some_and(|(_, rows)| self.row >= *rows) {
+                self.files.pop();
+                (self.row, self.last) = (0, None);
+            }
+            let (before, at) = match &self.last {
+                Some(last) if row == 0 => (last, 0),
+                None => {
+                    // The first row of a file; from the second on, `users` itself is looked at.
+                    self.last = Some(users.only(row));
+                    self.row += 1;
+                    continue;
+                }
+                Some(_) => (users, row - 1),
+            };
+            if !users.after(row, before, at) {
+                return Err(self.disorder(users.name(row), before.name(at)));
+            }
+            self.row += 1;
+        }
+        if let Some(row) = users.len().checked_sub(1) {
+            self.last = Some(users.only(row));
+        }
+        Ok(())
+    }
+
+    fn disorder(&self, user: String, previous: String) -> ScoreError {
+        ScoreError::Users {
+            path: self.files.last().map(|f| f.0.clone()).unwrap_or_default(),
+            row: self.row,
+            user,
+            previous,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What can go wrong in training.
+
+use ltv_core::{Fault, config::Part};
+use ltv_data::stream::StreamError;
+use ltv_model::ModelError;
+use std::path::PathBuf;
+
+/// Errors of this crate. Every message says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// Nobody to train on or to validate with.
+    #[error(
+        "{}: no rows in the {} part of the split; check [split] and the dataset's as-of date \
+         (only users with a mature label of the required horizon take part)",
+        dataset.display(),
+        name(*part)
+    )]
+    NoRows {
+        /// The dataset.
+        dataset: PathBuf,
+        /// The empty part.
+        part: Part,
+    },
+    /// The loss is no longer a number.
+    #[error("the loss is not finite at step {step}; lower fit.rate and fit.embedding_rate")]
+    Diverged {
+        /// Steps made.
+        step: u64,
+    },
+    /// A checkpoint that cannot be used.
+    #[error("{}: {problem}; {hint}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// The dataset cannot be read.
+    #[error(transparent)]
+    Data(#[from] StreamError),
+    /// The network cannot be built.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A configuration or file error.
+    #[error(transparent)]
+    Core(#[from] ltv_core::Error),
+}
+
+fn name(part: Part) -> &'static str {
+    match part {
+        Part::Train => "training",
+        Part::Validation => "validation",
+        Part::Test => "test",
+    }
+}
+
+impl TrainError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Data(e) => e.fault(),
+            Self::Model(e) => e.fault(),
+            Self::Core(e) => e.fault(),
+            _ => Fault::User,
+        }
+    }
+}

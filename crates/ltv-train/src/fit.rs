@@ -1,0 +1,254 @@
+//! The loop, from a dataset to a bundle.
+
+use crate::{
+    TrainError, checkpoint,
+    checkpoint::Position,
+    prepare::{Prepared, prepare},
+    schedule, validate,
+};
+use ltv_core::{
+    config::{Part, TrainConfig},
+    progress::Progress,
+    seed,
+};
+use ltv_data::{
+    Dataset,
+    stream::{EncodedStream, Shuffle, StreamOptions},
+};
+use ltv_model::{Bundle, bundle::Validation, targets};
+use ltv_nn::trainer::Weights;
+use std::{path::PathBuf, sync::Arc};
+
+/// What belongs to one run rather than to the model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FitRun {
+    /// Decides weights, shuffling and dropout.
+    pub seed: u64,
+    /// Worker threads, at least 1. Does not change results.
+    pub threads: usize,
+    /// Where to save progress, if anywhere.
+    pub checkpoint: Option<PathBuf>,
+    /// Whether to go on from the checkpoint.
+    pub resume: bool,
+}
+
+/// Trains ODMN on a dataset and returns the weights that validated best.
+///
+/// Each step draws a batch, learns from it, and every so often looks at the validation rows;
+/// training stops after `patience` looks without improvement. A run that is killed and resumed
+/// gives the same bytes as one that was not.
+///
+/// # Errors
+/// When the configuration, the dataset or the checkpoint cannot be used, or the loss diverges.
+pub fn fit(
+    dataset: &Dataset,
+    config: &TrainConfig,
+    run: &FitRun,
+    progress: &dyn Progress,
+) -> Result<Bundle, TrainError> {
+    config.check()?;
+    progress.start("fit encoding and buckets", None);
+    let prepared = prepare(dataset, config, run.seed, run.threads)?;
+    progress.finish();
+    let mut fit = Fit::new(dataset, config, run, prepared)?;
+    while fit.position.epoch < config.fit.epochs && !fit.has_waited_enough() {
+        fit.epoch(progress)?;
+    }
+    Ok(fit.into_bundle())
+}
+
+struct Fit<'a> {
+    dataset: &'a Dataset,
+    config: &'a TrainConfig,
+    run: &'a FitRun,
+    prepared: Prepared,
+    position: Position,
+    best: Weights<f32>,
+    encoding: Arc<ltv_core::encoding::Encoding>,
+    total_steps: u64,
+}
+
+impl<'a> Fit<'a> {
+    fn new(
+        dataset: &'a Dataset,
+        config: &'a TrainConfig,
+        run: &'a FitRun,
+        mut prepared: Prepared,
+    ) -> Result<Self, TrainError> {
+        let record = &prepared.document.record;
+        let per_epoch = record.train_rows.div_ceil(config.fit.batch as u64);
+        let total_steps = per_epoch * u64::from(config.fit.epochs);
+        let mut best = prepared.trainer.state().weights.clone();
+        let fingerprint = fingerprint(dataset, config, run.seed);
+        let position = match &run.checkpoint {
+            Some(path) if run.resume => {
+                checkpoint::load(path, &fingerprint, prepared.trainer.state_mut(), &mut best)?
+            }
+            _ => Position {
+                fingerprint,
+                ..Position::default()
+            },
+        };
+        let encoding = Arc::new(prepared.document.encoding.clone());
+        Ok(Self {
+            dataset,
+            config,
+            run,
+            prepared,
+            position,
+            best,
+            encoding,
+            total_steps,
+        })
+    }
+
+    /// One pass over the training rows, or what is left of it after a resume.
+    fn epoch(&mut self, progress: &dyn Progress) -> Result<(), TrainError> {
+        let epoch = self.position.epoch;
+        let rows = self.prepared.document.record.train_rows;
+        progress.start(&format!("epoch {}", epoch + 1), Some(rows));
+        let shuffle = Shuffle {
+            seed: self.run.seed,
+            epoch: epoch.into(),
+            buffer_rows: self.config.fit.shuffle_rows,
+        };
+        let batches = self.stream(Part::Train, Some(shuffle))?;
+        let done = self.position.batches;
+        for (i, block) in batches.enumerate() {
+            let block = block?;
+            progress.advance(block.rows as u64);
+            if (i as u64) < done {
+                continue;
+            }
+            self.step(&block)?;
+            self.position.batches += 1;
+            let every = self.config.fit.validation_steps;
+            if every > 0 && self.position.steps.is_multiple_of(every) {
+                self.look()?;
+                if self.has_waited_enough() {
+                    break;
+                }
+            }
+            if self
+                .position
+                .steps
+                .is_multiple_of(self.config.fit.checkpoint_steps)
+            {
+                self.save()?;
+            }
+        }
+        if self.config.fit.validation_steps == 0 {
+            self.look()?;
+        }
+        self.position.epoch += 1;
+        self.position.batches = 0;
+        progress.finish();
+        self.save()
+    }
+
+    fn step(&mut self, block: &ltv_core::encoding::EncodedRows) -> Result<(), TrainError> {
+        let Prepared {
+            trainer,
+            columns,
+            document,
+        } = &mut self.prepared;
+        let mut batch = targets::inputs(&document.spec, trainer.graph().shape(), block);
+        targets::targets(&document.spec, columns, block, &mut batch);
+        let step = self.position.steps;
+        let rates = schedule::rates(&self.config.fit, step, self.total_steps);
+        // Mixed with the step instead of hashed: it only has to differ.
+        let noise = self.run.seed ^ (step + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let terms = trainer.step(&batch, rates, noise);
+        let loss = trainer.total(&terms);
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged { step });
+        }
+        self.position.loss.0 += loss;
+        self.position.loss.1 += 1;
+        self.position.steps += 1;
+        Ok(())
+    }
+
+    /// Looks at the validation rows and remembers the best weights.
+    fn look(&mut self) -> Result<(), TrainError> {
+        let rows = self.stream(Part::Validation, None)?;
+        let Prepared {
+            trainer,
+            columns,
+            document,
+        } = &mut self.prepared;
+        let likelihood = validate::likelihood(trainer, &document.spec, columns, rows)?;
+        if !likelihood.is_finite() {
+            return Err(TrainError::Diverged {
+                step: self.position.steps,
+            });
+        }
+        let (sum, count) = std::mem::take(&mut self.position.loss);
+        let training_loss = sum / count.max(1) as f64;
+        let step = self.position.steps;
+        self.position.validations.push(Validation {
+            step,
+            likelihood,
+            training_loss,
+        });
+        if self.position.best.is_none_or(|(best, _)| likelihood < best) {
+            self.position.best = Some((likelihood, step));
+            self.position.waited = 0;
+            self.best.clone_from(&trainer.state().weights);
+        } else {
+            self.position.waited += 1;
+        }
+        Ok(())
+    }
+
+    fn has_waited_enough(&self) -> bool {
+        self.position.waited >= self.config.fit.patience
+    }
+
+    fn stream(&self, part: Part, shuffle: Option<Shuffle>) -> Result<EncodedStream, TrainError> {
+        let options = StreamOptions {
+            rows: ltv_data::split::Rows::Part(part),
+            split: self.config.split.clone(),
+            horizons: Some(self.prepared.document.horizons.clone()),
+            batch_rows: if shuffle.is_some() {
+                self.config.fit.batch
+            } else {
+                4096
+            },
+            shuffle,
+            ..StreamOptions::scoring(self.encoding.clone())
+        };
+        Ok(ltv_data::stream::stream(self.dataset, options)?)
+    }
+
+    fn save(&self) -> Result<(), TrainError> {
+        let Some(path) = &self.run.checkpoint else {
+            return Ok(());
+        };
+        checkpoint::save(
+            path,
+            &self.position,
+            self.prepared.trainer.state(),
+            &self.best,
+        )
+    }
+
+    fn into_bundle(self) -> Bundle {
+        let mut document = self.prepared.document;
+        document.record.steps = self.position.best.map_or(0, |(_, step)| step);
+        document.record.validations = self.position.validations;
+        Bundle::new(document, self.best)
+    }
+}
+
+/// What must be the same for a checkpoint to be gone on from.
+fn fingerprint(dataset: &Dataset, config: &TrainConfig, seed_: u64) -> String {
+    let files: Vec<_> = dataset
+        .manifest()
+        .files
+        .iter()
+        .map(|f| f.blake3.as_str())
+        .collect();
+    let text = serde_json::to_string(&(config, files)).unwrap_or_default();
+    format!("{:016x}", seed::derive(seed_, &text))
+}

@@ -1,0 +1,19 @@
+//! The fit loop: batches, schedules, early stopping, checkpoints.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`fit`](mod@fit) | the loop, from a dataset to a bundle |
+//! | [`prepare`] | what is fitted before the first step: encoding, buckets, network |
+//! | [`validate`] | the likelihood of validation rows |
+//! | [`checkpoint`] | everything needed to go on after a kill |
+//! | [`schedule`] | learning rates over steps |
+
+pub mod checkpoint;
+pub mod error;
+pub mod fit;
+pub mod prepare;
+pub mod schedule;
+pub mod validate;
+
+pub use error::TrainError;
+pub use fit::{FitRun, fit};

@@ -1,0 +1,133 @@
+//! What is fitted before the first step: encoding, buckets, network, first weights.
+
+use crate::TrainError;
+use ltv_core::{
+    Horizons,
+    baseline::{BaselineHorizon, Baselines},
+    config::{Label, Part, TrainConfig},
+    seed,
+};
+use ltv_data::{
+    Dataset,
+    encoding::{EncodingOptions, Fitted, HorizonMeans},
+};
+use ltv_model::{
+    buckets::Buckets,
+    bundle::{Document, Record},
+    init,
+    odmn::{self, HorizonColumns},
+    spec::Spec,
+};
+use ltv_nn::{Adam, Trainer, TrainerOptions};
+
+/// A network about to be trained.
+pub(crate) struct Prepared {
+    pub(crate) trainer: Trainer<f32>,
+    pub(crate) columns: Vec<HorizonColumns>,
+    pub(crate) document: Document,
+}
+
+/// Fits encoding and buckets on the training rows, and draws the first weights.
+pub(crate) fn prepare(
+    dataset: &Dataset,
+    config: &TrainConfig,
+    seed_: u64,
+    threads: usize,
+) -> Result<Prepared, TrainError> {
+    let options = EncodingOptions {
+        max_bins: config.encoding.max_bins,
+        min_category_rows: config.encoding.min_category_rows,
+        max_categories: config.encoding.max_categories,
+        numbers: config.model.numbers,
+        horizons: None,
+    };
+    let fitted = ltv_data::encoding::fit(dataset, &config.split, &options)?;
+    for (part, rows) in [
+        (Part::Train, fitted.train_rows),
+        (Part::Validation, fitted.validation_rows),
+    ] {
+        if rows == 0 {
+            return Err(TrainError::NoRows {
+                dataset: dataset.folder().to_path_buf(),
+                part,
+            });
+        }
+    }
+    let document = document(dataset, config, fitted, seed_)?;
+    let net = odmn::training::<f32>(&document.spec);
+    let adam = Adam {
+        decay: config.fit.decay,
+        ..Adam::default()
+    };
+    let options = TrainerOptions {
+        threads,
+        adam,
+        ..TrainerOptions::default()
+    };
+    let mut trainer = Trainer::new(net.graph, options)
+        .map_err(|e| ltv_model::ModelError::Threads(e.to_string()))?;
+    let first = seed::derive(seed_, "weights");
+    trainer.state_mut().weights = init::weights(&document.spec, trainer.graph().layout(), first);
+    Ok(Prepared {
+        trainer,
+        columns: net.columns,
+        document,
+    })
+}
+
+fn document(
+    dataset: &Dataset,
+    config: &TrainConfig,
+    fitted: Fitted,
+    seed: u64,
+) -> Result<Document, TrainError> {
+    let manifest = dataset.manifest();
+    let horizons: &Horizons = &fitted.horizons;
+    let cut = |(&n, labels)| Buckets::fit(n, labels, &config.model);
+    let buckets = horizons
+        .days()
+        .iter()
+        .zip(&fitted.labels)
+        .map(cut)
+        .collect::<Result<_, _>>()?;
+    let record = Record {
+        seed,
+        train_rows: fitted.train_rows,
+        validation_rows: fitted.validation_rows,
+        ..Record::default()
+    };
+    Ok(Document {
+        window_days: manifest.window_days,
+        label: manifest.label,
+        as_of: manifest.as_of,
+        spec: Spec::new(&fitted.encoding, config.model.clone(), buckets),
+        config: config.clone(),
+        record,
+        baselines: baselines(manifest.label, &fitted),
+        horizons: fitted.horizons,
+        encoding: fitted.encoding,
+    })
+}
+
+/// The trivial sort uses the label's own measure inside the window.
+fn baselines(label: Label, fitted: &Fitted) -> Baselines {
+    let horizon = |(&days, m): (&u32, &HorizonMeans)| BaselineHorizon {
+        days,
+        label_mean: m.label,
+        signal_mean: match label {
+            Label::ActiveDays => m.active_days.unwrap_or(0.0),
+            Label::Value => m.value_sum.unwrap_or(0.0),
+        },
+    };
+    let horizons = fitted
+        .horizons
+        .days()
+        .iter()
+        .zip(&fitted.means)
+        .map(horizon)
+        .collect();
+    Baselines {
+        signal: Baselines::signal_of(label).into(),
+        horizons,
+    }
+}

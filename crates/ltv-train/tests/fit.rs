@@ -1,0 +1,144 @@
+//! The fit loop on a small simulated platform: it learns, repeats, and survives being killed.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use ltv_core::{
+    config::TrainConfig,
+    progress::{Progress, Silent},
+};
+use ltv_data::{
+    BuildOptions, Dataset, build_dataset,
+    simulate::{SimulateConfig, simulate},
+};
+use ltv_model::Bundle;
+use ltv_train::{FitRun, TrainError, fit};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+fn dataset(folder: &Path) -> Dataset {
+    let config = SimulateConfig {
+        users: 3000,
+        seed: 5,
+        ..SimulateConfig::default()
+    };
+    let simulation = folder.join("simulation");
+    let made = simulate(&config, &simulation, &|_| ()).unwrap();
+    let features = SimulateConfig::feature_config(made.as_of);
+    let (events, users) = (simulation.join("events"), simulation.join("users"));
+    let out = folder.join("dataset");
+    let options = BuildOptions::default();
+    build_dataset(
+        &[events],
+        Some(&[users]),
+        &features,
+        &out,
+        &options,
+        &Silent,
+    )
+    .unwrap();
+    Dataset::open(&out).unwrap()
+}
+
+fn config() -> TrainConfig {
+    let mut config = TrainConfig::default();
+    config.model.bottom = vec![32, 16];
+    config.model.tower = 8;
+    config.model.dropout = 0.1;
+    config.fit.batch = 128;
+    config.fit.epochs = 3;
+    config.fit.checkpoint_steps = 7;
+    config.fit.shuffle_rows = 1000;
+    config.encoding.min_category_rows = 20;
+    config
+}
+
+fn run(checkpoint: Option<&Path>, resume: bool, threads: usize) -> FitRun {
+    FitRun {
+        seed: 11,
+        threads,
+        checkpoint: checkpoint.map(Into::into),
+        resume,
+    }
+}
+
+/// Panics after so many rows: the nearest thing to a kill inside one process.
+struct Killer(AtomicU64);
+
+impl Progress for Killer {
+    fn start(&self, _: &str, _: Option<u64>) {}
+    fn advance(&self, rows: u64) {
+        let left = self.0.load(Ordering::Relaxed);
+        assert!(left >= rows, "killed");
+        self.0.store(left - rows, Ordering::Relaxed);
+    }
+    fn finish(&self) {}
+}
+
+#[test]
+fn learns_repeats_and_resumes() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path());
+    let whole = fit(&dataset, &config(), &run(None, false, 1), &Silent).unwrap();
+    let looks = &whole.document.record.validations;
+    assert!(
+        looks.len() == 3 && looks[2].likelihood < looks[0].likelihood,
+        "{looks:?}"
+    );
+    assert_eq!(
+        whole,
+        fit(&dataset, &config(), &run(None, false, 3), &Silent).unwrap()
+    );
+
+    let checkpoint = folder.path().join("checkpoint");
+    for kill_after in [1500, 3100, 6000] {
+        std::fs::remove_file(&checkpoint).ok();
+        let killer = Killer(AtomicU64::new(kill_after));
+        let first = run(Some(&checkpoint), false, 2);
+        let killed = catch_unwind(AssertUnwindSafe(|| {
+            fit(&dataset, &config(), &first, &killer)
+        }));
+        assert!(killed.is_err(), "the run must not have finished");
+        let second = run(Some(&checkpoint), true, 1);
+        assert_eq!(whole, fit(&dataset, &config(), &second, &Silent).unwrap());
+    }
+    checks_what_it_resumes(&dataset, &checkpoint);
+    round_trip(&whole, folder.path());
+}
+
+fn checks_what_it_resumes(dataset: &Dataset, checkpoint: &Path) {
+    let mut other = config();
+    other.fit.rate = 0.5;
+    let error = fit(dataset, &other, &run(Some(checkpoint), true, 1), &Silent).unwrap_err();
+    assert!(matches!(error, TrainError::Checkpoint { .. }), "{error}");
+    let missing = run(Some(Path::new("no/such/file")), true, 1);
+    let error = fit(dataset, &config(), &missing, &Silent).unwrap_err();
+    assert!(error.to_string().contains("no/such/file"), "{error}");
+}
+
+/// A bundle is what was saved, and its bytes repeat.
+fn round_trip(bundle: &Bundle, folder: &Path) {
+    let (a, b) = (folder.join("a.ltv"), folder.join("b.ltv"));
+    let id = bundle.save(&a).unwrap();
+    bundle.save(&b).unwrap();
+    assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
+    let loaded = Bundle::load(&a).unwrap();
+    assert_eq!((&loaded.id, &loaded), (&id, bundle));
+    let mut bytes = std::fs::read(&a).unwrap();
+    let last = bytes.len() - 100;
+    bytes[last] ^= 1;
+    std::fs::write(&b, bytes).unwrap();
+    let error = Bundle::load(&b).unwrap_err().to_string();
+    assert!(error.contains("damaged"), "{error}");
+}
+
+#[test]
+fn nobody_to_train_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path());
+    let mut config = config();
+    config.split.registered_before = Some("1990-01-01".parse().unwrap());
+    let error = fit(&dataset, &config, &run(None, false, 1), &Silent).unwrap_err();
+    assert!(error.to_string().contains("no user to train on"), "{error}");
+}
