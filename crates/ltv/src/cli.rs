@@ -1,0 +1,59 @@
+//! The command line: one subcommand for each step, and the flags that all of them share.
+
+use crate::commands::{
+    bench, completions, evaluate, features, inspect, quickstart, score, simulate, train,
+};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Customer lifetime value, from events to scores.
+///
+/// Results go to standard output, everything else to standard error. Exit code 0: done; 2: input,
+/// options or disk are to be put right, and the message says how; 1: a defect of this program.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ltv",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+#[command(after_help = "Start here:\n  ltv quickstart")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Quickstart(quickstart::Flags),
+    Simulate(simulate::Flags),
+    Features(Box<features::Flags>),
+    Train(Box<train::Flags>),
+    Evaluate(evaluate::Flags),
+    Score(score::Flags),
+    Inspect(inspect::Flags),
+    Bench(bench::Flags),
+    Completions(completions::Flags),
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct Common {
+    /// TOML file with the options of this command; flags win over it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show no progress
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// Threads to work on; results do not depend on it [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Seed of all randomness; the same seed gives the same bytes [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}

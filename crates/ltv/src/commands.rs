@@ -1,0 +1,60 @@
+//! One module for each command: raw flags, resolved options, run.
+
+pub(crate) mod bench;
+pub(crate) mod completions;
+pub(crate) mod evaluate;
+pub(crate) mod features;
+pub(crate) mod inspect;
+pub(crate) mod quickstart;
+pub(crate) mod score;
+pub(crate) mod simulate;
+pub(crate) mod train;
+
+use crate::{
+    cli::{Command, Common},
+    exit::Failure,
+    progress::Display,
+    report::Report,
+};
+use std::{num::NonZero, thread::available_parallelism};
+
+/// What the common flags mean to a command.
+pub(crate) struct Context {
+    pub(crate) threads: usize,
+    pub(crate) seed: u64,
+    pub(crate) progress: Display,
+}
+
+/// Runs a command and prints its report.
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Simulate(flags) => within(&flags.common.clone(), |c| simulate::run(flags, c)),
+        Command::Features(flags) => within(&flags.common.clone(), |c| features::run(*flags, c)),
+        Command::Train(flags) => within(&flags.common.clone(), |c| train::run(*flags, c)),
+        Command::Evaluate(flags) => within(&flags.common.clone(), |c| evaluate::run(flags, c)),
+        Command::Score(flags) => within(&flags.common.clone(), |c| score::run(flags, c)),
+        Command::Quickstart(flags) => within(&flags.common.clone(), |c| quickstart::run(flags, c)),
+        Command::Inspect(flags) => within(&flags.common.clone(), |c| inspect::run(flags, c)),
+        Command::Bench(flags) => within(&flags.common.clone(), |c| bench::run(flags, c)),
+        Command::Completions(flags) => completions::run(&flags),
+    }
+}
+
+fn within(
+    common: &Common,
+    run: impl FnOnce(&Context) -> Result<Report, Failure>,
+) -> Result<(), Failure> {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    let context = Context {
+        threads: common.threads.map_or(cores, usize::from),
+        seed: common.seed.unwrap_or(1),
+        progress: Display::new(common.quiet),
+    };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(context.threads)
+        .build_global()
+        .map_err(|e| Failure::user(format!("cannot start {} threads: {e}", context.threads)))?;
+    let report = run(&context);
+    ltv_core::progress::Progress::finish(&context.progress);
+    report?.print(common.json)
+}

@@ -1,0 +1,235 @@
+//! `ltv evaluate`: a model against the labels of a dataset.
+
+use super::Context;
+use crate::{cli::Common, exit::Failure, options::Overlay, report::Report};
+use clap::{Args, ValueEnum};
+use ltv_core::{
+    Day, artefact,
+    config::{Part, Split},
+};
+use ltv_data::{Dataset, split::Rows};
+use ltv_eval::{Bootstrap, Evaluation};
+use ltv_model::{Bundle, Decoding, Model, bundle::Document};
+use ltv_score::{EvaluateOptions, evaluate::TRIVIAL_SORT, evaluate_dataset};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Judge a model on a dataset, beside two simple rules
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ltv evaluate --model model.ltv --data later --registered-from 2023-01-01 --out eval.json
+  ltv evaluate --model model.ltv --data data --part validation --by channel --bootstrap 0")]
+pub(crate) struct Flags {
+    /// The bundle
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// Folder of the dataset
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// File to write the evaluation to, as JSON
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Which users, by the split in the bundle [default: test if the split has one, else all]
+    #[arg(long, value_enum)]
+    part: Option<Users>,
+    /// Only users registered on or after this day
+    #[arg(long, value_name = "DATE")]
+    registered_from: Option<Day>,
+    /// Only users registered before this day
+    #[arg(long, value_name = "DATE")]
+    registered_before: Option<Day>,
+    /// Report by these columns as well: categorical features or kept columns
+    #[arg(long, value_name = "COLUMN,..", value_delimiter = ',')]
+    by: Vec<String>,
+    /// Resamples for intervals, 20 or more; 0 for none [default: 200]
+    #[arg(long, value_name = "N")]
+    bootstrap: Option<u32>,
+    /// expectation, argmax, median or quantile:P [default: expectation]
+    #[arg(long, value_name = "NAME")]
+    decoding: Option<Decoding>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Which users are evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Users {
+    /// Held out for testing
+    Test,
+    /// Held out for validation
+    Validation,
+    /// Trained on
+    Train,
+    /// Everybody
+    All,
+}
+
+/// Options of the configuration file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    part: Option<Users>,
+    registered_from: Option<Day>,
+    registered_before: Option<Day>,
+    by: Vec<String>,
+    bootstrap: u32,
+    decoding: Decoding,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            part: None,
+            registered_from: None,
+            registered_before: None,
+            by: vec![],
+            bootstrap: 200,
+            decoding: Decoding::Expectation,
+        }
+    }
+}
+
+impl Flags {
+    fn resolve(&self) -> Result<Options, Failure> {
+        let mut options = Overlay::default().file(self.common.config.as_deref())?;
+        options.set("part", self.part)?;
+        options.set("registered_from", self.registered_from)?;
+        options.set("registered_before", self.registered_before)?;
+        options.list("by", &self.by)?;
+        options.set("bootstrap", self.bootstrap)?;
+        options.set("decoding", self.decoding)?;
+        options.resolve()
+    }
+}
+
+impl Options {
+    /// The rows that the options mean, and the split that says so.
+    fn rows(&self, trained: &Split) -> (Split, Rows) {
+        let default = if trained.test > 0.0 {
+            Users::Test
+        } else {
+            Users::All
+        };
+        let part = match self.part.unwrap_or(default) {
+            Users::Test => Part::Test,
+            Users::Validation => Part::Validation,
+            Users::Train => Part::Train,
+            Users::All => {
+                let split = Split {
+                    registered_from: self.registered_from,
+                    registered_before: self.registered_before,
+                    ..everybody()
+                };
+                let days = self.registered_from.is_some() || self.registered_before.is_some();
+                return (
+                    split,
+                    if days {
+                        Rows::Part(Part::Test)
+                    } else {
+                        Rows::All
+                    },
+                );
+            }
+        };
+        let split = Split {
+            registered_from: self.registered_from.or(trained.registered_from),
+            registered_before: self.registered_before.or(trained.registered_before),
+            ..trained.clone()
+        };
+        (split, Rows::Part(part))
+    }
+}
+
+/// A split whose test set is everybody: hash fractions are multiples of 2^-32 below 1.
+fn everybody() -> Split {
+    let sliver = f64::from(1u32 << 31).recip() / 8.0;
+    Split {
+        test: 1.0 - sliver,
+        validation: sliver / 8.0,
+        ..Split::default()
+    }
+}
+
+/// Evaluates and reports.
+pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
+    let options = flags.resolve()?;
+    let dataset = Dataset::open(&flags.data)?;
+    let model = Model::new(Bundle::load(&flags.model)?, options.decoding)?;
+    let document = model.document();
+    let (split, rows) = options.rows(&document.config.split);
+    let same = dataset.manifest().as_of == document.as_of;
+    if rows == Rows::All && same {
+        let note = "note: these users include those that the model was trained on; their results \
+                    are too good. Give --part validation, or a dataset of later users";
+        context.progress.say(note);
+    }
+    let bootstrap = (options.bootstrap > 0).then_some(Bootstrap {
+        replicates: options.bootstrap,
+        seed: context.seed,
+    });
+    let evaluate = EvaluateOptions {
+        split,
+        rows,
+        segments: options.by,
+        bootstrap,
+        ..defaults(document, context.threads)
+    };
+    let evaluation = evaluate_dataset(&dataset, Some(&model), &evaluate, &context.progress)?;
+    if let Some(out) = &flags.out {
+        write(out, &evaluation)?;
+    }
+    Report::new(evaluation.text(), &evaluation)
+}
+
+/// What every evaluation of a bundle has in common.
+pub(super) fn defaults(document: &Document, threads: usize) -> EvaluateOptions {
+    EvaluateOptions {
+        reference: Some(TRIVIAL_SORT.into()),
+        baselines: Some(document.baselines.clone()),
+        expected_window: Some(document.window_days),
+        threads,
+        ..EvaluateOptions::default()
+    }
+}
+
+/// Writes the evaluation, whole or not at all.
+pub(super) fn write(out: &Path, evaluation: &Evaluation) -> Result<(), Failure> {
+    let text = evaluation.to_json()? + "\n";
+    Ok(artefact::write(out, text.as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_is_everybody() {
+        let split = everybody();
+        let last = 1.0 - f64::from(u32::MAX).recip();
+        assert_eq!(
+            split.check().is_ok().then(|| split.part(last)),
+            Some(Part::Test)
+        );
+        assert_eq!(split.part(0.0), Part::Test);
+    }
+
+    #[test]
+    fn days_of_flags_win_over_those_of_the_bundle() {
+        let trained = Split {
+            test: 0.2,
+            registered_before: Some(Day(9)),
+            ..Split::default()
+        };
+        let options = Options {
+            registered_before: Some(Day(20)),
+            ..Options::default()
+        };
+        let (split, rows) = options.rows(&trained);
+        assert_eq!(
+            (split.registered_before, rows),
+            (Some(Day(20)), Rows::Part(Part::Test))
+        );
+        assert_eq!(Options::default().rows(&Split::default()).1, Rows::All);
+    }
+}

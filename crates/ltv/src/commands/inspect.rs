@@ -1,0 +1,228 @@
+//! `ltv inspect`: what a file or folder is and holds.
+
+use super::{Context, features, train};
+use crate::{
+    cli::Common,
+    exit::Failure,
+    options::Overlay,
+    report::{Facts, Report, count},
+};
+use clap::Args;
+use ltv_core::{
+    Error,
+    artefact::read_json,
+    manifest::{DatasetManifest, Head, MANIFEST, SnapshotManifest},
+};
+use ltv_data::{Dataset, simulate::SimulationManifest};
+use ltv_eval::Evaluation;
+use ltv_model::Bundle;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+/// Say what a dataset, bundle, snapshot, simulation or Parquet file is and holds
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  ltv inspect model.ltv\n  ltv inspect data --verify --json")]
+pub(crate) struct Flags {
+    /// File or folder
+    path: PathBuf,
+    /// Compare the files of a dataset with the checksums in its manifest
+    #[arg(long)]
+    verify: bool,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Options of the configuration file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    verify: bool,
+}
+
+/// Explains whatever it is.
+pub(crate) fn run(flags: Flags, _: &Context) -> Result<Report, Failure> {
+    let mut options = Overlay::default().file(flags.common.config.as_deref())?;
+    options.set("verify", flags.verify.then_some(true))?;
+    let options: Options = options.resolve()?;
+    let path = flags.path.as_path();
+    if path.is_dir() {
+        return folder(path, &options);
+    }
+    if path.file_name().is_some_and(|n| n == MANIFEST) {
+        let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+        return folder(parent.unwrap_or(Path::new(".")), &options);
+    }
+    let mut start = [0; 4];
+    let mut file = File::open(path).map_err(|e| Error::io(path, "read", e))?;
+    let read = file
+        .read(&mut start)
+        .map_err(|e| Error::io(path, "read", e))?;
+    match &start[..read] {
+        b"PAR1" => parquet_file(path, file),
+        [b'{', ..] => evaluation(path),
+        _ => {
+            let bundle = Bundle::load(path)?;
+            let json = json!({
+                "kind": "bundle", "model_id": bundle.id, "document": bundle.document,
+            });
+            Report::new(train::summary(path, &bundle), &json)
+        }
+    }
+}
+
+fn folder(path: &Path, options: &Options) -> Result<Report, Failure> {
+    let manifest = path.join(MANIFEST);
+    if !manifest.exists() {
+        let problem = "holds no manifest.json: not an artefact of ltv, or not finished";
+        let hint = "give a dataset, a snapshot, a simulation, a bundle or a Parquet file";
+        return Err(Error::artefact(path, problem, hint).into());
+    }
+    let head: Head = read_json(&manifest)?;
+    match head.format.as_str() {
+        DatasetManifest::FORMAT => dataset(path, options),
+        SnapshotManifest::FORMAT => snapshot(path),
+        SimulationManifest::FORMAT => {
+            head.expect(
+                &manifest,
+                SimulationManifest::FORMAT,
+                SimulationManifest::VERSION,
+            )?;
+            simulation(path, &read_json(&manifest)?)
+        }
+        other => {
+            let problem = format!("'{other}' is not a kind of artefact that ltv knows");
+            Err(Error::artefact(&manifest, problem, "update ltv, or give another folder").into())
+        }
+    }
+}
+
+fn dataset(path: &Path, options: &Options) -> Result<Report, Failure> {
+    let dataset = Dataset::open(path)?;
+    let manifest = dataset.manifest();
+    let mut text = features::summary(path, manifest);
+    for feature in &manifest.features {
+        let kind = format!("{:?}", feature.kind).to_lowercase();
+        let columns = match feature.columns.len() {
+            1 => String::new(),
+            n => format!(", {n} columns"),
+        };
+        text.push_str(&format!("    {} ({kind}{columns})\n", feature.name));
+    }
+    if options.verify {
+        dataset.verify()?;
+        text.push_str("  every file has the checksum of the manifest\n");
+    }
+    Report::new(text, manifest)
+}
+
+fn snapshot(path: &Path) -> Result<Report, Failure> {
+    let manifest = SnapshotManifest::read(path)?;
+    Report::new(snapshot_text(path, &manifest), &manifest)
+}
+
+/// What a snapshot holds, on less than a screen.
+pub(super) fn snapshot_text(path: &Path, manifest: &SnapshotManifest) -> String {
+    let mut facts = Facts::default();
+    facts.add("as of", manifest.as_of);
+    facts.add("model id", &manifest.model_id);
+    facts.add("decoding", &manifest.decoding);
+    facts.add("users", count(manifest.rows));
+    let order = match (
+        manifest.monotone,
+        manifest.projected,
+        manifest.order_violations,
+    ) {
+        (true, touched, _) => format!("guaranteed; {} users projected", count(touched)),
+        (false, _, crossing) => format!("free; {} users cross", count(crossing)),
+    };
+    facts.add("order of horizons", order);
+    for (column, total) in manifest.horizons.columns().iter().zip(&manifest.totals) {
+        let mean = total / manifest.rows.max(1) as f64;
+        facts.add(
+            format!("  {column}"),
+            format!("total {total:.2}, mean {mean:.4}"),
+        );
+    }
+    facts.add("files", manifest.files.len());
+    facts.text(&format!(
+        "{}: a snapshot, version {}",
+        path.display(),
+        manifest.version
+    ))
+}
+
+fn simulation(path: &Path, manifest: &SimulationManifest) -> Result<Report, Failure> {
+    let config = &manifest.config;
+    let mut facts = Facts::default();
+    facts.add("users", count(manifest.users));
+    facts.add("events", count(manifest.events));
+    facts.add(
+        "files",
+        manifest.event_files.len() + manifest.user_files.len(),
+    );
+    facts.add("first day", config.start);
+    facts.add(
+        "registrations",
+        format!("{} days", config.days_of_registration),
+    );
+    facts.add("all known as of", manifest.as_of);
+    facts.add("seed", config.seed);
+    let title = format!(
+        "{}: a simulation, version {}",
+        path.display(),
+        manifest.version
+    );
+    Report::new(facts.text(&title), manifest)
+}
+
+fn evaluation(path: &Path) -> Result<Report, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
+    let evaluation = Evaluation::from_json(&text).map_err(|e| {
+        let problem = format!("a JSON file, but not an evaluation ({e})");
+        Error::artefact(path, problem, "give a file that 'ltv evaluate --out' wrote")
+    })?;
+    let title = format!(
+        "{}: an evaluation, version {}\n",
+        path.display(),
+        evaluation.version
+    );
+    Report::new(title + &evaluation.text(), &evaluation)
+}
+
+fn parquet_file(path: &Path, file: File) -> Result<Report, Failure> {
+    let reader = SerializedFileReader::new(file).map_err(|e| {
+        Error::artefact(
+            path,
+            format!("not a whole Parquet file ({e})"),
+            "write it again",
+        )
+    })?;
+    let metadata = reader.metadata();
+    let rows = metadata.file_metadata().num_rows().max(0) as u64;
+    let mut facts = Facts::default();
+    facts.add("rows", count(rows));
+    facts.add("row groups", metadata.num_row_groups());
+    let mut columns = vec![];
+    for column in metadata.file_metadata().schema_descr().columns() {
+        let kind = match column.logical_type_ref() {
+            Some(logical) => format!("{} as {logical:?}", column.physical_type()),
+            None => column.physical_type().to_string(),
+        };
+        facts.add(format!("  {}", column.path().string()), &kind);
+        columns.push(json!({ "name": column.path().string(), "type": kind }));
+    }
+    let json = json!({
+        "kind": "parquet", "rows": rows, "row_groups": metadata.num_row_groups(),
+        "columns": columns,
+    });
+    Report::new(
+        facts.text(&format!("{}: a Parquet file", path.display())),
+        &json,
+    )
+}

@@ -1,0 +1,136 @@
+//! A folder to work in, the real binary, and tables to feed it with.
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "each test program uses its own part; a test that cannot be set up must fail"
+)]
+
+use arrow::{
+    array::{ArrayRef, Date32Array, Float64Array, Int64Array, StringArray},
+    record_batch::RecordBatch,
+};
+use parquet::arrow::ArrowWriter;
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::Arc,
+};
+use tempfile::TempDir;
+
+/// A temporary folder in which the binary runs, so that messages show short relative paths.
+pub struct Workspace {
+    folder: TempDir,
+}
+
+impl Workspace {
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The binary, ready to run in the folder.
+    pub fn ltv(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ltv"));
+        command
+            .current_dir(self.folder.path())
+            .args(line.split_whitespace());
+        command
+    }
+
+    pub fn run(&self, line: &str) -> Output {
+        self.ltv(line).output().unwrap()
+    }
+
+    /// Runs what must work and gives its standard output.
+    pub fn ok(&self, line: &str) -> String {
+        let output = self.run(line);
+        let (code, errors) = (output.status.code(), text(&output.stderr));
+        assert_eq!(code, Some(0), "ltv {line}\n{errors}");
+        text(&output.stdout)
+    }
+
+    /// Runs what must fail through the user's fault and gives the one error.
+    pub fn error(&self, line: &str) -> String {
+        let output = self.run(line);
+        let errors = text(&output.stderr);
+        assert_eq!(
+            (output.status.code(), text(&output.stdout).as_str()),
+            (Some(2), ""),
+            "ltv {line}\n{errors}"
+        );
+        errors
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    pub fn parquet(&self, name: &str, columns: &[(&str, ArrayRef)]) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_parquet(&path, columns);
+    }
+
+    /// Every file below `name` with its content, but for the clock and versions in no file at all.
+    pub fn files(&self, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        collect(&self.path(name), Path::new(""), &mut found);
+        found
+    }
+
+    /// All names below the folder: what a failed command must not have added to.
+    pub fn names(&self) -> Vec<PathBuf> {
+        self.files("").into_keys().collect()
+    }
+}
+
+fn collect(base: &Path, relative: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    let path = base.join(relative);
+    if path.is_file() {
+        found.insert(relative.to_path_buf(), fs::read(path).unwrap());
+        return;
+    }
+    for entry in fs::read_dir(path).unwrap() {
+        collect(base, &relative.join(entry.unwrap().file_name()), found);
+    }
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+pub fn write_parquet(path: &Path, columns: &[(&str, ArrayRef)]) {
+    let nullable = columns.iter().map(|(n, a)| (*n, a.clone(), true));
+    let batch = RecordBatch::try_from_iter_with_nullable(nullable).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+pub fn ints(values: impl IntoIterator<Item = impl Into<Option<i64>>>) -> ArrayRef {
+    Arc::new(values.into_iter().map(Into::into).collect::<Int64Array>())
+}
+
+pub fn floats(values: impl IntoIterator<Item = impl Into<Option<f64>>>) -> ArrayRef {
+    Arc::new(values.into_iter().map(Into::into).collect::<Float64Array>())
+}
+
+pub fn words<'a>(values: impl IntoIterator<Item = impl Into<Option<&'a str>>>) -> ArrayRef {
+    let values: Vec<Option<&str>> = values.into_iter().map(Into::into).collect();
+    Arc::new(StringArray::from(values))
+}
+
+/// Days since 1970-01-01, as dates.
+pub fn dates(values: impl IntoIterator<Item = impl Into<Option<i32>>>) -> ArrayRef {
+    Arc::new(values.into_iter().map(Into::into).collect::<Date32Array>())
+}
