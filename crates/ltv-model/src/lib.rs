@@ -8,6 +8,7 @@
 //! | [`targets`] | rows and labels to what the engine reads |
 //! | [`init`] | first weights; output biases at the training priors |
 //! | [`decode`] | from a bucket distribution to values, quantiles, and ordered horizons |
+//! | [`decoder`] | the same for whole tiles of a network's outputs |
 //! | [`bundle`] | a trained model in one file |
 //! | [`predict`] | a bundle, ready to predict |
 //! | [`yardstick`] | the model that speed is measured on |
@@ -15,6 +16,7 @@
 pub mod buckets;
 pub mod bundle;
 pub mod decode;
+pub mod decoder;
 pub mod error;
 pub mod init;
 pub mod odmn;

@@ -28,4 +28,16 @@ impl Spec {
             horizons,
         }
     }
+
+    /// Weights of the order projection, one for each horizon: those of the options, or one over
+    /// the squared training mean, so that a horizon's share of the correction is the same in
+    /// relation to its size.
+    pub fn order_weights(&self) -> Vec<f64> {
+        let given = &self.model.order_weights;
+        if given.len() == self.horizons.len() {
+            return given.clone();
+        }
+        let relative = |b: &Buckets| 1.0 / (b.mean * b.mean);
+        self.horizons.iter().map(relative).collect()
+    }
 }

@@ -53,6 +53,7 @@ pub(crate) fn prepare(
             });
         }
     }
+    config.model.check_horizons(fitted.horizons.days().len())?;
     let document = document(dataset, config, fitted, seed_)?;
     let net = odmn::training::<f32>(&document.spec);
     let adam = Adam {

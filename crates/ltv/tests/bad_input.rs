@@ -487,11 +487,13 @@ fn models_and_scores() {
                      --as-of 2024-01-01 --partitions 1";
     at.ok(&format!("{simulated} --window-days 5 --out window"));
     at.ok(&format!("{simulated} --horizons 30,60 --out horizons"));
-    at.ok("features --events sim/events --event-time time --label active_days --as-of 2024-01-01 --quiet --out plain");
+    at.ok(
+        "features --events sim/events --label active_days --as-of 2024-01-01 --quiet --out plain",
+    );
     at.ok(&format!(
         "{simulated} --registered-from 2023-12-20 --out young"
     ));
-    at.ok("features --events sim/events --event-time time --event-value revenue --label value --as-of 2024-01-01 --quiet --out money");
+    at.ok("features --events sim/events --event-value value --label value --as-of 2024-01-01 --quiet --out money");
     let mut both = |what: &str, model: &str, data: &str| {
         for (command, out) in [("evaluate", ""), ("score", " --out snap")] {
             let line = format!("{command} --quiet --model {model} --data {data}{out}");

@@ -4,9 +4,10 @@
 
 use cargo_metadata::MetadataCommand;
 use ltv_core::{
-    config::{FeatureConfig, Split, read_toml},
+    config::{FeatureConfig, Split, TrainConfig, read_toml},
     manifest::{DatasetManifest, SnapshotManifest},
 };
+use ltv_model::bundle::Document;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
@@ -120,6 +121,11 @@ fn guide_states_the_defaults() {
         .as_object_mut()
         .expect("a table")
         .extend(config.as_object().cloned().expect("a table"));
+    check_defaults(&text, &values);
+}
+
+/// Second cells of table rows with a key in the first are the defaults in `values`.
+fn check_defaults(text: &str, values: &Value) {
     // Set in the minimal example itself, or explained in words.
     let in_words = ["events.value", "dataset.as_of", "dataset.label"];
     for line in text
@@ -142,8 +148,35 @@ fn guide_states_the_defaults() {
     }
 }
 
+const TRAINING: &str = "docs/guide/training.md";
+
+#[test]
+fn training_page_lists_every_option_and_its_default() {
+    let text = page(TRAINING);
+    let [example] = &blocks(&text, "toml")[..] else {
+        panic!("{TRAINING}: not one example")
+    };
+    let config: TrainConfig = parse_toml(example);
+    config.check().unwrap_or_else(|e| panic!("{e}"));
+    let defaults = serde_json::to_value(TrainConfig::default()).expect("it is JSON");
+    let listed = table_keys(&text)
+        .into_iter()
+        .map(String::from)
+        .collect::<BTreeSet<_>>();
+    assert_eq!(listed, keys_of(&defaults, ""));
+    check_defaults(&text, &defaults);
+}
+
 /// The example of a format page is the type's own JSON, field for field, and so is its table.
-fn check_format_page<T: DeserializeOwned + Serialize>(path: &str, format: &str, version: u32) {
+fn check_manifest_page<T: DeserializeOwned + Serialize>(path: &str, format: &str, version: u32) {
+    let value = check_format_page::<T>(path);
+    assert_eq!(
+        (&value["format"], &value["version"]),
+        (&format.into(), &version.into())
+    );
+}
+
+fn check_format_page<T: DeserializeOwned + Serialize>(path: &str) -> Value {
     let text = page(path);
     let [example] = &blocks(&text, "json")[..] else {
         panic!("{path}: not one example")
@@ -154,10 +187,6 @@ fn check_format_page<T: DeserializeOwned + Serialize>(path: &str, format: &str, 
         serde_json::to_value(&parsed).expect("it is JSON"),
         value,
         "{path}"
-    );
-    assert_eq!(
-        (&value["format"], &value["version"]),
-        (&format.into(), &version.into())
     );
     let manifest = text
         .split_once("## Manifest")
@@ -170,16 +199,18 @@ fn check_format_page<T: DeserializeOwned + Serialize>(path: &str, format: &str, 
         .map(String::as_str)
         .collect();
     assert_eq!(table_keys(manifest), fields, "{path}");
+    value
 }
 
 #[test]
 fn format_pages_match_the_types() {
-    check_format_page::<DatasetManifest>(
+    check_format_page::<Document>("docs/formats/bundle.md");
+    check_manifest_page::<DatasetManifest>(
         "docs/formats/dataset.md",
         DatasetManifest::FORMAT,
         DatasetManifest::VERSION,
     );
-    check_format_page::<SnapshotManifest>(
+    check_manifest_page::<SnapshotManifest>(
         "docs/formats/snapshot.md",
         SnapshotManifest::FORMAT,
         SnapshotManifest::VERSION,

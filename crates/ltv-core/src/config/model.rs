@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 /// | `beta` | 0.5 | weight of DOT's distillation | >= 0 |
 /// | `gamma` | 0.5 | weight of BOT's distillation | >= 0 |
 /// | `monotone` | true | longer horizons are worth at least as much | |
+/// | `order_weights` | none | what the order projection leaves alone most | > 0, one for each horizon |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
@@ -55,6 +56,9 @@ pub struct ModelConfig {
     /// lower a value, set it to false: the chain, the calibration loss and the order projection
     /// are then off.
     pub monotone: bool,
+    /// Weights of the order projection, one for each horizon; empty: one over the squared
+    /// training mean.
+    pub order_weights: Vec<f64>,
 }
 
 /// How a horizon hears of the one before it (DESIGN 3.8).
@@ -101,6 +105,7 @@ impl Default for ModelConfig {
             beta: 0.5,
             gamma: 0.5,
             monotone: true,
+            order_weights: vec![],
         }
     }
 }
@@ -146,7 +151,28 @@ impl ModelConfig {
                 ));
             }
         }
+        if let Some(bad) = self
+            .order_weights
+            .iter()
+            .find(|w| !(**w > 0.0 && w.is_finite()))
+        {
+            let problem = format!("{bad} is not positive");
+            return Err(Error::config("model.order_weights", problem));
+        }
         self.check_cut()
+    }
+
+    /// Checks what depends on the number of horizons.
+    ///
+    /// # Errors
+    /// When `order_weights` are given, but not one for each horizon.
+    pub fn check_horizons(&self, horizons: usize) -> Result<()> {
+        let given = self.order_weights.len();
+        if given == 0 || given == horizons {
+            return Ok(());
+        }
+        let problem = format!("{given} weights for {horizons} horizons; give one for each");
+        Err(Error::config("model.order_weights", problem))
     }
 
     fn check_cut(&self) -> Result<()> {
@@ -182,6 +208,13 @@ mod tests {
         assert!(fails(|c| c.alpha = f64::NAN).starts_with("model.alpha"));
         assert!(fails(|c| c.bottom = vec![]).starts_with("model.bottom"));
         assert!(fails(|c| c.cut = Cut::At(vec![])).starts_with("model.cut"));
+        assert!(fails(|c| c.order_weights = vec![1.0, 0.0]).starts_with("model.order_weights"));
+        let weighted = ModelConfig {
+            order_weights: vec![1.0, 2.0],
+            ..ModelConfig::default()
+        };
+        weighted.check_horizons(2).unwrap();
+        assert!(weighted.check_horizons(4).is_err());
         assert!(fails(|c| c.segments = 1).contains("between 2 and 8"));
     }
 }

@@ -8,13 +8,10 @@ use crate::{
     report::{Facts, Report, count},
 };
 use clap::{Args, ValueEnum};
-use ltv_model::{init, odmn, yardstick::Sizes};
+use ltv_model::{Decoding, decoder::Decoder, init, odmn, yardstick::Sizes};
 use ltv_nn::{Batch, Rates, Runner, Trainer, TrainerOptions, graph::Builder, peak};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
-
-/// Batches that are gone through in turn.
-const BATCHES: u64 = 64;
 
 /// Measure training or scoring speed on this machine
 ///
@@ -23,13 +20,20 @@ const BATCHES: u64 = 64;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ltv bench train
-  ltv bench infer --batch 4096 --threads 1")]
+  ltv bench infer --batch 4096 --threads 1
+  ltv bench infer --batch 4096 --decoding expectation --everything")]
 pub(crate) struct Flags {
     /// What to measure
     #[arg(value_enum)]
     what: What,
     #[command(flatten)]
     bench: BenchFlags,
+    /// What inference decodes: expectation, argmax, median or quantile:P [default: argmax]
+    #[arg(long, value_name = "NAME")]
+    decoding: Option<Decoding>,
+    /// Whether inference also decodes quantiles and P(value > 0) and projects, as ltv score does
+    #[arg(long)]
+    everything: bool,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -63,11 +67,18 @@ macro_rules! bench_options {
         struct Options {
             $($name: $type,)*
             bottom: Vec<u32>,
+            decoding: Decoding,
+            everything: bool,
         }
 
         impl Default for Options {
             fn default() -> Self {
-                Self { $($name: $default,)* bottom: vec![256, 128] }
+                Self {
+                    $($name: $default,)*
+                    bottom: vec![256, 128],
+                    decoding: Decoding::Argmax,
+                    everything: false,
+                }
             }
         }
 
@@ -83,6 +94,8 @@ macro_rules! bench_options {
 bench_options! {
     /// Rows of a batch, 1 to 1048576 [default: 512]
     batch: u32 = 512, "N";
+    /// Rows of random data, gone through batch by batch, 1 to 100000000 [default: 1000000]
+    rows: u32 = 1_000_000, "N";
     /// Rows worked on at a time [default: 128]
     tile: u32 = 128, "N";
     /// Rows of a gradient buffer in training [default: 128]
@@ -117,6 +130,7 @@ impl Options {
     fn check(&self) -> Result<(), Failure> {
         let ranges = [
             ("batch", self.batch, 1..=1 << 20),
+            ("rows", self.rows, 1..=100_000_000),
             ("tile", self.tile, 1..=65_536),
             ("shard_rows", self.shard_rows, 1..=1 << 20),
             ("windows", self.windows, 1..=1000),
@@ -152,6 +166,11 @@ impl Options {
             return Err(Failure::user(message));
         }
         Ok(())
+    }
+
+    /// Whole batches of the data, at least one.
+    fn batches(&self) -> u64 {
+        u64::from(self.rows / self.batch).max(1)
     }
 
     fn sizes(&self) -> Sizes {
@@ -205,6 +224,8 @@ struct Measured {
 pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let mut options = Overlay::default().file(flags.common.config.as_deref())?;
     flags.bench.apply(&mut options)?;
+    options.set("decoding", flags.decoding)?;
+    options.set("everything", flags.everything.then_some(true))?;
     let options: Options = options.resolve()?;
     options.check()?;
     let total = f64::from(options.windows) * options.seconds;
@@ -253,8 +274,13 @@ fn text(m: &Measured) -> String {
         "of the peak",
         format!("{share:.0} % of {:.1} GFLOP/s", m.peak_gflop_per_second),
     );
+    let decoded = match (m.what, m.options.everything) {
+        (What::Train, _) => String::new(),
+        (What::Infer, false) => format!(", {} decoded", m.options.decoding),
+        (What::Infer, true) => format!(", {} and everything else decoded", m.options.decoding),
+    };
     facts.text(&format!(
-        "{name}, batch {}, threads {}",
+        "{name}, batch {}, threads {}{decoded}",
         m.options.batch, m.threads
     ))
 }
@@ -272,7 +298,7 @@ fn train(options: &Options, context: &Context) -> Result<(Vec<f64>, u64), Failur
             seed,
         )
     };
-    let batches: Vec<Batch<f32>> = (0..BATCHES).map(batch).collect();
+    let batches: Vec<Batch<f32>> = (0..options.batches()).map(batch).collect();
     let weights = init::weights(&spec, net.graph.layout(), context.seed);
     let forward = net.graph.multiply_adds();
     let trainer_options = TrainerOptions {
@@ -300,25 +326,24 @@ fn infer(options: &Options, context: &Context) -> (Vec<f64>, u64) {
         let seed = context.seed.wrapping_add(i);
         sizes.data(net.graph.shape(), &[], options.batch as usize, seed)
     };
-    let batches: Vec<Batch<f32>> = (0..BATCHES).map(batch).collect();
+    let batches: Vec<Batch<f32>> = (0..options.batches()).map(batch).collect();
     let weights = init::weights(&spec, net.graph.layout(), context.seed);
     let forward = net.graph.multiply_adds();
-    let heads: Vec<_> = net.heads.iter().map(|h| h.distribution).collect();
+    let decoder = Decoder::new(net.heads, &spec, options.decoding);
     let runner = Runner::new(net.graph, weights);
-    let mut out = vec![0.0f32; options.batch as usize * heads.len()];
+    let width = match options.everything {
+        true => decoder.width(),
+        false => spec.horizons.len(),
+    };
+    let mut out = vec![0.0; options.batch as usize * width];
     let step = |i: usize| {
-        runner.run(
-            &batches[i % batches.len()],
-            &mut out,
-            heads.len(),
-            |outputs, rows| {
-                for (t, &head) in heads.iter().enumerate() {
-                    for (row, &p) in rows.chunks_mut(heads.len()).zip(outputs.feature(head, 0)) {
-                        row[t] = p;
-                    }
-                }
-            },
-        );
+        let batch = &batches[i % batches.len()];
+        runner.run(batch, &mut out, width, |outputs, rows| {
+            match options.everything {
+                true => decoder.everything(outputs, rows),
+                false => decoder.values(outputs, rows),
+            }
+        });
     };
     (options.windows(step), forward)
 }

@@ -29,7 +29,8 @@ pub(crate) struct Flags {
     /// File to write the evaluation to, as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Which users, by the split in the bundle [default: test if the split has one, else all]
+    /// Which users [default: test if the bundle's split has one, else new if the dataset is of a
+    /// later day than the bundle, else validation]
     #[arg(long, value_enum)]
     part: Option<Users>,
     /// Only users registered on or after this day
@@ -55,6 +56,8 @@ pub(crate) struct Flags {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Users {
+    /// Registered on or after the as-of date of the bundle, so that it has never seen them
+    New,
     /// Held out for testing
     Test,
     /// Held out for validation
@@ -104,33 +107,25 @@ impl Flags {
 }
 
 impl Options {
-    /// The rows that the options mean, and the split that says so.
-    fn rows(&self, trained: &Split) -> (Split, Rows) {
-        let default = if trained.test > 0.0 {
+    /// Who is judged unless the options say so: nobody whom the model was trained on.
+    fn default_users(model: &Document, dataset: Day) -> Users {
+        if model.config.split.test > 0.0 {
             Users::Test
+        } else if dataset > model.as_of {
+            Users::New
         } else {
-            Users::All
-        };
-        let part = match self.part.unwrap_or(default) {
+            Users::Validation
+        }
+    }
+
+    /// The rows that `users` and the options mean, and the split that says so.
+    fn rows(&self, users: Users, trained: &Split, as_of: Day) -> (Split, Rows) {
+        let part = match users {
             Users::Test => Part::Test,
             Users::Validation => Part::Validation,
             Users::Train => Part::Train,
-            Users::All => {
-                let split = Split {
-                    registered_from: self.registered_from,
-                    registered_before: self.registered_before,
-                    ..everybody()
-                };
-                let days = self.registered_from.is_some() || self.registered_before.is_some();
-                return (
-                    split,
-                    if days {
-                        Rows::Part(Part::Test)
-                    } else {
-                        Rows::All
-                    },
-                );
-            }
+            Users::New => return self.everybody(self.registered_from.max(Some(as_of))),
+            Users::All => return self.everybody(self.registered_from),
         };
         let split = Split {
             registered_from: self.registered_from.or(trained.registered_from),
@@ -138,6 +133,37 @@ impl Options {
             ..trained.clone()
         };
         (split, Rows::Part(part))
+    }
+
+    /// Everybody registered in the given days.
+    fn everybody(&self, from: Option<Day>) -> (Split, Rows) {
+        if from.is_none() && self.registered_before.is_none() {
+            return (everybody(), Rows::All);
+        }
+        let split = Split {
+            registered_from: from,
+            registered_before: self.registered_before,
+            ..everybody()
+        };
+        (split, Rows::Part(Part::Test))
+    }
+}
+
+/// The first line of the report: on whom, and what that is worth.
+fn heading(users: Users, as_of: Day) -> String {
+    match users {
+        Users::New => format!("users registered since {as_of}, whom the model has never seen"),
+        Users::Test => "users of the test split, whom the model has never seen".into(),
+        Users::Validation => {
+            "users of the validation split: they decided when training stopped, so results are \
+             a little too good"
+                .into()
+        }
+        Users::Train => "users the model was trained on: results are too good".into(),
+        Users::All => format!(
+            "everybody: results are too good as far as these users registered before {as_of}, \
+             when the model was trained"
+        ),
     }
 }
 
@@ -157,13 +183,10 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let dataset = Dataset::open(&flags.data)?;
     let model = Model::new(Bundle::load(&flags.model)?, options.decoding)?;
     let document = model.document();
-    let (split, rows) = options.rows(&document.config.split);
-    let same = dataset.manifest().as_of == document.as_of;
-    if rows == Rows::All && same {
-        let note = "note: these users include those that the model was trained on; their results \
-                    are too good. Give --part validation, or a dataset of later users";
-        context.progress.say(note);
-    }
+    let as_of = document.as_of;
+    let unless_said = Options::default_users(document, dataset.manifest().as_of);
+    let users = options.part.unwrap_or(unless_said);
+    let (split, rows) = options.rows(users, &document.config.split, as_of);
     let bootstrap = (options.bootstrap > 0).then_some(Bootstrap {
         replicates: options.bootstrap,
         seed: context.seed,
@@ -179,7 +202,8 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     if let Some(out) = &flags.out {
         write(out, &evaluation)?;
     }
-    Report::new(evaluation.text(), &evaluation)
+    let text = format!("{}\n{}", heading(users, as_of), evaluation.text());
+    Report::new(text, &evaluation)
 }
 
 /// What every evaluation of a bundle has in common.
@@ -225,11 +249,27 @@ mod tests {
             registered_before: Some(Day(20)),
             ..Options::default()
         };
-        let (split, rows) = options.rows(&trained);
+        let (split, rows) = options.rows(Users::Test, &trained, Day(5));
         assert_eq!(
             (split.registered_before, rows),
             (Some(Day(20)), Rows::Part(Part::Test))
         );
-        assert_eq!(Options::default().rows(&Split::default()).1, Rows::All);
+    }
+
+    #[test]
+    fn new_users_registered_since_the_training() {
+        let from = |given| {
+            let options = Options {
+                registered_from: given,
+                ..Options::default()
+            };
+            let (split, _) = options.rows(Users::New, &Split::default(), Day(5));
+            split.registered_from
+        };
+        assert_eq!(from(None), Some(Day(5)));
+        assert_eq!(from(Some(Day(3))), Some(Day(5)));
+        assert_eq!(from(Some(Day(8))), Some(Day(8)));
+        let (_, rows) = Options::default().rows(Users::All, &Split::default(), Day(5));
+        assert_eq!(rows, Rows::All);
     }
 }

@@ -138,7 +138,13 @@ pub(super) fn snapshot_text(path: &Path, manifest: &SnapshotManifest) -> String 
         manifest.projected,
         manifest.order_violations,
     ) {
-        (true, touched, _) => format!("guaranteed; {} users projected", count(touched)),
+        (true, touched, _) => {
+            let share = 100.0 * touched as f64 / manifest.rows.max(1) as f64;
+            format!(
+                "guaranteed; {} users projected ({share:.2} %)",
+                count(touched)
+            )
+        }
         (false, _, crossing) => format!("free; {} users cross", count(crossing)),
     };
     facts.add("order of horizons", order);

@@ -143,6 +143,9 @@ struct ModelFlags {
     /// Whether longer horizons are worth at least as much [default: true]
     #[arg(long, value_name = "BOOL")]
     monotone: Option<bool>,
+    /// Weights of the order projection, one for each horizon [default: one over the squared mean]
+    #[arg(long, value_name = "X,X", value_delimiter = ',')]
+    order_weights: Vec<f64>,
 }
 
 /// The `[fit]` table.
@@ -246,7 +249,8 @@ impl ModelFlags {
         options.set("model.alpha", self.alpha)?;
         options.set("model.beta", self.beta)?;
         options.set("model.gamma", self.gamma)?;
-        options.set("model.monotone", self.monotone)
+        options.set("model.monotone", self.monotone)?;
+        options.list("model.order_weights", &self.order_weights)
     }
 }
 
@@ -277,10 +281,7 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     };
     let bundle = train(&flags.data, &config, &run, &flags.out, &context.progress)?;
     let out = flags.out.display();
-    let next = format!(
-        "next: ltv evaluate --model {out} --data {}",
-        flags.data.display()
-    );
+    let next = format!("next: ltv evaluate --model {out} --data <a dataset of later users>");
     let text = format!("{}{next}", summary(&flags.out, &bundle));
     Report::new(
         text,

@@ -20,23 +20,23 @@ use std::{
 use tempfile::TempDir;
 
 /// A temporary folder in which the binary runs, so that messages show short relative paths.
-pub struct Workspace {
+pub(crate) struct Workspace {
     folder: TempDir,
 }
 
 impl Workspace {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
         }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The binary, ready to run in the folder.
-    pub fn ltv(&self, line: &str) -> Command {
+    pub(crate) fn ltv(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ltv"));
         command
             .current_dir(self.folder.path())
@@ -44,12 +44,12 @@ impl Workspace {
         command
     }
 
-    pub fn run(&self, line: &str) -> Output {
+    pub(crate) fn run(&self, line: &str) -> Output {
         self.ltv(line).output().unwrap()
     }
 
     /// Runs what must work and gives its standard output.
-    pub fn ok(&self, line: &str) -> String {
+    pub(crate) fn ok(&self, line: &str) -> String {
         let output = self.run(line);
         let (code, errors) = (output.status.code(), text(&output.stderr));
         assert_eq!(code, Some(0), "ltv {line}\n{errors}");
@@ -57,7 +57,7 @@ impl Workspace {
     }
 
     /// Runs what must fail through the user's fault and gives the one error.
-    pub fn error(&self, line: &str) -> String {
+    pub(crate) fn error(&self, line: &str) -> String {
         let output = self.run(line);
         let errors = text(&output.stderr);
         assert_eq!(
@@ -68,27 +68,27 @@ impl Workspace {
         errors
     }
 
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
 
-    pub fn parquet(&self, name: &str, columns: &[(&str, ArrayRef)]) {
+    pub(crate) fn parquet(&self, name: &str, columns: &[(&str, ArrayRef)]) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         write_parquet(&path, columns);
     }
 
     /// Every file below `name` with its content, but for the clock and versions in no file at all.
-    pub fn files(&self, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(crate) fn files(&self, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
         collect(&self.path(name), Path::new(""), &mut found);
         found
     }
 
     /// All names below the folder: what a failed command must not have added to.
-    pub fn names(&self) -> Vec<PathBuf> {
+    pub(crate) fn names(&self) -> Vec<PathBuf> {
         self.files("").into_keys().collect()
     }
 }
@@ -104,11 +104,11 @@ fn collect(base: &Path, relative: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>)
     }
 }
 
-pub fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-pub fn write_parquet(path: &Path, columns: &[(&str, ArrayRef)]) {
+pub(crate) fn write_parquet(path: &Path, columns: &[(&str, ArrayRef)]) {
     let nullable = columns.iter().map(|(n, a)| (*n, a.clone(), true));
     let batch = RecordBatch::try_from_iter_with_nullable(nullable).unwrap();
     let mut writer =
@@ -117,20 +117,20 @@ pub fn write_parquet(path: &Path, columns: &[(&str, ArrayRef)]) {
     writer.close().unwrap();
 }
 
-pub fn ints(values: impl IntoIterator<Item = impl Into<Option<i64>>>) -> ArrayRef {
+pub(crate) fn ints(values: impl IntoIterator<Item = impl Into<Option<i64>>>) -> ArrayRef {
     Arc::new(values.into_iter().map(Into::into).collect::<Int64Array>())
 }
 
-pub fn floats(values: impl IntoIterator<Item = impl Into<Option<f64>>>) -> ArrayRef {
+pub(crate) fn floats(values: impl IntoIterator<Item = impl Into<Option<f64>>>) -> ArrayRef {
     Arc::new(values.into_iter().map(Into::into).collect::<Float64Array>())
 }
 
-pub fn words<'a>(values: impl IntoIterator<Item = impl Into<Option<&'a str>>>) -> ArrayRef {
+pub(crate) fn words<'a>(values: impl IntoIterator<Item = impl Into<Option<&'a str>>>) -> ArrayRef {
     let values: Vec<Option<&str>> = values.into_iter().map(Into::into).collect();
     Arc::new(StringArray::from(values))
 }
 
 /// Days since 1970-01-01, as dates.
-pub fn dates(values: impl IntoIterator<Item = impl Into<Option<i32>>>) -> ArrayRef {
+pub(crate) fn dates(values: impl IntoIterator<Item = impl Into<Option<i32>>>) -> ArrayRef {
     Arc::new(values.into_iter().map(Into::into).collect::<Date32Array>())
 }

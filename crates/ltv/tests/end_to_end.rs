@@ -1,0 +1,274 @@
+//! The whole way through the real binary: the same bytes whatever the threads and interruptions,
+//! horizons that never cross, and labels of a real log that agree with a slow count.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Stdio,
+    thread::sleep,
+    time::Duration,
+};
+use support::Workspace;
+
+const HORIZONS: [i32; 4] = [30, 90, 180, 365];
+
+/// Simulated users as a dataset that is partly immature.
+fn dataset(users: u32) -> Workspace {
+    let at = Workspace::new();
+    at.ok(&format!("simulate --users {users} --quiet --out sim"));
+    at.ok(
+        "features --preset simulator --events sim/events --users sim/users --quiet \
+           --as-of 2024-04-01 --out data",
+    );
+    at
+}
+
+fn batches(path: &Path) -> Vec<RecordBatch> {
+    let file = File::open(path).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    reader.build().unwrap().map(Result::unwrap).collect()
+}
+
+/// All rows of the Parquet files in a folder.
+fn table(folder: &Path) -> Vec<RecordBatch> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "parquet"))
+        .collect();
+    files.sort();
+    files.iter().flat_map(|f| batches(f)).collect()
+}
+
+fn numbers(batch: &RecordBatch, column: &str) -> Vec<f64> {
+    let array = batch.column_by_name(column).unwrap();
+    array.as_primitive::<Float64Type>().values().to_vec()
+}
+
+/// Users of a snapshot, after checking every number in it: finite, not negative, shares within
+/// [0, 1], quantiles in order, and no horizon above the next.
+fn check_snapshot(folder: &Path) -> usize {
+    let mut users = 0;
+    for batch in table(folder) {
+        users += batch.num_rows();
+        let mut before: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for n in HORIZONS {
+            for suffix in ["", "_p10", "_p50", "_p90", "_positive"] {
+                let now = numbers(&batch, &format!("ltv_{n}{suffix}"));
+                assert!(
+                    now.iter().all(|v| v.is_finite() && *v >= 0.0),
+                    "{n}{suffix}"
+                );
+                if let Some(before) = before.get(suffix) {
+                    let crossing = before.iter().zip(&now).filter(|(a, b)| a > b).count();
+                    assert_eq!(crossing, 0, "ltv_{n}{suffix} is below the horizon before");
+                }
+                before.insert(suffix, now);
+            }
+            let above = |a: &str, b: &str| before[a].iter().zip(&before[b]).all(|(a, b)| a <= b);
+            assert!(above("_p10", "_p50") && above("_p50", "_p90"), "{n}");
+            assert!(before["_positive"].iter().all(|p| *p <= 1.0), "{n}");
+        }
+    }
+    users
+}
+
+#[test]
+fn threads_change_no_byte() {
+    let at = dataset(4000);
+    for threads in [1, 2, 4] {
+        let same = format!("--quiet --threads {threads} --seed 5");
+        at.ok(&format!(
+            "features --preset simulator --events sim/events --users sim/users \
+             --as-of 2024-04-01 --out data{threads} {same}"
+        ));
+        at.ok(&format!(
+            "train --data data{threads} --epochs 2 --out {threads}.ltv {same}"
+        ));
+        at.ok(&format!(
+            "score --model {threads}.ltv --data data{threads} --batch 500 --out snap{threads} {same}"
+        ));
+    }
+    for threads in [2, 4] {
+        let (one, many) = (at.files("data1"), at.files(&format!("data{threads}")));
+        assert!(one == many, "datasets of 1 and {threads} threads differ");
+        let bundle = |n| fs::read(at.path(&format!("{n}.ltv"))).unwrap();
+        assert!(bundle(1) == bundle(threads), "bundles of 1 and {threads}");
+        let (one, many) = (at.files("snap1"), at.files(&format!("snap{threads}")));
+        assert!(one == many, "snapshots of 1 and {threads} threads differ");
+    }
+    let other = "train --data data --epochs 2 --quiet --seed 6 --out other.ltv";
+    at.ok(other);
+    let bundle = |n: &str| fs::read(at.path(n)).unwrap();
+    assert!(
+        bundle("1.ltv") != bundle("other.ltv"),
+        "the seed does nothing"
+    );
+}
+
+#[test]
+fn a_killed_training_resumes_to_the_same_bytes() {
+    let at = dataset(4000);
+    let line = "train --data data --quiet --epochs 3 --batch 128 --checkpoint-steps 3 \
+                --validation-steps 7 --patience 1000";
+    at.ok(&format!("{line} --out whole.ltv"));
+    let part = at.path("part");
+    let mut kills = 0;
+    for _ in 0..3 {
+        let before = fs::read(&part).unwrap_or_default();
+        let resumed = format!("{line} --out killed.ltv --checkpoint part --resume");
+        let mut child = at.ltv(&resumed).stdout(Stdio::null()).spawn().unwrap();
+        // Killed once it has saved something new, wherever it is then.
+        while child.try_wait().unwrap().is_none() {
+            if fs::read(&part).is_ok_and(|now| now != before) {
+                child.kill().unwrap();
+                kills += 1;
+                break;
+            }
+            sleep(Duration::from_millis(1));
+        }
+        child.wait().unwrap();
+    }
+    assert!(kills > 0, "the training was over before it could be killed");
+    at.ok(&format!(
+        "{line} --out killed.ltv --checkpoint part --resume --threads 1"
+    ));
+    let bundle = |n: &str| fs::read(at.path(n)).unwrap();
+    assert!(bundle("whole.ltv") == bundle("killed.ltv"));
+    // Without --resume the same checkpoint is not looked at.
+    at.ok(&format!("{line} --out again.ltv --checkpoint part"));
+    assert!(bundle("whole.ltv") == bundle("again.ltv"));
+}
+
+#[test]
+fn horizons_never_cross_in_any_decoding() {
+    let at = dataset(3000);
+    at.ok("train --data data --epochs 1 --quiet --mono off --alpha 0 --out model.ltv");
+    for (i, decoding) in ["expectation", "argmax", "median", "quantile:0.9"]
+        .iter()
+        .enumerate()
+    {
+        let line = format!("score --quiet --model model.ltv --data data --decoding {decoding}");
+        let text = at.ok(&format!("{line} --out snap{i}"));
+        assert!(text.contains("users projected ("), "{text}");
+        let report: serde_json::Value =
+            serde_json::from_str(&at.ok(&format!("inspect snap{i} --json"))).unwrap();
+        assert_eq!(report["order_violations"], 0);
+        let users = check_snapshot(&at.path(&format!("snap{i}")));
+        assert_eq!(report["rows"], users);
+    }
+    // A network without any chain crosses somewhere: the guarantee is the projection's.
+    at.ok("train --data data --epochs 1 --quiet --monotone false --out free.ltv");
+    at.ok("score --quiet --model free.ltv --data data --out free");
+    let free: serde_json::Value = serde_json::from_str(&at.ok("inspect free --json")).unwrap();
+    assert!(free["order_violations"].as_u64().unwrap() > 0, "{free}");
+}
+
+#[test]
+fn quickstart_goes_the_whole_way() {
+    let at = Workspace::new();
+    let text = at.ok("quickstart --users 2000 --epochs 1 --quiet --out tour");
+    for word in [
+        "ODMN",
+        "trivial sort",
+        "train mean",
+        "guaranteed",
+        "ltv_365",
+    ] {
+        assert!(text.contains(word), "no {word} in\n{text}");
+    }
+    assert!(check_snapshot(&at.path("tour/snapshot")) > 1000);
+    for line in [
+        "inspect tour/simulation",
+        "inspect tour/train --verify",
+        "inspect tour/later --verify",
+        "inspect tour/model.ltv",
+        "inspect tour/snapshot",
+        "inspect tour/evaluation.json",
+        "evaluate --quiet --model tour/model.ltv --data tour/later --by channel --bootstrap 20",
+    ] {
+        assert!(!at.ok(line).is_empty(), "{line}");
+    }
+    assert!(
+        at.error("quickstart --users 2000 --quiet --out tour")
+            .contains("not empty")
+    );
+}
+
+/// The registration days and active days of users in an event log, counted one event at a time.
+fn active_days(path: &Path) -> BTreeMap<i64, BTreeSet<i32>> {
+    let mut days: BTreeMap<i64, BTreeSet<i32>> = BTreeMap::new();
+    for batch in batches(path) {
+        let users = batch.column_by_name("user_id").unwrap();
+        let users = arrow::compute::cast(users, &arrow::datatypes::DataType::Int64).unwrap();
+        let times = batch.column_by_name("timestamp").unwrap();
+        let micros = arrow::datatypes::DataType::Timestamp(TimeUnit::Microsecond, None);
+        let times = arrow::compute::cast(times, &micros).unwrap();
+        let users = users.as_primitive::<Int64Type>();
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        for (user, time) in users.values().iter().zip(times.values()) {
+            let day = i32::try_from(time.div_euclid(86_400_000_000)).unwrap();
+            days.entry(*user).or_default().insert(day);
+        }
+    }
+    days
+}
+
+#[test]
+fn labels_of_a_real_log_agree_with_a_slow_count() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let log = root.join("../shared/data/oss_commits.parquet");
+    if !log.exists() {
+        println!("skipped: {} is not there", log.display());
+        return;
+    }
+    let at = Workspace::new();
+    let mut command = at.ltv("features --quiet --out data");
+    command.arg("--events").arg(&log);
+    command
+        .arg("--config")
+        .arg(root.join("examples/oss_commits/features.toml"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", support::text(&output.stderr));
+
+    let as_of = 18_809; // 2021-07-01, as in the example
+    let days = active_days(&log);
+    let expected = days
+        .iter()
+        .filter(|(_, d)| *d.first().unwrap() < as_of)
+        .count();
+    let (mut users, mut mature) = (0, [0; 4]);
+    for batch in table(&at.path("data")) {
+        let ids = batch.column_by_name("user_id").unwrap();
+        let ids = ids.as_primitive::<Int64Type>();
+        let registered = batch.column_by_name("reg_day").unwrap();
+        let registered = registered.as_primitive::<Date32Type>();
+        for row in 0..batch.num_rows() {
+            let own = &days[&ids.value(row)];
+            let start = *own.first().unwrap();
+            assert_eq!(registered.value(row), start);
+            users += 1;
+            for (h, n) in HORIZONS.iter().enumerate() {
+                let label = batch.column_by_name(&format!("ltv_{n}")).unwrap();
+                let label = label.as_primitive::<Float64Type>();
+                let (from, to) = (start + 7, start + 7 + n);
+                assert_eq!(label.is_valid(row), to <= as_of);
+                if to <= as_of {
+                    assert_eq!(label.value(row), own.range(from..to).count() as f64);
+                    mature[h] += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(users, expected);
+    // The counts of mature training rows that the data set's protocol states.
+    assert_eq!(mature, [61_159, 60_072, 58_611, 54_525]);
+}
