@@ -82,19 +82,24 @@ fn vectors<'a>(state: &'a State<f32>, best: &'a Weights<f32>) -> Vec<(&'static s
     ]
 }
 
-/// Reads a checkpoint of the training with this fingerprint into `state` and `best`.
+/// Reads a checkpoint of the training with this fingerprint into `state` and `best`; `None` when
+/// there is no such file yet.
 pub(crate) fn load(
     path: &Path,
     fingerprint: &str,
     state: &mut State<f32>,
     best: &mut Weights<f32>,
-) -> Result<Position, TrainError> {
+) -> Result<Option<Position>, TrainError> {
     let failed = |problem: String| TrainError::Checkpoint {
         path: path.to_path_buf(),
         problem,
         hint: HINT,
     };
-    let bytes = std::fs::read(path).map_err(|e| ltv_core::Error::io(path, "read", e))?;
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(ltv_core::Error::io(path, "read", e).into()),
+    };
     let damaged = |e| failed(format!("not a checkpoint, or a damaged one ({e})"));
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
     let metadata = header.metadata().clone().unwrap_or_default();
@@ -130,5 +135,5 @@ pub(crate) fn load(
         }
     }
     state.steps = position.steps;
-    Ok(position)
+    Ok(Some(position))
 }

@@ -28,7 +28,7 @@ pub struct FitRun {
     pub threads: usize,
     /// Where to save progress, if anywhere.
     pub checkpoint: Option<PathBuf>,
-    /// Whether to go on from the checkpoint.
+    /// Whether to go on from the checkpoint, if the file is there.
     pub resume: bool,
 }
 
@@ -84,11 +84,12 @@ impl<'a> Fit<'a> {
             Some(path) if run.resume => {
                 checkpoint::load(path, &fingerprint, prepared.trainer.state_mut(), &mut best)?
             }
-            _ => Position {
-                fingerprint,
-                ..Position::default()
-            },
+            _ => None,
         };
+        let position = position.unwrap_or_else(|| Position {
+            fingerprint,
+            ..Position::default()
+        });
         let encoding = Arc::new(prepared.document.encoding.clone());
         Ok(Self {
             dataset,
@@ -137,9 +138,7 @@ impl<'a> Fit<'a> {
                 self.save()?;
             }
         }
-        if self.config.fit.validation_steps == 0 {
-            self.look()?;
-        }
+        self.look_after_epoch()?;
         self.position.epoch += 1;
         self.position.batches = 0;
         progress.finish();
@@ -166,6 +165,19 @@ impl<'a> Fit<'a> {
         self.position.loss.0 += loss;
         self.position.loss.1 += 1;
         self.position.steps += 1;
+        Ok(())
+    }
+
+    /// The look that an epoch owes: every epoch where no number of steps is given, else only the
+    /// last one, so that no training ends on weights that nobody has looked at.
+    fn look_after_epoch(&mut self) -> Result<(), TrainError> {
+        let fit = &self.config.fit;
+        let last = self.position.epoch + 1 >= fit.epochs;
+        let looked = self.position.validations.last();
+        let is_new = looked.is_none_or(|v| v.step != self.position.steps);
+        if is_new && (fit.validation_steps == 0 || last) {
+            self.look()?;
+        }
         Ok(())
     }
 

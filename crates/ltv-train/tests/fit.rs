@@ -112,9 +112,46 @@ fn checks_what_it_resumes(dataset: &Dataset, checkpoint: &Path) {
     other.fit.rate = 0.5;
     let error = fit(dataset, &other, &run(Some(checkpoint), true, 1), &Silent).unwrap_err();
     assert!(matches!(error, TrainError::Checkpoint { .. }), "{error}");
-    let missing = run(Some(Path::new("no/such/file")), true, 1);
-    let error = fit(dataset, &config(), &missing, &Silent).unwrap_err();
-    assert!(error.to_string().contains("no/such/file"), "{error}");
+}
+
+/// A scheduler passes `--resume` always; the first run finds no file, and starts.
+#[test]
+fn resuming_from_nothing_starts_afresh() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path());
+    let whole = fit(&dataset, &config(), &run(None, false, 1), &Silent).unwrap();
+    let checkpoint = folder.path().join("not yet");
+    let resumed = run(Some(&checkpoint), true, 1);
+    assert_eq!(whole, fit(&dataset, &config(), &resumed, &Silent).unwrap());
+    assert!(checkpoint.exists());
+}
+
+/// Validations by steps: the last weights get their look as well, killed and resumed or not.
+#[test]
+fn the_last_weights_are_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path());
+    let mut config = config();
+    for (every, looks) in [(1_000_000, 1), (20, 4)] {
+        config.fit.validation_steps = every;
+        let whole = fit(&dataset, &config, &run(None, false, 1), &Silent).unwrap();
+        let record = &whole.document.record;
+        let steps = record.train_rows.div_ceil(config.fit.batch as u64) * 3;
+        let at: Vec<u64> = record.validations.iter().map(|v| v.step).collect();
+        assert_eq!((at.len(), at.last()), (looks, Some(&steps)), "{at:?}");
+        assert!(record.steps > 0 && record.validations[0].likelihood.is_finite());
+
+        let checkpoint = folder.path().join(format!("checkpoint-{every}"));
+        let killer = Killer(AtomicU64::new(6000));
+        let first = run(Some(&checkpoint), false, 2);
+        let killed = catch_unwind(AssertUnwindSafe(|| fit(&dataset, &config, &first, &killer)));
+        assert!(killed.is_err(), "the run must not have finished");
+        // Once from the middle, once from the end.
+        for _ in 0..2 {
+            let second = run(Some(&checkpoint), true, 1);
+            assert_eq!(whole, fit(&dataset, &config, &second, &Silent).unwrap());
+        }
+    }
 }
 
 /// A bundle is what was saved, and its bytes repeat.
