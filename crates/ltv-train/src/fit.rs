@@ -54,7 +54,7 @@ pub fn fit(
     while fit.position.epoch < config.fit.epochs && !fit.has_waited_enough() {
         fit.epoch(progress)?;
     }
-    Ok(fit.into_bundle())
+    fit.into_bundle()
 }
 
 struct Fit<'a> {
@@ -245,11 +245,11 @@ impl<'a> Fit<'a> {
         )
     }
 
-    fn into_bundle(self) -> Bundle {
+    fn into_bundle(self) -> Result<Bundle, TrainError> {
         let mut document = self.prepared.document;
         document.record.steps = self.position.best.map_or(0, |(_, step)| step);
         document.record.validations = self.position.validations;
-        Bundle::new(document, self.best)
+        Ok(Bundle::new(document, self.best)?)
     }
 }
 
