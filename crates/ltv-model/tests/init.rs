@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use ltv_core::{
-    config::{ModelConfig, Mono},
+    config::{Label, ModelConfig, Mono},
     labels::LabelHistogram,
 };
 use ltv_model::{
@@ -33,7 +33,7 @@ fn spec(mono: Mono) -> Spec {
                 _ => f64::from(t) * (f64::from(i) / 300.0).exp(),
             });
         }
-        Buckets::fit(30 * t, &labels, &model).unwrap()
+        Buckets::fit(30 * t, Label::Value, &labels, &model).unwrap()
     };
     Spec {
         fields: FIELDS.to_vec(),

@@ -84,7 +84,7 @@ fn document(
 ) -> Result<Document, TrainError> {
     let manifest = dataset.manifest();
     let horizons: &Horizons = &fitted.horizons;
-    let cut = |(&n, labels)| Buckets::fit(n, labels, &config.model);
+    let cut = |(&n, labels)| Buckets::fit(n, manifest.label, labels, &config.model);
     let buckets = horizons
         .days()
         .iter()

@@ -28,7 +28,7 @@ fn bundle() -> Bundle {
     let horizon = |t: u32| {
         let mut labels = LabelHistogram::default();
         (0..100u32).for_each(|i| labels.add(f64::from(i.saturating_sub(40) * t)));
-        crate::buckets::Buckets::fit(30 * t, &labels, &config.model).unwrap()
+        crate::buckets::Buckets::fit(30 * t, Label::Value, &labels, &config.model).unwrap()
     };
     let spec = Spec::new(
         &encoding,
