@@ -47,6 +47,9 @@ pub fn fit(
     progress: &dyn Progress,
 ) -> Result<Bundle, TrainError> {
     config.check()?;
+    if let Some(path) = &run.checkpoint {
+        checkpoint::probe(path)?;
+    }
     progress.start("fit encoding and buckets", None);
     let prepared = prepare(dataset, config, run.seed, run.threads)?;
     progress.finish();
@@ -79,7 +82,7 @@ impl<'a> Fit<'a> {
         let per_epoch = record.train_rows.div_ceil(config.fit.batch as u64);
         let total_steps = per_epoch * u64::from(config.fit.epochs);
         let mut best = prepared.trainer.state().weights.clone();
-        let fingerprint = fingerprint(dataset, config, run.seed);
+        let fingerprint = fingerprint(dataset, config, run.seed)?;
         let position = match &run.checkpoint {
             Some(path) if run.resume => {
                 checkpoint::load(path, &fingerprint, prepared.trainer.state_mut(), &mut best)?
@@ -190,7 +193,7 @@ impl<'a> Fit<'a> {
             document,
         } = &mut self.prepared;
         let likelihood = validate::likelihood(trainer, &document.spec, columns, rows)?;
-        if !likelihood.is_finite() {
+        if !likelihood.is_finite() || !is_finite(&trainer.state().weights) {
             return Err(TrainError::Diverged {
                 step: self.position.steps,
             });
@@ -253,14 +256,36 @@ impl<'a> Fit<'a> {
     }
 }
 
+/// Weights that no row met may be broken without a loss that tells.
+fn is_finite(weights: &Weights<f32>) -> bool {
+    let mut all = weights.dense.iter().chain(&weights.tables);
+    all.all(|w| w.is_finite())
+}
+
 /// What must be the same for a checkpoint to be gone on from.
-fn fingerprint(dataset: &Dataset, config: &TrainConfig, seed_: u64) -> String {
+fn fingerprint(dataset: &Dataset, config: &TrainConfig, seed_: u64) -> Result<String, TrainError> {
     let files: Vec<_> = dataset
         .manifest()
         .files
         .iter()
         .map(|f| f.blake3.as_str())
         .collect();
-    let text = serde_json::to_string(&(config, files)).unwrap_or_default();
-    format!("{:016x}", seed::derive(seed_, &text))
+    let text = serde_json::to_string(&(config, files)).map_err(TrainError::internal)?;
+    Ok(format!("{:016x}", seed::derive(seed_, &text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_weights_are_noticed() {
+        let mut weights = Weights {
+            dense: vec![1.0, -2.0],
+            tables: vec![0.0],
+        };
+        assert!(is_finite(&weights));
+        weights.tables[0] = f32::NAN;
+        assert!(!is_finite(&weights));
+    }
 }

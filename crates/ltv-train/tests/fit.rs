@@ -112,6 +112,73 @@ fn checks_what_it_resumes(dataset: &Dataset, checkpoint: &Path) {
     other.fit.rate = 0.5;
     let error = fit(dataset, &other, &run(Some(checkpoint), true, 1), &Silent).unwrap_err();
     assert!(matches!(error, TrainError::Checkpoint { .. }), "{error}");
+    assert!(error.to_string().contains("of another run"), "{error}");
+
+    let bytes = std::fs::read(checkpoint).unwrap();
+    let resume = run(Some(checkpoint), true, 1);
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() - 1000] ^= 4;
+    let cases: [(&[u8], &str); 4] = [
+        (&flipped, "its checksum does not match"),
+        (&bytes[..bytes.len() - 1], "not a checkpoint"),
+        (b"not a checkpoint", "not a checkpoint"),
+        (b"", "not a checkpoint"),
+    ];
+    for (bytes, expected) in cases {
+        std::fs::write(checkpoint, bytes).unwrap();
+        let error = fit(dataset, &config(), &resume, &Silent).unwrap_err();
+        assert!(matches!(error, TrainError::Checkpoint { .. }), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(expected) && text.contains("delete it"),
+            "{text}"
+        );
+    }
+}
+
+/// Asked before the first step, resumed or not.
+#[test]
+fn where_no_checkpoint_can_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path());
+    // Rows never flow: reading one would panic.
+    let killer = Killer(AtomicU64::new(0));
+    for (path, expected) in [
+        (folder.path().join("no/such/file"), "no/such/file"),
+        (folder.path().to_path_buf(), "is a folder"),
+    ] {
+        for resume in [false, true] {
+            let error = fit(&dataset, &config(), &run(Some(&path), resume, 1), &killer);
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
+
+/// What comes back are the weights of the best look, not of the last: those of a training that
+/// ends there.
+#[test]
+fn early_stopping_returns_the_best_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path());
+    let mut config = config();
+    (config.fit.rate, config.fit.embedding_rate) = (0.03, 0.03);
+    (config.fit.epochs, config.fit.patience) = (30, 2);
+    let stopped = fit(&dataset, &config, &run(None, false, 1), &Silent).unwrap();
+    let record = &stopped.document.record;
+    let looks = &record.validations;
+    let by_likelihood = |i: &usize, j: &usize| {
+        let (a, b) = (&looks[*i], &looks[*j]);
+        a.likelihood.total_cmp(&b.likelihood)
+    };
+    let best = (0..looks.len()).min_by(by_likelihood).unwrap();
+    assert_eq!((looks.len(), record.steps), (best + 3, looks[best].step));
+    config.fit.epochs = best as u32 + 1;
+    let short = fit(&dataset, &config, &run(None, false, 1), &Silent).unwrap();
+    assert_eq!(stopped.weights, short.weights);
+    config.fit.epochs += 1;
+    let longer = fit(&dataset, &config, &run(None, false, 1), &Silent).unwrap();
+    assert_eq!(stopped.weights, longer.weights);
 }
 
 /// A scheduler passes `--resume` always; the first run finds no file, and starts.
