@@ -10,8 +10,8 @@ pub enum ModelError {
     /// Fewer distinct labels than the network needs.
     #[error(
         "ltv_{horizon}: the training labels hold {distinct} distinct value(s) in {rows} mature \
-         rows, at least 2 are needed; use more users, an earlier as-of date for longer horizons, \
-         or leave this horizon out"
+         rows, at least 2 are needed; make the dataset with a later as-of date or earlier users, or \
+         with fewer horizons (leave {horizon} out of dataset.horizons)"
     )]
     Labels {
         /// The horizon.
