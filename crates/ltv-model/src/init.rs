@@ -24,7 +24,7 @@ const EMBEDDING: f64 = 0.1;
 /// zero, but the output biases, which start at the training priors (DESIGN 7): log shares for the
 /// softmax towers, log odds for the ordinal ones, the mean position in each bucket for BBT. Mono
 /// Units leave these priors alone at the start: the paper's because it adds about the same to all
-/// logits, the strict one because its increments start near zero (see [`mono_start`]).
+/// logits, the strict one because its increments start near zero.
 ///
 /// Every parameter has its own random stream, named after it.
 pub fn weights<T: Real>(spec: &Spec, layout: &Layout, seed_: u64) -> Weights<T> {

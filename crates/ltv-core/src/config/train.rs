@@ -51,7 +51,7 @@ impl Default for EncodingOptions {
 /// | `batch` | 512 | rows of a step | 1..=65536 |
 /// | `epochs` | 30 | passes over the training rows at most | 1..=10000 |
 /// | `patience` | 4 | validations without improvement before stopping | 1..=1000 |
-/// | `decay` | 0 | decoupled weight decay | [0, 1] |
+/// | `decay` | 0 | decoupled weight decay of layers and embeddings | [0, 1] |
 /// | `checkpoint_steps` | 2000 | steps between checkpoints | >= 1 |
 /// | `shuffle_rows` | 262144 | rows that are shuffled at a time | >= 1 |
 /// | `validation_steps` | 0 | steps between validations, and one at the end; 0: once an epoch | |

@@ -103,7 +103,10 @@ fn check_buckets(buckets: &Buckets) -> Check {
     ensure(flat.iter().all(whole), || {
         "a bucket's left or width is not zero or positive, or its bias not in [0, 1]".into()
     })?;
-    let ascending = |w: &[&Bucket]| w[0].left + w[0].width <= w[1].left && w[0].left < w[1].left;
+    // Left and width, added up again, may be off by a rounding from the largest label.
+    let ascending = |w: &[&Bucket]| {
+        w[0].left < w[1].left && w[0].left + w[0].width <= w[1].left * (1.0 + 1e-12)
+    };
     ensure(flat.windows(2).all(ascending), || {
         "buckets are not ascending".into()
     })?;
