@@ -80,16 +80,19 @@ fn set_permissions(_: &File) -> std::io::Result<()> {
 }
 
 /// A rename is durable only once its folder is.
+#[cfg(unix)]
 fn sync_folder(target: &Path) -> Result<()> {
-    #[cfg(unix)]
     if let Some(folder) = target.parent().filter(|p| !p.as_os_str().is_empty()) {
         let handle = File::open(folder).map_err(|e| Error::io(folder, "open", e))?;
         handle
             .sync_all()
             .map_err(|e| Error::io(folder, "write", e))?;
     }
-    #[cfg(not(unix))]
-    let _ = target;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> Result<()> {
     Ok(())
 }
 
@@ -114,8 +117,8 @@ pub fn write(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
 /// See [`AtomicFile`].
 pub fn write_json(path: impl AsRef<Path>, value: &impl Serialize) -> Result<()> {
     let path = path.as_ref();
-    let mut bytes = serde_json::to_vec_pretty(value)
-        .map_err(|e| Error::artefact(path, e.to_string(), "this is a defect: please report it"))?;
+    let mut bytes =
+        serde_json::to_vec_pretty(value).map_err(|e| Error::internal(path, e.to_string()))?;
     bytes.push(b'\n');
     write(path, &bytes)
 }

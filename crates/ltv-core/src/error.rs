@@ -56,6 +56,14 @@ pub enum Error {
         /// What to do.
         hint: &'static str,
     },
+    /// An artefact that this program cannot write, although nothing is wrong with what it was given.
+    #[error("{}: {problem}; this is a defect: please report it", path.display())]
+    Internal {
+        /// The file or folder.
+        path: PathBuf,
+        /// What went wrong.
+        problem: String,
+    },
     /// A date that cannot be read.
     #[error("'{text}' is not a date: write it as YYYY-MM-DD, for example 2021-07-01")]
     Date {
@@ -95,8 +103,19 @@ impl Error {
         }
     }
 
-    /// Whose fault it is. Everything this crate reports can be put right by the user.
+    /// A defect met while writing `path`.
+    pub fn internal(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Self::Internal {
+            path: path.as_ref().to_path_buf(),
+            problem: problem.into(),
+        }
+    }
+
+    /// Whose fault it is. Nearly everything this crate reports can be put right by the user.
     pub fn fault(&self) -> Fault {
-        Fault::User
+        match self {
+            Self::Internal { .. } => Fault::Internal,
+            _ => Fault::User,
+        }
     }
 }

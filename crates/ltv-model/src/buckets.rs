@@ -6,7 +6,7 @@
 
 use crate::ModelError;
 use ltv_core::{
-    config::{Cut, ModelConfig},
+    config::{Cut, Label, ModelConfig},
     labels::{LabelGroup, LabelHistogram},
 };
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,8 @@ pub struct Buckets {
     pub segments: Vec<Segment>,
     /// Mean of the mature training labels, positive: the scale of the calibration loss.
     pub mean: f64,
-    /// Share of the training label mass above the last edge; not zero only for unbounded values.
+    /// Share of the training label mass above the last edge: what labels exceed it by, over the sum
+    /// of all labels. Predictions cannot hold it. Not zero only for unbounded values.
     pub mass_above: f64,
 }
 
@@ -29,16 +30,18 @@ pub struct Segment {
     pub buckets: Vec<Bucket>,
 }
 
-/// One bucket: the training labels in `[left, left + width]`.
+/// One bucket: the training labels in `[left, left + width]`; in the last bucket of an unbounded
+/// value, those above as well.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bucket {
     /// Smallest training label in it.
     pub left: f64,
-    /// Largest minus smallest; 0 for a single value, which then has no bias.
+    /// Largest minus smallest (in the last bucket, see [`QUANTILE`]); 0 for a single value, which
+    /// then has no bias.
     pub width: f64,
     /// Training rows in it.
     pub rows: u64,
-    /// Mean of `(label - left) / width` over them, in `[0, 1]`; 0 when the width is 0.
+    /// Mean of `(label - left) / width` over them, each at most 1; 0 when the width is 0.
     pub bias: f64,
 }
 
@@ -53,18 +56,19 @@ pub struct Place {
     pub bias: f64,
 }
 
-/// Share of the label mass that may lie above the top bucket's upper edge, once values are so
-/// many that they are grouped (unbounded revenue).
-const TAIL: f64 = 0.001;
+/// The quantile of the training labels that is the last edge of an unbounded value (revenue): one
+/// row in 10,000 may lie above. With fewer rows, and for active days, it is the largest label.
+pub const QUANTILE: f64 = 0.9999;
 
 impl Buckets {
-    /// Cuts the training labels of a horizon.
+    /// Cuts the training labels of a horizon. `label` says whether they are unbounded.
     ///
     /// # Errors
     /// When there are fewer than two distinct labels, or a given cut point leaves a
     /// sub-distribution empty.
     pub fn fit(
         horizon: u32,
+        label: Label,
         labels: &LabelHistogram,
         config: &ModelConfig,
     ) -> Result<Self, ModelError> {
@@ -96,42 +100,43 @@ impl Buckets {
             mean: labels.mean(),
             mass_above: 0.0,
         };
-        if !labels.is_exact() {
+        if label == Label::Value {
             fitted.trim_tail(&groups);
         }
         Ok(fitted)
     }
 
-    /// Lowers the upper edge of the top bucket to a training quantile, so that one extreme label
+    /// Lowers the upper edge of the top bucket to the training quantile, so that one extreme label
     /// does not stretch the bucket in which the best users are predicted.
     fn trim_tail(&mut self, groups: &[LabelGroup]) {
         let Some(top) = self.segments.last_mut().and_then(|s| s.buckets.last_mut()) else {
             return;
         };
-        let inside = groups.iter().filter(|g| g.low >= top.left);
-        let budget = (inside.clone().map(|g| g.count).sum::<u64>() as f64 * TAIL).ceil() as u64;
-        let (mut above, mut edge) = (0, top.left + top.width);
-        for group in inside.clone().rev() {
-            if above + group.count > budget {
-                edge = group.high;
-                break;
-            }
-            above += group.count;
-        }
+        let rows: u64 = groups.iter().map(|g| g.count).sum();
+        // In whole rows, so that rounding cannot trim a small training set.
+        let may_lie_above = (rows as f64 * (1.0 - QUANTILE) + 1e-6) as u64;
+        let mut above = 0;
+        let is_edge = |g: &&LabelGroup| {
+            above += g.count;
+            above > may_lie_above
+        };
+        let Some(edge) = groups.iter().rev().find(is_edge).map(|g| g.high) else {
+            return;
+        };
         let width = edge - top.left;
-        if width <= 0.0 {
+        if width <= 0.0 || width >= top.width {
             return;
         }
         top.width = width;
         let (mut bias, mut over) = (0.0, 0.0);
-        for group in inside {
-            let mean = group.sum / group.count as f64;
-            bias += group.count as f64 * ((mean - top.left) / width).clamp(0.0, 1.0);
-            over += (group.sum - group.count as f64 * edge).max(0.0);
+        for group in groups.iter().filter(|g| g.low >= top.left) {
+            let count = group.count as f64;
+            let inside = group.sum.min(count * edge);
+            bias += (inside - count * top.left) / width;
+            over += group.sum - inside;
         }
-        top.bias = bias / top.rows.max(1) as f64;
-        let mass: f64 = groups.iter().map(|g| g.sum).sum();
-        self.mass_above = over / mass;
+        top.bias = (bias / top.rows.max(1) as f64).clamp(0.0, 1.0);
+        self.mass_above = over / groups.iter().map(|g| g.sum).sum::<f64>();
     }
 
     /// Number of buckets over all sub-distributions.
@@ -144,8 +149,8 @@ impl Buckets {
         self.segments.iter().flat_map(|s| &s.buckets)
     }
 
-    /// Where a label lies. A value between buckets belongs to the nearer edge; one beyond the
-    /// last edge to the last bucket, with bias 1.
+    /// Where a label lies. A value between two buckets belongs to the lower one, at its upper edge;
+    /// one beyond the last edge to the last bucket, at its edge; one below the first to the first.
     pub fn place(&self, value: f64) -> Place {
         let starts = |b: &Bucket| b.left <= value;
         let last = |n: usize| n.saturating_sub(1);
@@ -241,11 +246,15 @@ fn quantile_starts(groups: &[LabelGroup], parts: usize) -> Vec<usize> {
     starts
 }
 
-/// Cuts a sub-distribution: heavy values alone, the runs between at equal frequency.
-fn cut_buckets(groups: &[LabelGroup], most: usize) -> Vec<Bucket> {
+/// Cuts a sub-distribution: zero and heavy values alone (else P(value > 0) could not be told from
+/// the buckets), the runs between at equal frequency.
+///
+/// Since every run is a bucket at least, there can be more than `about`: with heavy values and runs
+/// alternating, twice as many and two.
+fn cut_buckets(groups: &[LabelGroup], about: usize) -> Vec<Bucket> {
     let total: u64 = groups.iter().map(|g| g.count).sum();
-    let target = total as f64 / most as f64;
-    let heavy = |g: &LabelGroup| g.low == g.high && g.count as f64 >= target;
+    let target = total as f64 / about as f64;
+    let heavy = |g: &LabelGroup| g.high == 0.0 || (g.low == g.high && g.count as f64 >= target);
     let mut buckets = vec![];
     let mut from = 0;
     while from < groups.len() {
@@ -300,7 +309,13 @@ mod tests {
     #[test]
     fn a_common_zero_stands_alone() {
         let values = (0..100).map(|i| if i < 60 { 0.0 } else { f64::from(i - 59) });
-        let b = Buckets::fit(30, &histogram(values), &ModelConfig::default()).unwrap();
+        let b = Buckets::fit(
+            30,
+            Label::Value,
+            &histogram(values),
+            &ModelConfig::default(),
+        )
+        .unwrap();
         assert_eq!(b.segments.len(), 2);
         assert_eq!(b.segments[0].buckets.len(), 1);
         assert_eq!(b.segments[0].slots(), [None]);
@@ -331,7 +346,7 @@ mod tests {
             cut: Cut::At(vec![5.0]),
             ..Default::default()
         };
-        let b = Buckets::fit(30, &histogram(values), &config).unwrap();
+        let b = Buckets::fit(30, Label::Value, &histogram(values), &config).unwrap();
         let price = b.segments[1]
             .buckets
             .iter()
@@ -342,7 +357,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_cut_is_refused() {
-        let fit = |h, c: &ModelConfig| Buckets::fit(90, &h, c).unwrap_err().to_string();
+        let fit = |h, c: &ModelConfig| {
+            Buckets::fit(90, Label::ActiveDays, &h, c)
+                .unwrap_err()
+                .to_string()
+        };
         let one = fit(histogram([0.0; 10]), &ModelConfig::default());
         assert!(
             one.starts_with("ltv_90: the training labels hold 1 distinct"),
@@ -356,6 +375,69 @@ mod tests {
         assert!(empty.contains("sub-distribution 1"), "{empty}");
     }
 
+    /// One zero among a thousand rows, no sub-distribution of its own: still a bucket.
+    #[test]
+    fn a_rare_zero_is_a_bucket() {
+        let values = (0..1000).map(f64::from);
+        let b = Buckets::fit(
+            30,
+            Label::ActiveDays,
+            &histogram(values),
+            &ModelConfig::default(),
+        )
+        .unwrap();
+        let first = b.segments[0].buckets[0];
+        assert_eq!((first.left, first.width, first.rows), (0.0, 0.0, 1));
+        assert_eq!(b.segments[0].buckets.len(), 21);
+        assert_eq!(b.segments[0].buckets[1].left, 1.0);
+    }
+
+    /// 50,000 rows, exact or grouped: five may lie above the edge, and what they exceed it by is
+    /// told. Days are left alone.
+    #[test]
+    fn the_tail_of_money_is_trimmed() {
+        for distinct in [1000, 40_000] {
+            let extremes = [1e6, 2e6, 3e6, 4e6, 5e6];
+            let values = (0..49_995u32).map(|i| f64::from(i % distinct) + 1.0);
+            let h = histogram(values.chain(extremes));
+            assert_eq!(h.is_exact(), distinct == 1000);
+            let config = ModelConfig::default();
+            let b = Buckets::fit(30, Label::Value, &h, &config).unwrap();
+            let top = *b.flat().last().unwrap();
+            let edge = f64::from(distinct);
+            assert!((top.left + top.width - edge).abs() < 1e-3 * edge);
+            let total = h.mean() * 50_000.0;
+            let over = extremes.iter().map(|x| x - edge).sum::<f64>() / total;
+            assert!((b.mass_above - over).abs() < 1e-3 * over, "{over}");
+            assert_eq!(b.place(4e6).bias, 1.0);
+            // The rows inside, evenly spread, and the five at the edge.
+            let inside = top.rows as f64 - 5.0;
+            let bias = (0.5 * inside + 5.0) / top.rows as f64;
+            assert!((top.bias - bias).abs() < 0.01, "{top:?}");
+
+            let days = Buckets::fit(30, Label::ActiveDays, &h, &config).unwrap();
+            let top = days.flat().last().unwrap();
+            assert_eq!((top.left + top.width, days.mass_above), (5e6, 0.0));
+        }
+    }
+
+    #[test]
+    fn a_small_training_set_keeps_its_largest_label() {
+        let values = (0..9_999u32).map(|i| f64::from(i).powi(2));
+        let b = Buckets::fit(
+            30,
+            Label::Value,
+            &histogram(values),
+            &ModelConfig::default(),
+        )
+        .unwrap();
+        let top = b.flat().last().unwrap();
+        assert_eq!(
+            (top.left + top.width, b.mass_above),
+            (9_998f64.powi(2), 0.0)
+        );
+    }
+
     proptest! {
         /// Buckets are ordered and disjoint, hold every row, and decode what they encode.
         #[test]
@@ -364,15 +446,19 @@ mod tests {
             buckets in 2usize..30,
             segments in 2usize..5,
             cut in 0usize..3,
+            label in prop_oneof![Just(Label::ActiveDays), Just(Label::Value)],
         ) {
             let cut = [Cut::Auto, Cut::Zero, Cut::Median][cut].clone();
             let config = ModelConfig { buckets, segments, cut, ..Default::default() };
             let h = histogram(values.iter().map(|&v| f64::from(v)));
-            let Ok(b) = Buckets::fit(30, &h, &config) else { return Ok(()) };
+            let Ok(b) = Buckets::fit(30, label, &h, &config) else { return Ok(()) };
             let flat: Vec<_> = b.flat().copied().collect();
             prop_assert!(flat.windows(2).all(|w| w[0].left + w[0].width < w[1].left));
             prop_assert_eq!(flat.iter().map(|b| b.rows).sum::<u64>(), values.len() as u64);
             prop_assert!(b.segments.len() <= segments.max(2));
+            prop_assert!(b.segments.iter().all(|s| s.buckets.len() <= 2 * buckets + 2));
+            let first = flat[0];
+            prop_assert!(first.left > 0.0 || first.width == 0.0, "a zero stands alone");
             for v in values {
                 let place = b.place(f64::from(v));
                 let bucket = b.segments[place.segment].buckets[place.bucket];

@@ -1,11 +1,18 @@
-//! A trained model in one file: safetensors, its weights as tensors and everything else as one
-//! JSON document in the header's metadata.
+//! A trained model in one file: its weights as tensors and everything else as one JSON document
+//! ([`crate::tensors`]).
 //!
-//! Metadata keys: `format` = `ltv-bundle`, `version`, `document` (JSON) and `blake3`, the checksum
-//! of the document and of every tensor's name, shape and bytes in order. The first 16 digits of the
-//! checksum are the model id: the same id, the same predictions.
+//! The first 16 digits of the checksum are the model id: the same id, the same predictions.
 
-use crate::{error::ModelError, odmn, spec::Spec};
+mod check;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    error::ModelError,
+    odmn,
+    spec::Spec,
+    tensors::{self, Format, Tensor, Unusable},
+};
 use ltv_core::{
     Day, Horizons, artefact,
     baseline::Baselines,
@@ -13,9 +20,8 @@ use ltv_core::{
     encoding::Encoding,
 };
 use ltv_nn::{Layout, trainer::Weights};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
 /// Everything about a model but its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,22 +84,26 @@ pub struct Bundle {
     pub id: String,
 }
 
-const FORMAT: &str = "ltv-bundle";
-const VERSION: u32 = 1;
+const FORMAT: Format = Format {
+    name: "ltv-bundle",
+    version: 1,
+    what: "model bundle",
+};
 const AGAIN: &str = "train or copy the model again";
 
 impl Bundle {
     /// Wraps a finished training.
-    pub fn new(document: Document, weights: Weights<f32>) -> Self {
+    ///
+    /// # Errors
+    /// When the weights are not those of the document's network, which is a defect.
+    pub fn new(document: Document, weights: Weights<f32>) -> Result<Self, ModelError> {
         let mut bundle = Self {
             document,
             weights,
             id: String::new(),
         };
-        let layout = bundle.layout();
-        let text = serde_json::to_string(&bundle.document).unwrap_or_default();
-        bundle.id = short(&digest(&text, &bundle.tensors(&layout)));
-        bundle
+        bundle.id = short(&bundle.encode()?.1);
+        Ok(bundle)
     }
 
     fn layout(&self) -> Layout {
@@ -103,18 +113,17 @@ impl Bundle {
             .clone()
     }
 
-    /// Name, shape and little-endian bytes of every parameter, in order of declaration.
-    fn tensors(&self, layout: &Layout) -> Vec<(String, Vec<usize>, Vec<u8>)> {
-        let tensor = |p: &ltv_nn::Param| {
-            let bytes = self
-                .weights
-                .of(p)
-                .iter()
-                .flat_map(|w| w.to_le_bytes())
-                .collect();
-            (p.name.clone(), vec![p.rows, p.cols], bytes)
+    /// The file's bytes and the checksum.
+    fn encode(&self) -> Result<(Vec<u8>, String), ModelError> {
+        let text = serde_json::to_string(&self.document).map_err(ModelError::internal)?;
+        let layout = self.layout();
+        let tensor = |p: &ltv_nn::Param| Tensor {
+            name: p.name.clone(),
+            shape: vec![p.rows, p.cols],
+            values: self.weights.of(p),
         };
-        layout.params.iter().map(tensor).collect()
+        let list: Vec<_> = layout.params.iter().map(tensor).collect();
+        tensors::encode(FORMAT, &text, &list).map_err(ModelError::internal)
     }
 
     /// Writes the bundle, whole or not at all, and returns the model id.
@@ -122,125 +131,70 @@ impl Bundle {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<String, ModelError> {
-        let path = path.as_ref();
-        let failed = |problem: String| ModelError::Bundle {
-            path: path.to_path_buf(),
-            problem,
-            hint: "this is a defect: please report it",
-        };
-        let text = serde_json::to_string(&self.document).map_err(|e| failed(e.to_string()))?;
-        let tensors = self.tensors(&self.layout());
-        let checksum = digest(&text, &tensors);
-        let metadata = HashMap::from([
-            ("format".to_string(), FORMAT.to_string()),
-            ("version".to_string(), VERSION.to_string()),
-            ("document".to_string(), text),
-            ("blake3".to_string(), checksum.clone()),
-        ]);
-        let mut views = vec![];
-        for (name, shape, bytes) in &tensors {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-            views.push((name.clone(), view.map_err(|e| failed(e.to_string()))?));
-        }
-        let bytes = safetensors::serialize(views, Some(metadata));
-        let bytes = bytes.map_err(|e| failed(e.to_string()))?;
-        artefact::write(path, &sorted_header(&bytes).unwrap_or(bytes))?;
+        let (bytes, checksum) = self.encode()?;
+        artefact::write(path, &bytes)?;
         Ok(short(&checksum))
     }
 
-    /// Reads a bundle and checks it against its checksum.
+    /// Reads a bundle. Its checksum is verified before anything in it is believed, and its document
+    /// before a network is built from it.
     ///
     /// # Errors
-    /// When the file is missing, is not a bundle, is damaged, or of a newer version.
+    /// When the file is missing, is not a bundle, is damaged, inconsistent or of a newer version.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ModelError> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|e| ltv_core::Error::io(path, "read", e))?;
+        Self::decode(path, &bytes)
+    }
+
+    fn decode(path: &Path, bytes: &[u8]) -> Result<Self, ModelError> {
         let failed = |problem: String, hint: &'static str| ModelError::Bundle {
             path: path.to_path_buf(),
             problem,
             hint,
         };
-        let not_one = |e: safetensors::SafeTensorError| {
-            failed(
-                format!("not a model bundle, or a damaged one ({e})"),
-                "give a file that 'ltv train' wrote",
-            )
+        let unusable = |e: Unusable| {
+            let hint = match &e {
+                Unusable::Foreign { .. } => "give a file that 'ltv train' wrote",
+                Unusable::Version { .. } => "update ltv to read it",
+                _ => AGAIN,
+            };
+            failed(e.to_string(), hint)
         };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(not_one)?;
-        let metadata = header.metadata().clone().unwrap_or_default();
-        let get = |key: &str| metadata.get(key).cloned().unwrap_or_default();
-        if get("format") != FORMAT {
-            let problem = "a safetensors file, but not a model bundle".to_string();
-            return Err(failed(problem, "give a file that 'ltv train' wrote"));
-        }
-        let version = get("version");
-        if version.parse::<u32>().map_or(true, |v| v > VERSION) {
-            let problem = format!("written as version {version}, newest known is {VERSION}");
-            return Err(failed(problem, "update ltv to read it"));
-        }
-        let file = SafeTensors::deserialize(&bytes).map_err(not_one)?;
-        let document: Document = serde_json::from_str(&get("document"))
-            .map_err(|e| failed(format!("its document cannot be read ({e})"), AGAIN))?;
+        let content = tensors::decode(FORMAT, bytes).map_err(unusable)?;
+        let inconsistent = |problem: String| {
+            let problem = format!("its document is not that of a model ({problem})");
+            failed(problem, AGAIN)
+        };
+        let document: Document =
+            serde_json::from_str(&content.document).map_err(|e| inconsistent(e.to_string()))?;
+        check::document(&document, &content).map_err(inconsistent)?;
         let mut bundle = Self {
             document,
             weights: Weights::default(),
-            id: String::new(),
+            id: short(&content.checksum),
         };
         let layout = bundle.layout();
+        if layout.params.len() != content.count() {
+            let (needed, found) = (layout.params.len(), content.count());
+            let problem = format!("{found} tensors, but the network has {needed}");
+            return Err(inconsistent(problem));
+        }
         bundle.weights.dense = vec![0.0; layout.dense];
         bundle.weights.tables = vec![0.0; layout.table];
         for param in &layout.params {
-            let tensor = file
-                .tensor(&param.name)
-                .map_err(|_| failed(format!("tensor '{}' is missing", param.name), AGAIN))?;
-            if tensor.dtype() != Dtype::F32 || tensor.shape() != [param.rows, param.cols] {
-                let problem = format!("tensor '{}' has another shape or type", param.name);
-                return Err(failed(problem, AGAIN));
-            }
-            let (words, _) = tensor.data().as_chunks::<4>();
             let out = bundle.weights.of_mut(param);
-            out.iter_mut()
-                .zip(words)
-                .for_each(|(w, b)| *w = f32::from_le_bytes(*b));
+            let shape = [param.rows, param.cols];
+            content.read(&param.name, &shape, out).map_err(unusable)?;
+            if !out.iter().all(|w| w.is_finite()) {
+                let problem = format!("'{}' has a weight that is not finite", param.name);
+                return Err(inconsistent(problem));
+            }
         }
-        let checksum = digest(&get("document"), &bundle.tensors(&layout));
-        if checksum != get("blake3") {
-            return Err(failed(
-                "its checksum does not match: it is damaged".into(),
-                AGAIN,
-            ));
-        }
-        bundle.id = short(&checksum);
         Ok(bundle)
     }
 }
 
 fn short(checksum: &str) -> String {
     checksum.chars().take(16).collect()
-}
-
-fn digest(document: &str, tensors: &[(String, Vec<usize>, Vec<u8>)]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(document.as_bytes());
-    for (name, shape, bytes) in tensors {
-        hasher.update(format!("\n{name} {shape:?}\n").as_bytes());
-        hasher.update(bytes);
-    }
-    hasher.finalize().to_hex().to_string()
-}
-
-/// The writer keeps metadata in a hash map, whose order changes from run to run; a bundle's bytes
-/// must not. Rewrites the JSON header with sorted keys: an 8-byte length, the header padded with
-/// spaces to a multiple of 8, and the data, as the format defines.
-fn sorted_header(bytes: &[u8]) -> Option<Vec<u8>> {
-    let length = usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok()?;
-    let header = bytes.get(8..8 + length)?;
-    // serde_json's map is sorted.
-    let value: serde_json::Value = serde_json::from_slice(header).ok()?;
-    let mut text = serde_json::to_vec(&value).ok()?;
-    text.resize(text.len().next_multiple_of(8), b' ');
-    let mut out = (text.len() as u64).to_le_bytes().to_vec();
-    out.extend(text);
-    out.extend(bytes.get(8 + length..)?);
-    Some(out)
 }

@@ -10,8 +10,8 @@ pub enum ModelError {
     /// Fewer distinct labels than the network needs.
     #[error(
         "ltv_{horizon}: the training labels hold {distinct} distinct value(s) in {rows} mature \
-         rows, at least 2 are needed; use more users, an earlier as-of date for longer horizons, \
-         or leave this horizon out"
+         rows, at least 2 are needed; make the dataset with a later as-of date or earlier users, or \
+         with fewer horizons (leave {horizon} out of dataset.horizons)"
     )]
     Labels {
         /// The horizon.
@@ -45,17 +45,24 @@ pub enum ModelError {
     /// An error of the core crate.
     #[error(transparent)]
     Core(#[from] ltv_core::Error),
+    /// What no input should be able to bring about.
+    #[error("a model cannot be written: {0}; this is a defect: please report it")]
+    Internal(String),
     /// The operating system refused to start threads.
     #[error("cannot start worker threads: {0}")]
     Threads(String),
 }
 
 impl ModelError {
+    pub(crate) fn internal(problem: impl ToString) -> Self {
+        Self::Internal(problem.to_string())
+    }
+
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Core(e) => e.fault(),
-            Self::Threads(_) => Fault::Internal,
+            Self::Threads(_) | Self::Internal(_) => Fault::Internal,
             _ => Fault::User,
         }
     }

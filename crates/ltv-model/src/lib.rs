@@ -10,6 +10,7 @@
 //! | [`decode`] | from a bucket distribution to values, quantiles, and ordered horizons |
 //! | [`decoder`] | the same for whole tiles of a network's outputs |
 //! | [`bundle`] | a trained model in one file |
+//! | [`tensors`] | the file that bundles and checkpoints are: a document and tensors, checksummed |
 //! | [`predict`] | a bundle, ready to predict |
 //! | [`yardstick`] | the model that speed is measured on |
 
@@ -23,6 +24,7 @@ pub mod odmn;
 pub mod predict;
 pub mod spec;
 pub mod targets;
+pub mod tensors;
 pub mod yardstick;
 
 pub use bundle::Bundle;

@@ -13,8 +13,6 @@ pub use mdme::{Head, HorizonColumns};
 pub struct Odmn<T> {
     /// The graph.
     pub graph: Graph<T>,
-    /// The user representation `v`, `[last of bottom]`.
-    pub representation: Node,
     /// One head for each horizon.
     pub heads: Vec<Head>,
     /// Target columns for each horizon; empty for inference.
@@ -54,7 +52,6 @@ pub fn build<T: Real>(mut b: Builder<T>, spec: &Spec, tile: usize) -> Odmn<T> {
     }
     Odmn {
         graph: b.build(tile),
-        representation,
         heads,
         columns,
     }

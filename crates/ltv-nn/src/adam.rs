@@ -12,7 +12,9 @@ pub struct Adam {
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub epsilon: f64,
-    /// Share of a weight, times the learning rate, that it loses in a step; 0 for none.
+    /// Share of a weight, times the learning rate, that it loses in a step; 0 for none. Only the
+    /// matrices of ordinary layers and embeddings lose it: a bias has nothing to overfit with, and a
+    /// non-negative weight is stored through softplus, where zero is not small.
     pub decay: f64,
 }
 
@@ -57,6 +59,20 @@ impl Adam {
 }
 
 impl<T: Real> Step<T> {
+    /// The step of weights that do not decay.
+    pub(crate) fn without_decay(self) -> Self {
+        Self {
+            keep: T::ONE,
+            ..self
+        }
+    }
+
+    /// Decay alone.
+    #[inline(always)]
+    pub(crate) fn decay(&self, p: &mut [T]) {
+        p.iter_mut().for_each(|p| *p *= self.keep);
+    }
+
     /// `m = b1 m + (1-b1) g`; `v = b2 v + (1-b2) g^2`; `p -= rate m / (sqrt(v) root + eps)`.
     #[inline(always)]
     pub(crate) fn apply(&self, p: &mut [T], m: &mut [T], v: &mut [T], g: &[T]) {

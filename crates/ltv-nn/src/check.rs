@@ -161,7 +161,7 @@ struct Leaf {
 }
 
 /// A node whose every value is a parameter of its own (for batches of one tile).
-pub(crate) fn leaf(b: &mut Builder<f64>, name: &str, width: usize) -> Node {
+pub(crate) fn leaf<T: Real>(b: &mut Builder<T>, name: &str, width: usize) -> Node {
     let at = b
         .layout
         .add(format!("{name}.leaf"), ROWS, width, Kind::Dense);
@@ -170,7 +170,7 @@ pub(crate) fn leaf(b: &mut Builder<f64>, name: &str, width: usize) -> Node {
     out
 }
 
-impl Op<f64> for Leaf {
+impl<T: Real> Op<T> for Leaf {
     fn wiring(&self) -> Wiring {
         Wiring {
             reads: vec![self.out],
@@ -178,7 +178,7 @@ impl Op<f64> for Leaf {
         }
     }
 
-    fn forward(&self, t: &mut Tile<'_, f64>) {
+    fn forward(&self, t: &mut Tile<'_, T>) {
         for j in 0..self.out.width {
             for r in 0..ROWS {
                 t.values[(self.out.at + j) * t.ld + r] = t.dense[self.at + r * self.out.width + j];
@@ -186,7 +186,7 @@ impl Op<f64> for Leaf {
         }
     }
 
-    fn backward(&self, t: &mut Tile<'_, f64>) {
+    fn backward(&self, t: &mut Tile<'_, T>) {
         let g = t.grad(self.out);
         for j in 0..self.out.width {
             for r in 0..ROWS {
@@ -247,6 +247,11 @@ impl Op<f64> for Probe {
 
 /// A small network of most operations with a batch of so many rows.
 pub(crate) fn demo<T: Real>(rows: usize) -> (Graph<T>, Batch<T>) {
+    demo_in_tiles(rows, 32)
+}
+
+/// The same in tiles of another size.
+pub(crate) fn demo_in_tiles<T: Real>(rows: usize, tile: usize) -> (Graph<T>, Batch<T>) {
     let mut b = Builder::training();
     let tables = [b.table("a", 50, 8), b.table("b", 7, 4)];
     let x = b.input(&tables.map(|table| FieldSpec { table }), 1);
@@ -265,7 +270,7 @@ pub(crate) fn demo<T: Real>(rows: usize) -> (Graph<T>, Batch<T>) {
     let s = b.softmax(z);
     let y = b.class_column();
     b.cross_entropy("ce", 1.0, s, y);
-    let graph = b.build(32);
+    let graph = b.build(tile);
     let mut batch = Batch::new(graph.shape(), rows);
     for r in 0..rows {
         batch.ids[2 * r] = (r * 7 % 50) as u32;

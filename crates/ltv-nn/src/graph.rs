@@ -57,6 +57,16 @@ pub struct Edge {
     pub(crate) id: usize,
 }
 
+impl Edge {
+    /// The way back into some features of the node.
+    pub(crate) fn slice(self, range: Range<usize>) -> Self {
+        Self {
+            node: self.node.slice(range),
+            ..self
+        }
+    }
+}
+
 /// A part of the total loss: `total = sum of coefficient * value`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Term {

@@ -40,9 +40,9 @@ pub trait Real:
     fn of(x: f64) -> Self;
     /// This value in double precision.
     fn f64(self) -> f64;
-    /// e to this power; saturates where `f32` would overflow or become subnormal.
+    /// e to this power; saturates where `f32` would overflow or become subnormal. NaN stays NaN.
     fn exp(self) -> Self;
-    /// Natural logarithm of a positive number.
+    /// Natural logarithm of a positive number. NaN stays NaN.
     fn ln(self) -> Self;
     /// Square root.
     fn root(self) -> Self;
@@ -55,6 +55,12 @@ pub trait Real:
     #[inline(always)]
     fn larger(self, other: Self) -> Self {
         if self > other { self } else { other }
+    }
+
+    /// The larger of this number and zero; NaN stays NaN.
+    #[inline(always)]
+    fn positive(self) -> Self {
+        if Self::ZERO > self { Self::ZERO } else { self }
     }
 
     /// `1 / (1 + e^-x)`, without overflow.
@@ -72,7 +78,7 @@ pub trait Real:
     /// `ln(1 + e^x)`, without overflow.
     #[inline(always)]
     fn softplus(self) -> Self {
-        self.larger(Self::ZERO) + (Self::ONE + (-self.magnitude()).exp()).ln()
+        self.positive() + (Self::ONE + (-self.magnitude()).exp()).ln()
     }
 }
 
@@ -186,7 +192,9 @@ fn ln_f32(x: f32) -> f32 {
     ] {
         p = p * m + c;
     }
-    m + (p * m * z + e * -2.121_944_4e-4 - 0.5 * z) + e * 0.693_359_4
+    let y = m + (p * m * z + e * -2.121_944_4e-4 - 0.5 * z) + e * 0.693_359_4;
+    // The bits of NaN and infinity would pass for those of a number.
+    if x < f32::INFINITY { y } else { x }
 }
 
 /// A read-only matrix view: `rows x cols`, columns `stride` apart; `transposed` swaps the two.
@@ -266,6 +274,22 @@ mod tests {
             let error = (ln_f32(x) - x.ln()).abs() / x.ln().abs().max(1.0);
             assert!(error < 2e-7, "ln({x}) is off by {error}");
         }
+    }
+
+    #[test]
+    fn nan_stays_nan() {
+        let x = f32::NAN;
+        let results = [
+            Real::exp(x),
+            Real::ln(x),
+            Real::sigmoid(x),
+            Real::softplus(x),
+            x.positive(),
+        ];
+        assert!(results.iter().all(|y| y.is_nan()), "{results:?}");
+        assert!(f64::NAN.positive().is_nan() && Real::softplus(f64::NAN).is_nan());
+        assert_eq!((-1.0f32).positive(), 0.0);
+        assert_eq!(Real::ln(f32::INFINITY), f32::INFINITY);
     }
 
     #[test]

@@ -139,3 +139,52 @@ impl<T: Real> Runner<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{graph::Builder, ops::FieldSpec};
+
+    /// One row at a time gives what a batch of several tiles gives.
+    #[test]
+    fn one_row() {
+        let mut b = Builder::<f64>::inference();
+        let table = b.table("a", 9, 3);
+        let x = b.input(&[FieldSpec { table }], 1);
+        let (first, second) = (b.dense(&[("l1", 40)], 4), b.dense(&[("l2", 5)], 40));
+        let h = b.linear(x, first, true);
+        let z = b.linear(h, second, false);
+        let p = b.softmax(z).probabilities;
+        let graph = b.build(16);
+        let shape = graph.shape();
+        let mut weights = Weights {
+            dense: vec![0.0; graph.layout.dense],
+            tables: vec![0.0; graph.layout.table],
+        };
+        crate::check::fill(&mut weights);
+        let runner = Runner::new(graph, weights);
+        let run = |batch: &Batch<f64>| {
+            let mut out = vec![0.0; batch.rows * 5];
+            runner.run(batch, &mut out, 5, |outputs, rows| {
+                for (r, row) in rows.chunks_exact_mut(5).enumerate() {
+                    (0..5).for_each(|j| row[j] = outputs.feature(p, j)[r]);
+                }
+            });
+            out
+        };
+        let mut whole = Batch::new(shape, 50);
+        for r in 0..50 {
+            whole.ids[r] = (r * 4 % 9) as u32;
+            whole.numbers[r] = r as f64 / 25.0;
+        }
+        let together = run(&whole);
+        for r in 0..50 {
+            let mut one = Batch::new(shape, 1);
+            (one.ids[0], one.numbers[0]) = (whole.ids[r], whole.numbers[r]);
+            let alone = run(&one);
+            for (a, b) in alone.iter().zip(&together[5 * r..]) {
+                assert!((a - b).abs() < 1e-14, "row {r}: {a} against {b}");
+            }
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! One step of training: forward and backward over shards, then the update.
 
 mod tables;
+#[cfg(test)]
+mod tests;
 mod update;
 mod worker;
 
@@ -107,6 +109,8 @@ pub struct Trainer<T> {
     derived: Vec<T>,
     /// Ranges of non-negative parameters in the dense vector.
     non_negative: Vec<Range<usize>>,
+    /// Ranges of the dense vector that decay; none without decay.
+    decaying: Vec<Range<usize>>,
     workers: Vec<Worker<T>>,
     index: Vec<TableIndex>,
     pool: ThreadPool,
@@ -151,16 +155,17 @@ impl<T: Real> Trainer<T> {
             second: zeros(),
             steps: 0,
         };
-        let derived = |p: &&Param| p.kind == Kind::NonNegative;
+        let ranges = |which: &dyn Fn(&&Param) -> bool| -> Vec<Range<usize>> {
+            let params = graph.layout.params.iter().filter(which);
+            params.map(Param::range).collect()
+        };
+        let decays = |p: &&Param| {
+            options.adam.decay > 0.0 && p.kind == Kind::Dense && p.name.ends_with(".w")
+        };
         Ok(Self {
             derived: vec![T::ZERO; graph.layout.dense],
-            non_negative: graph
-                .layout
-                .params
-                .iter()
-                .filter(derived)
-                .map(Param::range)
-                .collect(),
+            non_negative: ranges(&|p| p.kind == Kind::NonNegative),
+            decaying: ranges(&decays),
             workers: (0..threads).map(|_| Worker::new(&graph, true)).collect(),
             index: graph.layout.tables.iter().map(TableIndex::new).collect(),
             graph,
@@ -265,74 +270,4 @@ impl<T: Real> Trainer<T> {
 /// The shards of a batch in order, wherever they were worked on.
 fn shards<T>(workers: &[Worker<T>], cut: Cut) -> impl Iterator<Item = &worker::Shard<T>> {
     (0..cut.shards).map(|s| &workers[s % workers.len()].shards[s / workers.len()])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::check::demo;
-
-    fn trained(threads: usize, shard_rows: usize, sparse_above: usize) -> (State<f32>, Vec<f64>) {
-        let (graph, batch) = demo::<f32>(301);
-        let options = TrainerOptions {
-            threads,
-            shard_rows,
-            sparse_above,
-            ..Default::default()
-        };
-        let mut trainer = Trainer::new(graph, options).unwrap();
-        crate::check::fill(&mut trainer.state_mut().weights);
-        let mut losses = vec![];
-        for step in 0..5 {
-            losses = trainer.step(
-                &batch,
-                Rates {
-                    dense: 0.01,
-                    tables: 0.02,
-                },
-                step,
-            );
-        }
-        (trainer.state().clone(), losses)
-    }
-
-    #[test]
-    fn same_bytes_for_any_number_of_threads() {
-        for sparse_above in [0, 1000] {
-            let one = trained(1, 32, sparse_above);
-            assert_eq!(one, trained(2, 32, sparse_above));
-            assert_eq!(one, trained(4, 32, sparse_above));
-        }
-    }
-
-    #[test]
-    fn shards_change_only_rounding() {
-        let (whole, parts) = (trained(1, 1000, 1000), trained(2, 16, 1000));
-        for (a, b) in whole.1.iter().zip(&parts.1) {
-            assert!((a - b).abs() < 1e-4 * a.abs().max(1.0), "{a} against {b}");
-        }
-    }
-
-    #[test]
-    fn losses_fall() {
-        let (graph, batch) = demo::<f32>(200);
-        let mut trainer = Trainer::new(graph, TrainerOptions::default()).unwrap();
-        crate::check::fill(&mut trainer.state_mut().weights);
-        let total = |t: &mut Trainer<f32>| {
-            let losses = t.losses(&batch);
-            t.total(&losses)
-        };
-        let before = total(&mut trainer);
-        (0..50).for_each(|i| {
-            trainer.step(
-                &batch,
-                Rates {
-                    dense: 0.01,
-                    tables: 0.01,
-                },
-                i,
-            );
-        });
-        assert!(total(&mut trainer) < 0.9 * before);
-    }
 }

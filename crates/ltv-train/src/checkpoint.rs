@@ -1,13 +1,15 @@
-//! Everything needed to go on after a kill, in one file: safetensors, with the loop's position as
-//! a JSON document in its metadata.
+//! Everything needed to go on after a kill, in one file (docs/formats/checkpoint.md): the loop's
+//! position as a JSON document, and eight vectors as tensors ([`ltv_model::tensors`]).
 
 use crate::TrainError;
-use ltv_core::artefact;
-use ltv_model::bundle::Validation;
+use ltv_core::artefact::{self, AtomicFile};
+use ltv_model::{
+    bundle::Validation,
+    tensors::{self, Format, Tensor, Unusable},
+};
 use ltv_nn::trainer::{State, Weights};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
 /// Where the loop stands.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -30,8 +32,30 @@ pub struct Position {
     pub waited: u32,
 }
 
-const FORMAT: &str = "ltv-checkpoint-1";
-const HINT: &str = "delete it and train from the start";
+const FORMAT: Format = Format {
+    name: "ltv-checkpoint",
+    version: 1,
+    what: "checkpoint",
+};
+const AFRESH: &str = "delete it to train from the start";
+
+fn unusable(path: &Path, problem: impl ToString, hint: &'static str) -> TrainError {
+    TrainError::Checkpoint {
+        path: path.to_path_buf(),
+        problem: problem.to_string(),
+        hint,
+    }
+}
+
+/// Asks whether a checkpoint can be written, so that training does not end where it would be.
+pub(crate) fn probe(path: &Path) -> Result<(), TrainError> {
+    if path.is_dir() {
+        let hint = "give the name of a file to write";
+        return Err(unusable(path, "is a folder", hint));
+    }
+    drop(AtomicFile::create(path)?);
+    Ok(())
+}
 
 /// Writes a checkpoint, whole or not at all.
 pub(crate) fn save(
@@ -40,95 +64,67 @@ pub(crate) fn save(
     state: &State<f32>,
     best: &Weights<f32>,
 ) -> Result<(), TrainError> {
-    let failed = |problem: String| TrainError::Checkpoint {
-        path: path.to_path_buf(),
-        problem,
-        hint: "this is a defect: please report it",
-    };
-    let document = serde_json::to_string(position).map_err(|e| failed(e.to_string()))?;
-    let metadata = HashMap::from([
-        ("format".to_string(), FORMAT.to_string()),
-        ("document".to_string(), document),
-    ]);
-    let bytes: Vec<(String, Vec<u8>)> = vectors(state, best)
-        .into_iter()
-        .map(|(name, v)| {
-            (
-                name.to_string(),
-                v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            )
+    let document = serde_json::to_string(position).map_err(TrainError::internal)?;
+    let groups = [
+        ("weights", &state.weights),
+        ("first", &state.first),
+        ("second", &state.second),
+        ("best", best),
+    ];
+    let vectors = groups.iter().flat_map(|(group, weights)| {
+        let both = [("dense", &weights.dense), ("tables", &weights.tables)];
+        both.map(|(kind, values)| Tensor {
+            name: format!("{group}.{kind}"),
+            shape: vec![values.len()],
+            values,
         })
-        .collect();
-    let mut views = vec![];
-    for (name, bytes) in &bytes {
-        let view = TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes);
-        views.push((name.clone(), view.map_err(|e| failed(e.to_string()))?));
-    }
-    let file = safetensors::serialize(views, Some(metadata));
-    artefact::write(path, &file.map_err(|e| failed(e.to_string()))?)?;
-    Ok(())
+    });
+    let vectors: Vec<Tensor<'_>> = vectors.collect();
+    let file = tensors::encode(FORMAT, &document, &vectors).map_err(TrainError::internal)?;
+    Ok(artefact::write(path, &file.0)?)
 }
 
-fn vectors<'a>(state: &'a State<f32>, best: &'a Weights<f32>) -> Vec<(&'static str, &'a Vec<f32>)> {
-    vec![
-        ("weights.dense", &state.weights.dense),
-        ("weights.tables", &state.weights.tables),
-        ("first.dense", &state.first.dense),
-        ("first.tables", &state.first.tables),
-        ("second.dense", &state.second.dense),
-        ("second.tables", &state.second.tables),
-        ("best.dense", &best.dense),
-        ("best.tables", &best.tables),
-    ]
-}
-
-/// Reads a checkpoint of the training with this fingerprint into `state` and `best`.
+/// Reads a checkpoint of the training with this fingerprint into `state` and `best`; `None` when
+/// there is no such file yet.
 pub(crate) fn load(
     path: &Path,
     fingerprint: &str,
     state: &mut State<f32>,
     best: &mut Weights<f32>,
-) -> Result<Position, TrainError> {
-    let failed = |problem: String| TrainError::Checkpoint {
-        path: path.to_path_buf(),
-        problem,
-        hint: HINT,
+) -> Result<Option<Position>, TrainError> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(ltv_core::Error::io(path, "read", e).into()),
     };
-    let bytes = std::fs::read(path).map_err(|e| ltv_core::Error::io(path, "read", e))?;
-    let damaged = |e| failed(format!("not a checkpoint, or a damaged one ({e})"));
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
-    let metadata = header.metadata().clone().unwrap_or_default();
-    if metadata.get("format").map(String::as_str) != Some(FORMAT) {
-        return Err(failed("not a checkpoint of this version".into()));
-    }
-    let document = metadata.get("document").cloned().unwrap_or_default();
-    let position: Position =
-        serde_json::from_str(&document).map_err(|e| failed(format!("unreadable ({e})")))?;
+    let failed = |e: Unusable| {
+        let hint = match &e {
+            Unusable::Foreign { .. } => "give another name, or delete it to train from the start",
+            Unusable::Version { .. } => "update ltv to go on from it",
+            _ => AFRESH,
+        };
+        unusable(path, e, hint)
+    };
+    let content = tensors::decode(FORMAT, &bytes).map_err(failed)?;
+    let position: Position = serde_json::from_str(&content.document)
+        .map_err(|e| unusable(path, format!("its position cannot be read ({e})"), AFRESH))?;
     if position.fingerprint != fingerprint {
-        let problem = "made with another dataset, configuration or seed".to_string();
-        return Err(failed(problem));
+        let problem = "of another run: made with another dataset, configuration or seed";
+        let hint = "give the same again, or delete it to train from the start";
+        return Err(unusable(path, problem, hint));
     }
-    let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
-    let (weights, first, second) = (&mut state.weights, &mut state.first, &mut state.second);
     let groups = [
-        ("weights", weights),
-        ("first", first),
-        ("second", second),
+        ("weights", &mut state.weights),
+        ("first", &mut state.first),
+        ("second", &mut state.second),
         ("best", best),
     ];
     for (group, out) in groups {
         for (kind, out) in [("dense", &mut out.dense), ("tables", &mut out.tables)] {
-            let name = format!("{group}.{kind}");
-            let tensor = file.tensor(&name).map_err(damaged)?;
-            let (words, _) = tensor.data().as_chunks::<4>();
-            if words.len() != out.len() {
-                return Err(failed(format!("'{name}' has another length")));
-            }
-            out.iter_mut()
-                .zip(words)
-                .for_each(|(w, b)| *w = f32::from_le_bytes(*b));
+            let (name, shape) = (format!("{group}.{kind}"), [out.len()]);
+            content.read(&name, &shape, out).map_err(failed)?;
         }
     }
     state.steps = position.steps;
-    Ok(position)
+    Ok(Some(position))
 }

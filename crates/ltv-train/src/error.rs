@@ -1,6 +1,6 @@
 //! What can go wrong in training.
 
-use ltv_core::{Fault, config::Part};
+use ltv_core::Fault;
 use ltv_data::stream::StreamError;
 use ltv_model::ModelError;
 use std::path::PathBuf;
@@ -9,21 +9,20 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// Nobody to train on or to validate with.
+    /// Nobody to validate with.
     #[error(
-        "{}: no rows in the {} part of the split; check [split] and the dataset's as-of date \
-         (only users with a mature label of the required horizon take part)",
-        dataset.display(),
-        name(*part)
+        "{}: no rows in the validation part of the split; check [split] and the dataset's as-of \
+         date (only users with a mature label of the required horizon take part)",
+        dataset.display()
     )]
-    NoRows {
+    NoValidationRows {
         /// The dataset.
         dataset: PathBuf,
-        /// The empty part.
-        part: Part,
     },
-    /// The loss is no longer a number.
-    #[error("the loss is not finite at step {step}; lower fit.rate and fit.embedding_rate")]
+    /// The loss or a weight is no longer a number.
+    #[error(
+        "the loss or a weight is not finite at step {step}; lower fit.rate and fit.embedding_rate"
+    )]
     Diverged {
         /// Steps made.
         step: u64,
@@ -38,6 +37,9 @@ pub enum TrainError {
         /// What to do.
         hint: &'static str,
     },
+    /// What no input should be able to bring about.
+    #[error("progress cannot be saved: {0}; this is a defect: please report it")]
+    Internal(String),
     /// The dataset cannot be read.
     #[error(transparent)]
     Data(#[from] StreamError),
@@ -49,21 +51,18 @@ pub enum TrainError {
     Core(#[from] ltv_core::Error),
 }
 
-fn name(part: Part) -> &'static str {
-    match part {
-        Part::Train => "training",
-        Part::Validation => "validation",
-        Part::Test => "test",
-    }
-}
-
 impl TrainError {
+    pub(crate) fn internal(problem: impl ToString) -> Self {
+        Self::Internal(problem.to_string())
+    }
+
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Data(e) => e.fault(),
             Self::Model(e) => e.fault(),
             Self::Core(e) => e.fault(),
+            Self::Internal(_) => Fault::Internal,
             _ => Fault::User,
         }
     }

@@ -28,7 +28,7 @@ pub struct FitRun {
     pub threads: usize,
     /// Where to save progress, if anywhere.
     pub checkpoint: Option<PathBuf>,
-    /// Whether to go on from the checkpoint.
+    /// Whether to go on from the checkpoint, if the file is there.
     pub resume: bool,
 }
 
@@ -47,6 +47,9 @@ pub fn fit(
     progress: &dyn Progress,
 ) -> Result<Bundle, TrainError> {
     config.check()?;
+    if let Some(path) = &run.checkpoint {
+        checkpoint::probe(path)?;
+    }
     progress.start("fit encoding and buckets", None);
     let prepared = prepare(dataset, config, run.seed, run.threads)?;
     progress.finish();
@@ -54,7 +57,7 @@ pub fn fit(
     while fit.position.epoch < config.fit.epochs && !fit.has_waited_enough() {
         fit.epoch(progress)?;
     }
-    Ok(fit.into_bundle())
+    fit.into_bundle()
 }
 
 struct Fit<'a> {
@@ -79,16 +82,17 @@ impl<'a> Fit<'a> {
         let per_epoch = record.train_rows.div_ceil(config.fit.batch as u64);
         let total_steps = per_epoch * u64::from(config.fit.epochs);
         let mut best = prepared.trainer.state().weights.clone();
-        let fingerprint = fingerprint(dataset, config, run.seed);
+        let fingerprint = fingerprint(dataset, config, run.seed)?;
         let position = match &run.checkpoint {
             Some(path) if run.resume => {
                 checkpoint::load(path, &fingerprint, prepared.trainer.state_mut(), &mut best)?
             }
-            _ => Position {
-                fingerprint,
-                ..Position::default()
-            },
+            _ => None,
         };
+        let position = position.unwrap_or_else(|| Position {
+            fingerprint,
+            ..Position::default()
+        });
         let encoding = Arc::new(prepared.document.encoding.clone());
         Ok(Self {
             dataset,
@@ -137,9 +141,7 @@ impl<'a> Fit<'a> {
                 self.save()?;
             }
         }
-        if self.config.fit.validation_steps == 0 {
-            self.look()?;
-        }
+        self.look_after_epoch()?;
         self.position.epoch += 1;
         self.position.batches = 0;
         progress.finish();
@@ -169,6 +171,19 @@ impl<'a> Fit<'a> {
         Ok(())
     }
 
+    /// The look that an epoch owes: every epoch where no number of steps is given, else only the
+    /// last one, so that no training ends on weights that nobody has looked at.
+    fn look_after_epoch(&mut self) -> Result<(), TrainError> {
+        let fit = &self.config.fit;
+        let last = self.position.epoch + 1 >= fit.epochs;
+        let looked = self.position.validations.last();
+        let is_new = looked.is_none_or(|v| v.step != self.position.steps);
+        if is_new && (fit.validation_steps == 0 || last) {
+            self.look()?;
+        }
+        Ok(())
+    }
+
     /// Looks at the validation rows and remembers the best weights.
     fn look(&mut self) -> Result<(), TrainError> {
         let rows = self.stream(Part::Validation, None)?;
@@ -178,7 +193,7 @@ impl<'a> Fit<'a> {
             document,
         } = &mut self.prepared;
         let likelihood = validate::likelihood(trainer, &document.spec, columns, rows)?;
-        if !likelihood.is_finite() {
+        if !likelihood.is_finite() || !is_finite(&trainer.state().weights) {
             return Err(TrainError::Diverged {
                 step: self.position.steps,
             });
@@ -233,22 +248,44 @@ impl<'a> Fit<'a> {
         )
     }
 
-    fn into_bundle(self) -> Bundle {
+    fn into_bundle(self) -> Result<Bundle, TrainError> {
         let mut document = self.prepared.document;
         document.record.steps = self.position.best.map_or(0, |(_, step)| step);
         document.record.validations = self.position.validations;
-        Bundle::new(document, self.best)
+        Ok(Bundle::new(document, self.best)?)
     }
 }
 
+/// Weights that no row met may be broken without a loss that tells.
+fn is_finite(weights: &Weights<f32>) -> bool {
+    let mut all = weights.dense.iter().chain(&weights.tables);
+    all.all(|w| w.is_finite())
+}
+
 /// What must be the same for a checkpoint to be gone on from.
-fn fingerprint(dataset: &Dataset, config: &TrainConfig, seed_: u64) -> String {
+fn fingerprint(dataset: &Dataset, config: &TrainConfig, seed_: u64) -> Result<String, TrainError> {
     let files: Vec<_> = dataset
         .manifest()
         .files
         .iter()
         .map(|f| f.blake3.as_str())
         .collect();
-    let text = serde_json::to_string(&(config, files)).unwrap_or_default();
-    format!("{:016x}", seed::derive(seed_, &text))
+    let text = serde_json::to_string(&(config, files)).map_err(TrainError::internal)?;
+    Ok(format!("{:016x}", seed::derive(seed_, &text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_weights_are_noticed() {
+        let mut weights = Weights {
+            dense: vec![1.0, -2.0],
+            tables: vec![0.0],
+        };
+        assert!(is_finite(&weights));
+        weights.tables[0] = f32::NAN;
+        assert!(!is_finite(&weights));
+    }
 }

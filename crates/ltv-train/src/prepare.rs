@@ -4,7 +4,7 @@ use crate::TrainError;
 use ltv_core::{
     Horizons,
     baseline::{BaselineHorizon, Baselines},
-    config::{Label, Part, TrainConfig},
+    config::{Label, TrainConfig},
     seed,
 };
 use ltv_data::{
@@ -42,16 +42,9 @@ pub(crate) fn prepare(
         horizons: None,
     };
     let fitted = ltv_data::encoding::fit(dataset, &config.split, &options)?;
-    for (part, rows) in [
-        (Part::Train, fitted.train_rows),
-        (Part::Validation, fitted.validation_rows),
-    ] {
-        if rows == 0 {
-            return Err(TrainError::NoRows {
-                dataset: dataset.folder().to_path_buf(),
-                part,
-            });
-        }
+    if fitted.validation_rows == 0 {
+        let dataset = dataset.folder().to_path_buf();
+        return Err(TrainError::NoValidationRows { dataset });
     }
     config.model.check_horizons(fitted.horizons.days().len())?;
     let document = document(dataset, config, fitted, seed_)?;
@@ -84,7 +77,7 @@ fn document(
 ) -> Result<Document, TrainError> {
     let manifest = dataset.manifest();
     let horizons: &Horizons = &fitted.horizons;
-    let cut = |(&n, labels)| Buckets::fit(n, labels, &config.model);
+    let cut = |(&n, labels)| Buckets::fit(n, manifest.label, labels, &config.model);
     let buckets = horizons
         .days()
         .iter()

@@ -112,9 +112,113 @@ fn checks_what_it_resumes(dataset: &Dataset, checkpoint: &Path) {
     other.fit.rate = 0.5;
     let error = fit(dataset, &other, &run(Some(checkpoint), true, 1), &Silent).unwrap_err();
     assert!(matches!(error, TrainError::Checkpoint { .. }), "{error}");
-    let missing = run(Some(Path::new("no/such/file")), true, 1);
-    let error = fit(dataset, &config(), &missing, &Silent).unwrap_err();
-    assert!(error.to_string().contains("no/such/file"), "{error}");
+    assert!(error.to_string().contains("of another run"), "{error}");
+
+    let bytes = std::fs::read(checkpoint).unwrap();
+    let resume = run(Some(checkpoint), true, 1);
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() - 1000] ^= 4;
+    let cases: [(&[u8], &str); 4] = [
+        (&flipped, "its checksum does not match"),
+        (&bytes[..bytes.len() - 1], "not a checkpoint"),
+        (b"not a checkpoint", "not a checkpoint"),
+        (b"", "not a checkpoint"),
+    ];
+    for (bytes, expected) in cases {
+        std::fs::write(checkpoint, bytes).unwrap();
+        let error = fit(dataset, &config(), &resume, &Silent).unwrap_err();
+        assert!(matches!(error, TrainError::Checkpoint { .. }), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(expected) && text.contains("delete it"),
+            "{text}"
+        );
+    }
+}
+
+/// Asked before the first step, resumed or not.
+#[test]
+fn where_no_checkpoint_can_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path());
+    // Rows never flow: reading one would panic.
+    let killer = Killer(AtomicU64::new(0));
+    for (path, expected) in [
+        (folder.path().join("no/such/file"), "no/such/file"),
+        (folder.path().to_path_buf(), "is a folder"),
+    ] {
+        for resume in [false, true] {
+            let error = fit(&dataset, &config(), &run(Some(&path), resume, 1), &killer);
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
+
+/// What comes back are the weights of the best look, not of the last: those of a training that
+/// ends there.
+#[test]
+fn early_stopping_returns_the_best_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path());
+    let mut config = config();
+    (config.fit.rate, config.fit.embedding_rate) = (0.03, 0.03);
+    (config.fit.epochs, config.fit.patience) = (30, 2);
+    let stopped = fit(&dataset, &config, &run(None, false, 1), &Silent).unwrap();
+    let record = &stopped.document.record;
+    let looks = &record.validations;
+    let by_likelihood = |i: &usize, j: &usize| {
+        let (a, b) = (&looks[*i], &looks[*j]);
+        a.likelihood.total_cmp(&b.likelihood)
+    };
+    let best = (0..looks.len()).min_by(by_likelihood).unwrap();
+    assert_eq!((looks.len(), record.steps), (best + 3, looks[best].step));
+    config.fit.epochs = best as u32 + 1;
+    let short = fit(&dataset, &config, &run(None, false, 1), &Silent).unwrap();
+    assert_eq!(stopped.weights, short.weights);
+    config.fit.epochs += 1;
+    let longer = fit(&dataset, &config, &run(None, false, 1), &Silent).unwrap();
+    assert_eq!(stopped.weights, longer.weights);
+}
+
+/// A scheduler passes `--resume` always; the first run finds no file, and starts.
+#[test]
+fn resuming_from_nothing_starts_afresh() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path());
+    let whole = fit(&dataset, &config(), &run(None, false, 1), &Silent).unwrap();
+    let checkpoint = folder.path().join("not yet");
+    let resumed = run(Some(&checkpoint), true, 1);
+    assert_eq!(whole, fit(&dataset, &config(), &resumed, &Silent).unwrap());
+    assert!(checkpoint.exists());
+}
+
+/// Validations by steps: the last weights get their look as well, killed and resumed or not.
+#[test]
+fn the_last_weights_are_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path());
+    let mut config = config();
+    for (every, looks) in [(1_000_000, 1), (20, 4)] {
+        config.fit.validation_steps = every;
+        let whole = fit(&dataset, &config, &run(None, false, 1), &Silent).unwrap();
+        let record = &whole.document.record;
+        let steps = record.train_rows.div_ceil(config.fit.batch as u64) * 3;
+        let at: Vec<u64> = record.validations.iter().map(|v| v.step).collect();
+        assert_eq!((at.len(), at.last()), (looks, Some(&steps)), "{at:?}");
+        assert!(record.steps > 0 && record.validations[0].likelihood.is_finite());
+
+        let checkpoint = folder.path().join(format!("checkpoint-{every}"));
+        let killer = Killer(AtomicU64::new(6000));
+        let first = run(Some(&checkpoint), false, 2);
+        let killed = catch_unwind(AssertUnwindSafe(|| fit(&dataset, &config, &first, &killer)));
+        assert!(killed.is_err(), "the run must not have finished");
+        // Once from the middle, once from the end.
+        for _ in 0..2 {
+            let second = run(Some(&checkpoint), true, 1);
+            assert_eq!(whole, fit(&dataset, &config, &second, &Silent).unwrap());
+        }
+    }
 }
 
 /// A bundle is what was saved, and its bytes repeat.

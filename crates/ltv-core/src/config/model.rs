@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// | `dropout` | 0 | on the shared bottom's outputs | [0, 1) |
 /// | `segments` | 2 | sub-distributions of a horizon | 2..=8 |
 /// | `cut` | auto | where sub-distributions part | auto, zero, median, or values |
-/// | `buckets` | 20 | buckets of a sub-distribution at most | 2..=100 |
+/// | `buckets` | 20 | into how many a sub-distribution is cut, about | 2..=100 |
 /// | `alpha` | 1 | weight of the calibration loss | >= 0 |
 /// | `beta` | 0.5 | weight of DOT's distillation | >= 0 |
 /// | `gamma` | 0.5 | weight of BOT's distillation | >= 0 |
@@ -43,8 +43,9 @@ pub struct ModelConfig {
     pub segments: usize,
     /// Where sub-distributions part.
     pub cut: Cut,
-    /// Buckets of a sub-distribution at most; a value with `1 / buckets` of its rows or more is
-    /// a bucket of its own.
+    /// Into how many buckets a sub-distribution is cut, about: each holds `1 / buckets` of its
+    /// rows. Zero, and a value with that many rows or more, is a bucket of its own; where such
+    /// values alternate with others, there can be twice as many and two.
     pub buckets: usize,
     /// Weight of the calibration loss (eq. 13).
     pub alpha: f64,

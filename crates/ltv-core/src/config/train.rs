@@ -50,11 +50,11 @@ impl Default for EncodingOptions {
 /// | `warmup` | 0 | steps in which rates rise from 0 | |
 /// | `batch` | 512 | rows of a step | 1..=65536 |
 /// | `epochs` | 30 | passes over the training rows at most | 1..=10000 |
-/// | `patience` | 4 | epochs without improvement before stopping | 1..=1000 |
-/// | `decay` | 0 | decoupled weight decay | [0, 1] |
+/// | `patience` | 4 | validations without improvement before stopping | 1..=1000 |
+/// | `decay` | 0 | decoupled weight decay of layers and embeddings | [0, 1] |
 /// | `checkpoint_steps` | 2000 | steps between checkpoints | >= 1 |
 /// | `shuffle_rows` | 262144 | rows that are shuffled at a time | >= 1 |
-/// | `validation_steps` | 0 | steps between validations; 0: once an epoch | |
+/// | `validation_steps` | 0 | steps between validations, and one at the end; 0: once an epoch | |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FitOptions {
@@ -78,7 +78,7 @@ pub struct FitOptions {
     pub checkpoint_steps: u64,
     /// Rows that are shuffled at a time.
     pub shuffle_rows: usize,
-    /// Steps between validations; 0 for once an epoch.
+    /// Steps between validations, beside one at the very end; 0 for once an epoch.
     pub validation_steps: u64,
 }
 

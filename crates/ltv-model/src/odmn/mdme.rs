@@ -41,12 +41,6 @@ pub struct HorizonColumns {
     pub bias: usize,
 }
 
-/// A tower to be built: its name and outputs.
-struct Tower {
-    name: String,
-    outputs: usize,
-}
-
 /// The hidden layers of all towers are one product; this hands out their slices.
 struct Towers {
     hidden: Node,
@@ -90,13 +84,8 @@ pub(super) fn build<T: Real>(
         unreachable!("every horizon has a DCT")
     };
     if let Some(c) = &columns {
-        let loss = Losses {
-            b,
-            spec,
-            towers: &towers,
-            prefix: format!("t{t}."),
-        };
-        loss.classes("dct", "dot", dct, c.segment, spec.model.beta);
+        let names = [format!("t{t}.dct"), format!("t{t}.dot")];
+        classes(b, &towers, &names, dct, c.segment, spec.model.beta);
     }
     let mut within = vec![];
     let mut list = vec![];
@@ -109,14 +98,8 @@ pub(super) fn build<T: Real>(
         );
         within.push(bct.map(|s| s.probabilities));
         if let (Some(s), Some(c)) = (bct, &columns) {
-            let loss = Losses {
-                b,
-                spec,
-                towers: &towers,
-                prefix: format!("t{t}."),
-            };
-            let (bct, bot) = (format!("bct{k}"), format!("bot{k}"));
-            loss.classes(&bct, &bot, s, c.buckets[k], spec.model.gamma);
+            let names = [format!("t{t}.bct{k}"), format!("t{t}.bot{k}")];
+            classes(b, &towers, &names, s, c.buckets[k], spec.model.gamma);
         }
         let biases = bias(b, &towers, t, k, part, columns.as_ref());
         list.extend(biases);
@@ -140,77 +123,57 @@ fn hidden<T: Real>(
     buckets: &Buckets,
     v: Node,
 ) -> Towers {
-    let list = towers(t, buckets, b.is_training());
+    let names = tower_names(t, buckets, b.is_training());
     let width = spec.model.tower;
-    let parts: Vec<(String, usize)> = list
-        .iter()
-        .map(|tower| (format!("{}.1", tower.name), width))
-        .collect();
-    let parts: Vec<(&str, usize)> = parts.iter().map(|(n, w)| (n.as_str(), *w)).collect();
+    let first: Vec<String> = names.iter().map(|name| format!("{name}.1")).collect();
+    let parts: Vec<(&str, usize)> = first.iter().map(|n| (n.as_str(), width)).collect();
     let layer = b.dense(&parts, v.width());
     let hidden = b.linear(v, layer, true);
     Towers {
         hidden,
-        names: list.into_iter().map(|t| t.name).collect(),
+        names,
         width,
     }
 }
 
 /// All towers of a horizon; those that only training needs come last.
-fn towers(t: usize, buckets: &Buckets, training: bool) -> Vec<Tower> {
-    let mut list = vec![];
-    let mut add = |name: String, outputs: usize| {
-        if outputs > 0 {
-            list.push(Tower {
-                name: format!("t{t}.{name}"),
-                outputs,
-            });
-        }
-    };
-    let several = |s: &Segment| {
-        if s.buckets.len() > 1 {
-            s.buckets.len()
-        } else {
-            0
-        }
-    };
-    add("dct".into(), buckets.segments.len());
-    for (k, s) in buckets.segments.iter().enumerate() {
-        add(format!("bct{k}"), several(s));
-        add(format!("bbt{k}"), s.slots().into_iter().flatten().count());
+fn tower_names(t: usize, buckets: &Buckets, training: bool) -> Vec<String> {
+    let several = |s: &Segment| s.buckets.len() > 1;
+    let segments = || buckets.segments.iter().enumerate();
+    let mut names = vec![format!("t{t}.dct")];
+    for (k, s) in segments() {
+        names.extend(several(s).then(|| format!("t{t}.bct{k}")));
+        let wide = s.buckets.iter().any(|b| b.width > 0.0);
+        names.extend(wide.then(|| format!("t{t}.bbt{k}")));
     }
     if training {
-        add("dot".into(), buckets.segments.len() - 1);
-        for (k, s) in buckets.segments.iter().enumerate() {
-            add(format!("bot{k}"), several(s).saturating_sub(1));
-        }
+        names.push(format!("t{t}.dot"));
+        names.extend(
+            segments()
+                .filter(|(_, s)| several(s))
+                .map(|(k, _)| format!("t{t}.bot{k}")),
+        );
     }
-    debug_assert!(list.iter().all(|t| t.outputs > 0));
-    list
+    names
 }
 
-struct Losses<'a, 'b, T> {
-    b: &'a mut Builder<T>,
-    spec: &'b Spec,
-    towers: &'b Towers,
-    prefix: String,
-}
-
-impl<T: Real> Losses<'_, '_, T> {
-    /// Classification, ordinal regression and distillation of one softmax tower (eq. 14).
-    fn classes(self, softmax: &str, ordinal: &str, s: Softmax, column: usize, weight: f64) {
-        let Self {
-            b, towers, prefix, ..
-        } = self;
-        let _ = self.spec;
-        b.cross_entropy(&format!("{prefix}{softmax}_ce"), 1.0, s, column);
-        let k = s.logits.width();
-        let Some(logits) = towers.output(b, &format!("{prefix}{ordinal}"), k - 1) else {
-            return;
-        };
-        let above = b.ordinal(&format!("{prefix}{ordinal}_ord"), 1.0, logits, column);
-        b.distill(&format!("{prefix}{softmax}_dis"), weight, s, above, column);
-    }
+/// Classification, ordinal regression and distillation of one softmax tower (eq. 14), given the
+/// names of it and its ordinal tower.
+fn classes<T: Real>(
+    b: &mut Builder<T>,
+    towers: &Towers,
+    [softmax, ordinal]: &[String; 2],
+    s: Softmax,
+    column: usize,
+    weight: f64,
+) {
+    b.cross_entropy(&format!("{softmax}_ce"), 1.0, s, column);
+    let k = s.logits.width();
+    let Some(logits) = towers.output(b, ordinal, k - 1) else {
+        return;
+    };
+    let above = b.ordinal(&format!("{ordinal}_ord"), 1.0, logits, column);
+    b.distill(&format!("{softmax}_dis"), weight, s, above, column);
 }
 
 /// The buckets of a sub-distribution with their bias nodes, and the bias regression (eq. 6).

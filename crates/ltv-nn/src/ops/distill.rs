@@ -65,7 +65,7 @@ fn difference<T: Real>(above: &[T], j: usize, k: usize, ld: usize, c: &mut [T]) 
     let high = (j + 1 < k).then(|| feature(above, j, ld, rows));
     match (low, high) {
         (None, Some(h)) => (0..rows).for_each(|r| c[r] = T::ONE - h[r]),
-        (Some(l), Some(h)) => (0..rows).for_each(|r| c[r] = (l[r] - h[r]).larger(T::ZERO)),
+        (Some(l), Some(h)) => (0..rows).for_each(|r| c[r] = (l[r] - h[r]).positive()),
         (Some(l), None) => c.copy_from_slice(l),
         (None, None) => c.fill(T::ONE),
     }

@@ -97,7 +97,7 @@ impl<T: Real> Op<T> for Expectation {
             let (left, width) = (T::of(bucket.left), T::of(bucket.width));
             let o = feature(o, u, ld, rows);
             if let Some((_, Some(edge))) = bucket.bias {
-                let (range, accumulate) = (t.grad(edge.node), t.accumulate[edge.id]);
+                let (range, accumulate) = t.back(edge);
                 let [ds, g] = parts(t.grads, [range, out.clone()]);
                 simd!(
                     arch,
@@ -105,8 +105,7 @@ impl<T: Real> Op<T> for Expectation {
                 );
             }
             let Some(edge) = self.into else { continue };
-            let range = t.grad(edge.node.slice(u..u + 1));
-            let accumulate = t.accumulate[edge.id];
+            let (range, accumulate) = t.back(edge.slice(u..u + 1));
             let s = bucket.bias.map(|(s, _)| t.at(s));
             let s = s.map(|s| &t.values[s]);
             let [d, g] = parts(t.grads, [range, out.clone()]);

@@ -53,7 +53,7 @@ impl<T: Real> Op<T> for Hinge {
     fn forward(&self, t: &mut Tile<'_, T>) {
         let (low, high) = (&t.values[t.at(self.low)], &t.values[t.at(self.high)]);
         let pairs = low.iter().zip(high).take(t.rows);
-        let sum: f64 = pairs.map(|(&a, &b)| (a - b).larger(T::ZERO).f64()).sum();
+        let sum: f64 = pairs.map(|(&a, &b)| (a - b).positive().f64()).sum();
         t.losses[self.term] += sum * t.row_weight.f64() / self.scale;
     }
 
@@ -64,7 +64,7 @@ impl<T: Real> Op<T> for Hinge {
         let w = t.row_weight * T::of(self.coefficient / self.scale);
         for (edge, w) in self.into.into_iter().zip([w, -w]) {
             let Some(edge) = edge else { continue };
-            let (range, accumulate) = (t.grad(edge.node), t.accumulate[edge.id]);
+            let (range, accumulate) = t.back(edge);
             let [d] = parts(t.grads, [range]);
             simd!(arch, {
                 put(&mut d[..rows], accumulate, |r| {

@@ -19,7 +19,7 @@ struct Linear {
 }
 
 impl<T: Real> Builder<T> {
-    /// `y = x W^T + b`, then `max(y, 0)` if `relu`.
+    /// `y = x W^T + b`, then `max(y, 0)` if `relu`, where NaN stays NaN.
     ///
     /// # Shapes
     /// `x`: `[inputs]`, row-major or feature-major; `W`: `[outputs, inputs]`; result: `[outputs]`,
@@ -94,7 +94,7 @@ impl<T: Real> Op<T> for Linear {
                 for j in 0..n {
                     feature_mut(y, j, ld, rows)
                         .iter_mut()
-                        .for_each(|y| *y = y.larger(T::ZERO));
+                        .for_each(|y| *y = y.positive());
                 }
             });
         }

@@ -75,7 +75,7 @@ impl<T: Real> Op<T> for Mixture {
         let (ld, rows, arch) = (t.ld, t.rows, t.arch);
         for (s, part) in self.parts.iter().enumerate() {
             let p = self.p.slice(s..s + 1);
-            let [Some(q), ..] = [part.q] else {
+            let Some(q) = part.q else {
                 let ranges = [t.at(part.out), t.at(p)];
                 let [out, p] = parts(t.values, ranges);
                 out.copy_from_slice(p);
@@ -102,7 +102,7 @@ impl<T: Real> Op<T> for Mixture {
             let q = q.map(|q| &t.values[q]);
             let width = part.out.width;
             if let Some(edge) = part.into {
-                let (range, accumulate) = (t.grad(edge.node), t.accumulate[edge.id]);
+                let (range, accumulate) = t.back(edge);
                 let out = t.grad(part.out);
                 let [dq, g] = parts(t.grads, [range, out]);
                 simd!(arch, {
@@ -114,8 +114,7 @@ impl<T: Real> Op<T> for Mixture {
             }
             let Some(edge) = self.into else { continue };
             let out = t.grad(part.out);
-            let from = edge.node.slice(s..s + 1);
-            let (range, accumulate) = (t.grad(from), t.accumulate[edge.id]);
+            let (range, accumulate) = t.back(edge.slice(s..s + 1));
             let [dp, g] = parts(t.grads, [range, out]);
             let dot = &mut t.scratch[..rows];
             simd!(arch, {

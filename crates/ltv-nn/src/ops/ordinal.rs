@@ -69,7 +69,7 @@ impl<T: Real> Op<T> for Ordinal {
                         e * inverse
                     };
                     let hit = if y[r] > j as i32 { z[r] } else { T::ZERO };
-                    loss[r] += z[r].larger(T::ZERO) + (T::ONE + e).ln() - hit;
+                    loss[r] += z[r].positive() + (T::ONE + e).ln() - hit;
                 }
             }
         });

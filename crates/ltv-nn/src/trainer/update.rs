@@ -27,18 +27,26 @@ fn dense_gradient<T: Real>(
             .zip(&shard[here.clone()])
             .for_each(|(o, &g)| *o += g);
     }
-    for range in non_negative {
-        let (start, end) = (range.start.max(here.start), range.end.min(here.end));
-        for i in start..end.max(start) {
-            out[i - at] *= raw[i - at].sigmoid();
+    for range in overlaps(non_negative, at, out.len()) {
+        for i in range {
+            out[i] *= raw[i].sigmoid();
         }
     }
+}
+
+/// The parts of `ranges` that lie in `at..at + len`, counted from `at`.
+#[inline(always)]
+fn overlaps(ranges: &[Range<usize>], at: usize, len: usize) -> impl Iterator<Item = Range<usize>> {
+    ranges.iter().filter_map(move |range| {
+        let (start, end) = (range.start.max(at), range.end.min(at + len));
+        (start < end).then(|| start - at..end - at)
+    })
 }
 
 impl<T: Real> Trainer<T> {
     pub(super) fn update(&mut self, batch: &Batch<T>, cut: Cut, rates: Rates) {
         let adam = self.options.adam;
-        let dense_step = adam.step(self.state.steps, rates.dense);
+        let dense_step: Step<T> = adam.step(self.state.steps, rates.dense);
         let table_step = adam.step(self.state.steps, rates.tables);
         let gradients: Vec<_> = shards(&self.workers, cut)
             .map(|s| s.dense.as_slice())
@@ -47,6 +55,7 @@ impl<T: Real> Trainer<T> {
             .map(|s| s.input.as_slice())
             .collect();
         let (state, non_negative) = (&mut self.state, &self.non_negative);
+        let decaying = &self.decaying;
         let vectors = [
             &mut state.weights.tables,
             &mut state.first.tables,
@@ -71,7 +80,10 @@ impl<T: Real> Trainer<T> {
                     let mut gradient = [T::ZERO; RANGE];
                     let g = &mut gradient[..p.len()];
                     dense_gradient(&gradients, non_negative, p, i * RANGE, g);
-                    dense_step.apply(p, m, v, g);
+                    for range in overlaps(decaying, i * RANGE, p.len()) {
+                        dense_step.decay(&mut p[range]);
+                    }
+                    dense_step.without_decay().apply(p, m, v, g);
                 });
             });
             jobs.into_par_iter().for_each(|job| update.run(job));

@@ -128,7 +128,7 @@ struct ModelFlags {
     /// Where sub-distributions part: auto, zero, median, or values [default: auto]
     #[arg(long, value_name = "CUT", value_parser = cut)]
     cut: Option<Cut>,
-    /// Buckets of a sub-distribution at most, 2 to 100 [default: 20]
+    /// Buckets of a sub-distribution, about, 2 to 100 [default: 20]
     #[arg(long, value_name = "N")]
     buckets: Option<u64>,
     /// Weight of the calibration loss [default: 1]
@@ -351,10 +351,14 @@ pub(super) fn summary(path: &Path, bundle: &Bundle) -> String {
     facts.add("weights", count(weights as u64));
     for (days, buckets) in document.horizons.days().iter().zip(&document.spec.horizons) {
         let sizes: Vec<_> = buckets.segments.iter().map(|s| s.buckets.len()).collect();
-        facts.add(
-            format!("  ltv_{days}"),
-            format!("mean {:.4}, buckets {sizes:?}", buckets.mean),
-        );
+        let mut fact = format!("mean {:.4}, buckets {sizes:?}", buckets.mean);
+        if buckets.mass_above > 0.0 {
+            fact += &format!(", {:.2}% of value above", 100.0 * buckets.mass_above);
+            if let Some(top) = buckets.flat().last() {
+                fact += &format!(" the last edge, {:.2}", top.left + top.width);
+            }
+        }
+        facts.add(format!("  ltv_{days}"), fact);
     }
     facts.add("seed", record.seed);
     facts.text(&format!("{}: a model bundle", path.display()))

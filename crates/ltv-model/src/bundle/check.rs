@@ -1,0 +1,129 @@
+//! Whether a document can be that of a model, before a network is built from it. Whoever wrote the
+//! file, what passes here panics nowhere.
+
+use super::Document;
+use crate::{
+    buckets::{Bucket, Buckets},
+    spec::Spec,
+    tensors::Content,
+};
+use ltv_core::encoding::{Cells, Encoding, FeatureEncoding};
+
+/// Most buckets of a sub-distribution that a network is built for.
+const MOST_BUCKETS: usize = 4096;
+
+type Check = Result<(), String>;
+
+fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Check {
+    if holds { Ok(()) } else { Err(problem()) }
+}
+
+/// Checks everything that building the network and predicting with it rely on.
+pub(super) fn document(document: &Document, content: &Content<'_>) -> Check {
+    let Document {
+        spec,
+        encoding,
+        horizons,
+        ..
+    } = document;
+    let core = |e: ltv_core::Error| e.to_string();
+    document.config.check().map_err(core)?;
+    spec.model.check().map_err(core)?;
+    spec.model.check_horizons(horizons.len()).map_err(core)?;
+    ensure(spec.horizons.len() == horizons.len(), || {
+        let (n, m) = (spec.horizons.len(), horizons.len());
+        format!("buckets of {n} horizons for {m}")
+    })?;
+    check_encoding(encoding)?;
+    ensure(spec.fields == encoding.field_cells(), || {
+        "spec.fields are not the cells of the encoding".into()
+    })?;
+    ensure(spec.numbers == encoding.numbers(), || {
+        "spec.numbers is not that of the encoding".into()
+    })?;
+    for (days, buckets) in horizons.days().iter().zip(&spec.horizons) {
+        check_buckets(buckets).map_err(|problem| format!("ltv_{days}: {problem}"))?;
+    }
+    // A network much larger than the file is refused before it takes memory.
+    let (weights, tensors) = (least_weights(spec), spec.fields.len() + spec.horizons.len());
+    ensure(
+        weights <= content.values() && tensors <= content.count(),
+        || format!("its network has {weights} weights or more, the file fewer"),
+    )
+}
+
+fn check_encoding(encoding: &Encoding) -> Check {
+    ensure(encoding.fields() > 0, || "no features".into())?;
+    for feature in &encoding.features {
+        check_feature(feature)
+            .map_err(|problem| format!("feature '{}': {problem}", feature.name))?;
+    }
+    Ok(())
+}
+
+fn check_feature(feature: &FeatureEncoding) -> Check {
+    match &feature.cells {
+        Cells::Bins { edges } => ensure(
+            edges.iter().all(|e| e.is_finite()) && edges.windows(2).all(|w| w[0] < w[1]),
+            || "edges are not ascending".into(),
+        )?,
+        Cells::Vocabulary { values } => ensure(values.windows(2).all(|w| w[0] < w[1]), || {
+            "the vocabulary is not sorted".into()
+        })?,
+    }
+    ensure(
+        feature
+            .scale
+            .is_none_or(|s| s.mean.is_finite() && s.sd > 0.0 && s.sd.is_finite()),
+        || "scale.sd is not positive".into(),
+    )
+}
+
+fn check_buckets(buckets: &Buckets) -> Check {
+    ensure(
+        buckets.mean > 0.0 && (1.0 / (buckets.mean * buckets.mean)).is_normal(),
+        || format!("mean {} is not positive", buckets.mean),
+    )?;
+    ensure((0.0..=1.0).contains(&buckets.mass_above), || {
+        format!("mass_above {} is not in [0, 1]", buckets.mass_above)
+    })?;
+    let segments = &buckets.segments;
+    ensure((2..=8).contains(&segments.len()), || {
+        format!("{} sub-distributions", segments.len())
+    })?;
+    let sizes = |n: usize| (1..=MOST_BUCKETS).contains(&n);
+    ensure(segments.iter().all(|s| sizes(s.buckets.len())), || {
+        "a sub-distribution without a bucket, or with too many".into()
+    })?;
+    let flat: Vec<&Bucket> = buckets.flat().collect();
+    let whole = |b: &&Bucket| {
+        let numbers = b.left >= 0.0 && b.width >= 0.0 && (b.left + b.width).is_finite();
+        numbers && (0.0..=1.0).contains(&b.bias)
+    };
+    ensure(flat.iter().all(whole), || {
+        "a bucket's left or width is not zero or positive, or its bias not in [0, 1]".into()
+    })?;
+    // Left and width, added up again, may be off by a rounding from the largest label.
+    let ascending = |w: &[&Bucket]| {
+        w[0].left < w[1].left && w[0].left + w[0].width <= w[1].left * (1.0 + 1e-12)
+    };
+    ensure(flat.windows(2).all(ascending), || {
+        "buckets are not ascending".into()
+    })?;
+    let rows = flat.iter().try_fold(0u64, |n, b| n.checked_add(b.rows));
+    ensure(rows.is_some(), || "more rows than can be counted".into())
+}
+
+/// A lower bound of the network's weights: embeddings, bottom, one tower for each horizon.
+fn least_weights(spec: &Spec) -> usize {
+    let model = &spec.model;
+    let product = |a: usize, b: usize| a.saturating_mul(b);
+    let cells = spec.fields.iter().fold(0usize, |n, &c| n.saturating_add(c));
+    let mut sum = product(cells, model.embedding);
+    let mut width = product(spec.fields.len(), model.embedding).saturating_add(spec.numbers);
+    for &outputs in &model.bottom {
+        sum = sum.saturating_add(product(width, outputs));
+        width = outputs;
+    }
+    sum.saturating_add(product(product(width, model.tower), spec.horizons.len()))
+}

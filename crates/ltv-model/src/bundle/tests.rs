@@ -1,0 +1,227 @@
+//! Files that were damaged, and files that were edited by hand.
+
+use super::*;
+use crate::{Decoding, Model, init};
+use ltv_core::{encoding::EncodedRows, labels::LabelHistogram, predictor::Predictor};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::sync::OnceLock;
+
+const PATH: &str = "models/a.ltv";
+
+/// A small model with both kinds of features.
+fn bundle() -> Bundle {
+    let encoding: Encoding = serde_json::from_value(json!({ "features": [
+        { "name": "cnt", "columns": ["cnt_d0", "cnt_d1"],
+          "cells": { "bins": { "edges": [1.0, 4.0] } }, "scale": { "mean": 0.7, "sd": 0.4 } },
+        { "name": "channel", "columns": ["channel"],
+          "cells": { "vocabulary": { "values": ["ads", "search"] } } },
+    ] }))
+    .unwrap();
+    let mut config = TrainConfig::default();
+    config.model.embedding = 2;
+    config.model.bottom = vec![4];
+    config.model.tower = 3;
+    config.model.mono_hidden = 2;
+    config.model.buckets = 4;
+    config.model.numbers = true;
+    let horizon = |t: u32| {
+        let mut labels = LabelHistogram::default();
+        (0..100u32).for_each(|i| labels.add(f64::from(i.saturating_sub(40) * t)));
+        crate::buckets::Buckets::fit(30 * t, Label::Value, &labels, &config.model).unwrap()
+    };
+    let spec = Spec::new(
+        &encoding,
+        config.model.clone(),
+        vec![horizon(1), horizon(2)],
+    );
+    let layout = odmn::training::<f32>(&spec).graph.layout().clone();
+    let weights = init::weights(&spec, &layout, 1);
+    let document = Document {
+        horizons: Horizons::new(vec![30, 60]).unwrap(),
+        window_days: 2,
+        label: Label::Value,
+        as_of: "2024-01-01".parse().unwrap(),
+        encoding,
+        spec,
+        config,
+        record: Record::default(),
+        baselines: Baselines::default(),
+    };
+    Bundle::new(document, weights).unwrap()
+}
+
+fn whole() -> &'static (Bundle, Vec<u8>) {
+    static WHOLE: OnceLock<(Bundle, Vec<u8>)> = OnceLock::new();
+    WHOLE.get_or_init(|| {
+        let bundle = bundle();
+        let bytes = bundle.encode().unwrap().0;
+        (bundle, bytes)
+    })
+}
+
+fn load(bytes: &[u8]) -> Result<Bundle, ModelError> {
+    Bundle::decode(Path::new(PATH), bytes)
+}
+
+/// The file with another document and a checksum that fits it.
+fn with_document(document: &Value) -> Vec<u8> {
+    let (bundle, _) = whole();
+    let layout = bundle.layout();
+    let tensor = |p: &ltv_nn::Param| Tensor {
+        name: p.name.clone(),
+        shape: vec![p.rows, p.cols],
+        values: bundle.weights.of(p),
+    };
+    let list: Vec<_> = layout.params.iter().map(tensor).collect();
+    tensors::encode(FORMAT, &document.to_string(), &list)
+        .unwrap()
+        .0
+}
+
+fn document() -> Value {
+    serde_json::to_value(&whole().0.document).unwrap()
+}
+
+#[test]
+fn it_is_what_was_saved() {
+    let (bundle, bytes) = whole();
+    assert_eq!(&load(bytes).unwrap(), bundle);
+    assert_eq!(
+        &load(&with_document(&document())).unwrap().weights,
+        &bundle.weights
+    );
+    for cut in [0, 7, 8, 100, bytes.len() - 1] {
+        let error = load(&bytes[..cut]).unwrap_err().to_string();
+        assert!(error.starts_with(PATH), "{error}");
+    }
+}
+
+#[test]
+fn edits_that_make_no_model_are_refused() {
+    let bucket = "/spec/horizons/0/segments/1/buckets/0";
+    let edits = [
+        ("/config/fit/batch", json!(0), "fit.batch"),
+        ("/spec/model/embedding", json!(0), "model.embedding"),
+        ("/spec/model/embedding", json!(200), "weights"),
+        ("/spec/model/bottom", json!([4096, 4096, 4096]), "weights"),
+        ("/spec/model/tower", json!(4), "t0.dct.1.w"),
+        ("/spec/model/mono", json!("off"), "tensors"),
+        ("/spec/model/order_weights", json!([1.0]), "order_weights"),
+        ("/spec/fields", json!([]), "spec.fields"),
+        ("/spec/fields/0", json!(6), "spec.fields"),
+        ("/spec/numbers", json!(3), "spec.numbers"),
+        ("/spec/horizons", json!([]), "0 horizons"),
+        ("/horizons", json!([30]), "for 1"),
+        ("/horizons", json!([60, 30]), "increasing"),
+        ("/encoding/features", json!([]), "no features"),
+        (
+            "/encoding/features/0/cells/bins/edges/0",
+            json!(9.0),
+            "ascending",
+        ),
+        ("/encoding/features/0/scale/sd", json!(0.0), "scale"),
+        ("/spec/horizons/1/mean", json!(0.0), "ltv_60: mean 0"),
+        ("/spec/horizons/1/mean", json!(1e-200), "mean"),
+        ("/spec/horizons/1/mean", json!(null), "null"),
+        ("/spec/horizons/1/mass_above", json!(-1.0), "mass_above"),
+        (
+            "/spec/horizons/0/segments",
+            json!([]),
+            "0 sub-distributions",
+        ),
+        (
+            "/spec/horizons/0/segments/0/buckets",
+            json!([]),
+            "without a bucket",
+        ),
+        (&format!("{bucket}/width"), json!(-1.0), "width"),
+        (&format!("{bucket}/width"), json!(1e308), "ascending"),
+        (&format!("{bucket}/left"), json!(-0.5), "left"),
+        (&format!("{bucket}/bias"), json!(1.5), "bias"),
+        (&format!("{bucket}/rows"), json!(u64::MAX), "rows"),
+    ];
+    for (pointer, value, expected) in edits {
+        let mut edited = document();
+        *edited.pointer_mut(pointer).unwrap() = value.clone();
+        let error = load(&with_document(&edited)).unwrap_err().to_string();
+        let told = error.starts_with(PATH) && error.contains(expected);
+        assert!(told, "{pointer} = {value}: {error}");
+    }
+}
+
+#[test]
+fn weights_must_be_finite() {
+    let mut broken = whole().0.clone();
+    broken.weights.dense[0] = f32::NAN;
+    let error = load(&broken.encode().unwrap().0).unwrap_err().to_string();
+    assert!(error.contains("not finite"), "{error}");
+}
+
+/// Every path to a value of the document.
+fn pointers(value: &Value, at: &str, out: &mut Vec<String>) {
+    out.push(at.to_string());
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .for_each(|(key, v)| pointers(v, &format!("{at}/{key}"), out)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(i, v)| pointers(v, &format!("{at}/{i}"), out)),
+        _ => {}
+    }
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!("strict")),
+        any::<bool>().prop_map(Value::from),
+        prop_oneof![0u64..10, Just(u64::MAX), Just(1 << 40)].prop_map(Value::from),
+        prop_oneof![-2.0..2.0, Just(1e300), Just(-0.0), Just(5e-324)].prop_map(Value::from),
+        prop::collection::vec(0u32..70, 0..4).prop_map(Value::from),
+    ]
+}
+
+proptest! {
+    /// One byte changed anywhere: refused, or (white space) the same model.
+    #[test]
+    fn no_damaged_byte_passes(at in any::<prop::sample::Index>(), flip in 1u8..) {
+        let (bundle, bytes) = whole();
+        let mut damaged = bytes.clone();
+        let at = at.index(bytes.len());
+        damaged[at] ^= flip;
+        match load(&damaged) {
+            Ok(loaded) => prop_assert_eq!(&loaded, bundle),
+            Err(error) => prop_assert!(error.to_string().starts_with(PATH)),
+        }
+    }
+
+    /// Any one value of the document replaced, and the checksum made to fit: refused, or a model
+    /// that predicts.
+    #[test]
+    fn no_edited_document_panics(at in any::<prop::sample::Index>(), value in any_value()) {
+        let mut edited = document();
+        let mut all = vec![];
+        pointers(&edited, "", &mut all);
+        let pointer = &all[at.index(all.len())];
+        *edited.pointer_mut(pointer).unwrap() = value;
+        match load(&with_document(&edited)) {
+            Ok(loaded) => {
+                let rows = EncodedRows {
+                    rows: 2,
+                    cells: vec![0, 1, 2, 3, 4, 5],
+                    numbers: vec![0.5; 2 * loaded.document.encoding.numbers()],
+                    labels: vec![],
+                };
+                let model = Model::new(loaded, Decoding::Expectation).unwrap();
+                let predictions = model.predict(&rows);
+                prop_assert!(predictions.values.iter().all(|v| v.is_finite()));
+            }
+            Err(error) => prop_assert!(error.to_string().starts_with(PATH)),
+        }
+    }
+}
