@@ -64,7 +64,7 @@ fn completions_name_every_command() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = at.ok(&format!("completions {shell}"));
         assert!(
-            script.contains("quickstart") && script.contains("--past-horizon"),
+            script.contains("quickstart") && script.contains("past-horizon"),
             "{shell}"
         );
     }
