@@ -16,7 +16,8 @@ use crate::{
     progress::Display,
     report::Report,
 };
-use std::{num::NonZero, thread::available_parallelism};
+use ltv_model::Bundle;
+use std::{num::NonZero, path::Path, thread::available_parallelism};
 
 /// What the common flags mean to a command.
 pub(crate) struct Context {
@@ -38,6 +39,18 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Bench(flags) => within(&flags.common.clone(), |c| bench::run(flags, c)),
         Command::Completions(flags) => completions::run(&flags),
     }
+}
+
+/// The bundle in `path`, which `--model` names.
+fn bundle(path: &Path) -> Result<Bundle, Failure> {
+    if path.is_dir() {
+        let message = format!(
+            "{}: is a folder; --model takes a file that 'ltv train' wrote",
+            path.display()
+        );
+        return Err(Failure::user(message));
+    }
+    Ok(Bundle::load(path)?)
 }
 
 fn within(

@@ -133,6 +133,9 @@ pub(super) fn snapshot_text(path: &Path, manifest: &SnapshotManifest) -> String 
     facts.add("model id", &manifest.model_id);
     facts.add("decoding", &manifest.decoding);
     facts.add("users", count(manifest.rows));
+    for (reason, n) in &manifest.dropped {
+        facts.add(format!("  left out: {reason}"), count(*n));
+    }
     let order = match (
         manifest.monotone,
         manifest.projected,
@@ -198,7 +201,7 @@ fn evaluation(path: &Path) -> Result<Report, Failure> {
         path.display(),
         evaluation.version
     );
-    Report::new(title + &evaluation.text(), &evaluation)
+    Report::new(title + &evaluation.summary(), &evaluation)
 }
 
 fn parquet_file(path: &Path, file: File) -> Result<Report, Failure> {

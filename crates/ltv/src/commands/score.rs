@@ -5,7 +5,7 @@ use crate::{cli::Common, exit::Failure, options::Overlay, report::Report};
 use clap::{Args, ValueEnum};
 use ltv_core::{manifest::SnapshotManifest, progress::Progress};
 use ltv_data::Dataset;
-use ltv_model::{Bundle, Decoding, Model};
+use ltv_model::{Decoding, Model};
 use ltv_score::{PastHorizon, ScoreOptions, score};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ pub(crate) struct Flags {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Old {
-    /// They are scored like everybody else
+    /// They are scored like everybody else, with this model and as-of date
     Keep,
     /// They get no row
     Drop,
@@ -78,8 +78,13 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     options.set("batch", flags.batch)?;
     options.set("file_rows", flags.file_rows)?;
     let options: Options = options.resolve()?;
+    for (key, value) in [("batch", options.batch), ("file_rows", options.file_rows)] {
+        if value == 0 {
+            return Err(Failure::user(format!("{key}: 0 rows; give 1 or more")));
+        }
+    }
     let dataset = Dataset::open(&flags.data)?;
-    let model = Model::new(Bundle::load(&flags.model)?, options.decoding)?;
+    let model = Model::new(super::bundle(&flags.model)?, options.decoding)?;
     let how = ScoreOptions {
         batch_rows: options.batch as usize,
         file_rows: options.file_rows as usize,
