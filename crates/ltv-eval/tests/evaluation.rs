@@ -353,22 +353,22 @@ fn errors_name_the_place() {
         let text = error.to_string();
         assert!(words.iter().all(|w| text.contains(w)), "{text}");
     };
-    says(message(|d| d.labels[7] = -2.0), &["ltv_90", "row 3", "-2"]);
+    says(message(|d| d.labels[7] = -2.0), &["ltv_90", "row 4", "-2"]);
     says(
         message(|d| d.labels[8] = f64::INFINITY),
-        &["ltv_30", "row 4", "inf"],
+        &["ltv_30", "row 5", "inf"],
     );
     says(
         message(|d| d.predictions[1].values[3] = -0.5),
-        &["'noise'", "ltv_90", "row 1", "-0.5"],
+        &["'noise'", "ltv_90", "row 2", "-0.5"],
     );
     says(
         message(|d| d.predictions[1].values[4] = f64::NAN),
-        &["'noise'", "ltv_30", "row 2", "NaN"],
+        &["'noise'", "ltv_30", "row 3", "NaN"],
     );
     says(
         message(|d| d.segments[0].codes[9] = 4),
-        &["'country'", "row 9", "code 4"],
+        &["'country'", "row 10", "code 4"],
     );
     says(
         message(|d| d.predictions[0].name = "constant".to_owned()),

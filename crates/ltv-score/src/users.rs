@@ -75,7 +75,7 @@ impl Users {
     }
 }
 
-/// The column `name`, without nulls.
+/// The column `name`, without nulls. Rows in the error count from 1.
 pub(crate) fn required<'a>(
     batch: &'a RecordBatch,
     name: &str,
@@ -95,7 +95,7 @@ pub(crate) fn required<'a>(
         Some(row) if array.null_count() > 0 => Err(StreamError::Null {
             place,
             column,
-            row: row as u64,
+            row: row as u64 + 1,
         }
         .into()),
         _ => Ok(array),
@@ -173,7 +173,7 @@ impl UserOrder {
             MissingColumn { place, .. } | ColumnType { place, .. } => (place, None),
             _ => return error,
         };
-        let mut at = self.row + batch_row.as_ref().map_or(0, |row| **row);
+        let mut at = self.row + batch_row.as_ref().map_or(0, |row| row.saturating_sub(1));
         let mut files = self.files.iter().rev();
         let mut file = files.next();
         while let Some((_, rows)) = file.filter(|(_, rows)| at >= *rows) {

@@ -83,6 +83,10 @@ impl Cases {
             r"\d+ bytes, the manifest says \d+",
             "<n> bytes, the manifest says <m>",
         );
+        settings.add_filter(
+            r"\d+ bytes that should have \d+",
+            "<n> bytes that should have <m>",
+        );
         settings.bind(|| assert_snapshot!(format!("bad_input__{name}"), log));
     }
 }

@@ -1,6 +1,6 @@
 //! Models and datasets that do not fit each other, and the commands that read them.
 
-use crate::{Cases, SIMULATED, with_trained};
+use crate::{Cases, SIMULATED, edit, replace, with_trained};
 use std::fs;
 
 /// Each is tried by `evaluate` and by `score`: what is wrong, the model, the dataset.
@@ -164,6 +164,55 @@ fn models_and_datasets() {
     cases.all_of("evaluate --quiet --model model.ltv", EVALUATE);
     cases.all_of("score --quiet --model model.ltv --data data", SCORE);
     cases.check("models_and_datasets", 24);
+}
+
+/// Everything that can be verified, with one byte of one of its files changed.
+#[test]
+fn verified_artefacts() {
+    let mut cases = with_trained();
+    cases
+        .at
+        .ok("score --quiet --model model.ltv --data data --out snap");
+    cases.at.ok(
+        "train --quiet --data data --epochs 1 --checkpoint part --checkpoint-steps 1 --out x.ltv",
+    );
+    for whole in [
+        "sim",
+        "data",
+        "model.ltv",
+        "snap",
+        "snap/part-00000.parquet",
+    ] {
+        let text = cases.at.ok(&format!("inspect {whole} --verify"));
+        assert!(text.contains("verified: "), "{whole}: {text}");
+    }
+    assert!(cases.at.ok("inspect part").contains("a checkpoint"));
+    let change = |name: &str, place: fn(usize) -> usize| {
+        edit(&cases, name, |bytes| {
+            let place = place(bytes.len());
+            bytes[place] ^= 0x55;
+        });
+    };
+    change("sim/events/part-00000.parquet", |n| n / 2);
+    change("snap/part-00000.parquet", |n| n / 2);
+    change("model.ltv", |n| n - 1);
+    edit(&cases, "part", |bytes| bytes.truncate(bytes.len() - 1));
+    replace(
+        &cases,
+        "data/manifest.json",
+        "\"rows\": 3000",
+        "\"rows\": 3001",
+    );
+    cases.all(&[
+        ("events changed", "inspect sim --verify"),
+        ("scores changed", "inspect snap --verify"),
+        ("weights changed", "inspect model.ltv --verify"),
+        ("a checkpoint cut off", "inspect part"),
+        ("another number of rows", "inspect data --verify"),
+    ]);
+    fs::remove_file(cases.at.path("snap/part-00000.parquet")).unwrap();
+    cases.case("scores that are gone", "inspect snap --verify");
+    cases.check("verified_artefacts", 6);
 }
 
 #[test]
