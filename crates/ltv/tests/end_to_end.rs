@@ -177,6 +177,24 @@ fn horizons_never_cross_in_any_decoding() {
 }
 
 #[test]
+fn users_straight_from_events_get_the_scores_of_their_dataset() {
+    let at = dataset(3000);
+    at.ok("train --data data --epochs 1 --quiet --out model.ltv");
+    at.ok("score --quiet --model model.ltv --data data --out of_dataset");
+    // Limits on registration and other horizons are the business of training.
+    let features = "features --preset simulator --events sim/events --users sim/users --quiet";
+    at.ok(&format!(
+        "{features} --as-of 2023-01-01 --registered-from 2022-03-01 --horizons 14 --out old"
+    ));
+    let fresh = "score --quiet --model model.ltv --events sim/events --users sim/users \
+                 --features old --as-of 2024-04-01 --out of_events";
+    at.ok(fresh);
+    assert!(at.files("of_dataset") == at.files("of_events"));
+    let hidden = |name: &PathBuf| name.to_str().unwrap().starts_with('.');
+    assert!(!at.everything().keys().any(|name| hidden(name)));
+}
+
+#[test]
 fn quickstart_goes_the_whole_way() {
     let at = Workspace::new();
     let text = at.ok("quickstart --users 2000 --epochs 1 --quiet --out tour");

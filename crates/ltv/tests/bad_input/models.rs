@@ -63,6 +63,35 @@ const SCORE: &[(&str, &str)] = &[
     ("an output that is a file", "--out words.ltv"),
 ];
 
+/// Event logs in place of a dataset.
+const FRESH: &[(&str, &str)] = &[
+    ("neither a dataset nor events", ""),
+    (
+        "a dataset and events",
+        "--data data --events sim/events --features data --as-of 2024-01-01",
+    ),
+    (
+        "events without the features to make of them",
+        "--events sim/events --as-of 2024-01-01",
+    ),
+    (
+        "features in a file that is not there",
+        "--events sim/events --features nowhere.toml --as-of 2024-01-01",
+    ),
+    (
+        "features of a simulation",
+        "--events sim/events --features sim --as-of 2024-01-01",
+    ),
+    (
+        "features other than those of the model",
+        "--events sim/events --features plain --as-of 2024-01-01",
+    ),
+    (
+        "fresh events that are not there",
+        "--events nowhere --features data --as-of 2024-01-01 --users sim/users",
+    ),
+];
+
 const OTHERS: &[(&str, &str)] = &[
     ("something that is not there", "inspect nowhere"),
     ("a folder that is no artefact", "inspect full"),
@@ -163,7 +192,8 @@ fn models_and_datasets() {
     }
     cases.all_of("evaluate --quiet --model model.ltv", EVALUATE);
     cases.all_of("score --quiet --model model.ltv --data data", SCORE);
-    cases.check("models_and_datasets", 24);
+    cases.all_of("score --quiet --model model.ltv --out snap", FRESH);
+    cases.check("models_and_datasets", 31);
 }
 
 /// Everything that can be verified, with one byte of one of its files changed.
