@@ -15,6 +15,7 @@ use crate::{
     exit::Failure,
     progress::Display,
     report::Report,
+    signals,
 };
 use ltv_model::Bundle;
 use std::{num::NonZero, path::Path, thread::available_parallelism};
@@ -28,6 +29,15 @@ pub(crate) struct Context {
 
 /// Runs a command and prints its report.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    // The others only read, and may be stopped anywhere.
+    if let Command::Simulate(_)
+    | Command::Features(_)
+    | Command::Train(_)
+    | Command::Score(_)
+    | Command::Quickstart(_) = command
+    {
+        signals::listen()?;
+    }
     match command {
         Command::Simulate(flags) => within(&flags.common.clone(), |c| simulate::run(flags, c)),
         Command::Features(flags) => within(&flags.common.clone(), |c| features::run(*flags, c)),

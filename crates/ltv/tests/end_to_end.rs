@@ -191,7 +191,7 @@ fn users_straight_from_events_get_the_scores_of_their_dataset() {
     at.ok(fresh);
     assert!(at.files("of_dataset") == at.files("of_events"));
     let hidden = |name: &PathBuf| name.to_str().unwrap().starts_with('.');
-    assert!(!at.everything().keys().any(|name| hidden(name)));
+    assert!(!at.everything().keys().any(hidden));
 }
 
 #[test]
