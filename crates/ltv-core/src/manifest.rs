@@ -144,6 +144,11 @@ pub struct SnapshotManifest {
     pub decoding: String,
     /// Users in all files.
     pub rows: u64,
+    /// Users of the dataset who got no row, by reason; reasons without a case are absent.
+    /// `past_horizon`: older than the longest horizon, dropped on request. With `rows` they are the
+    /// users of the dataset.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub dropped: std::collections::BTreeMap<String, u64>,
     /// Users whose predictions the order projection had to touch.
     pub projected: u64,
     /// Users for whom a shorter horizon's prediction exceeds a longer one's; 0 when `monotone`.

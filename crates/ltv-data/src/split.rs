@@ -21,6 +21,9 @@ pub enum Rows {
     All,
     /// The rows of one part of the split.
     Part(Part),
+    /// The rows that take part in the split, whichever part is theirs: registered within its days,
+    /// with the labels it asks for.
+    Mature,
 }
 
 /// The part each row belongs to; `None` for rows that take no part: registered outside the
@@ -87,6 +90,11 @@ fn fractions(users: &ArrayRef, place: &str) -> Result<Vec<f64>, StreamError> {
         .iter()
         .map(|id| user_fraction_text(id.unwrap_or_default()))
         .collect())
+}
+
+/// A filter mask: the rows that take part at all.
+pub(crate) fn any(parts: &[Option<Part>]) -> BooleanArray {
+    parts.iter().map(|p| Some(p.is_some())).collect()
 }
 
 /// A filter mask: the rows of `wanted` among `parts`.

@@ -2,14 +2,16 @@
 
 use ltv_core::Fault;
 
-/// Errors of this crate. Rows are counted from 0, in the order of the input.
+/// Errors of this crate. Rows are in the order of the input; fields count them from 0, messages from
+/// 1.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvalError {
     /// A label below zero or infinite.
     #[error(
-        "label {column}, row {row}: {value} is not a value a Lorenz curve can hold; labels must be \
-         finite and at least 0 (floor returns at 0, leave immature labels empty)"
+        "label {column}, row {}: {value} is not a value a Lorenz curve can hold; labels must be \
+         finite and at least 0 (floor returns at 0, leave immature labels empty)",
+        .row + 1
     )]
     Label {
         /// Name of the column, `ltv_<N>`.
@@ -21,8 +23,9 @@ pub enum EvalError {
     },
     /// A prediction below zero, infinite or missing.
     #[error(
-        "predictions '{set}', column {column}, row {row}: {value} is not a usable prediction; every \
-         row needs one that is finite and at least 0, also where the label is immature"
+        "predictions '{set}', column {column}, row {}: {value} is not a usable prediction; every \
+         row needs one that is finite and at least 0, also where the label is immature",
+        .row + 1
     )]
     Prediction {
         /// Name of the prediction set.
@@ -45,7 +48,10 @@ pub enum EvalError {
         found: usize,
     },
     /// A segment code without a label.
-    #[error("segment '{segment}', row {row}: code {code} has no label, there are only {labels}")]
+    #[error(
+        "segment '{segment}', row {}: code {code} has no label, there are only {labels}",
+        .row + 1
+    )]
     SegmentCode {
         /// Name of the segmentation.
         segment: String,

@@ -2,8 +2,9 @@
 //!
 //! [`evaluate`] turns labels and named predictions into an [`Evaluation`]: for each horizon, set and
 //! segment, every [`Metric`] with a bootstrap interval over users, the decile table and the curves of
-//! the paper's figure 4. [`Evaluation::text`] is what a person reads, [`Evaluation::to_json`] what a
-//! program keeps. [`score`] is the short way for one column without intervals.
+//! the paper's figure 4. [`Evaluation::summary`] is what a person reads first,
+//! [`Evaluation::details`] nearly all of it, [`Evaluation::to_json`] what a program keeps. [`score`]
+//! is the short way for one column without intervals.
 //!
 //! | module | holds |
 //! |---|---|
@@ -38,7 +39,7 @@
 //! })?;
 //! let scores = &evaluation.results[0].overall.scores[0];
 //! assert_eq!(scores.value(Metric::CalibrationRatio), Some(4.0 / 5.0));
-//! println!("{}", evaluation.text());
+//! println!("{}", evaluation.summary());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -55,6 +56,7 @@ pub mod report;
 mod sample;
 pub mod segment;
 mod sum;
+mod summary;
 mod tally;
 mod text;
 
@@ -66,3 +68,4 @@ pub use metric::{Direction, Metric, Null};
 pub use order::{OrderViolations, order_violations};
 pub use report::{Curves, Evaluation, HorizonResult, Scope, Score, Scores, SegmentResult};
 pub use segment::{Segments, TooSmall};
+pub use sum::Sum;

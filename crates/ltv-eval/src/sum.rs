@@ -3,7 +3,7 @@
 /// A running sum that carries its own rounding error (Knuth's two-sum), so that the error of the
 /// result does not grow with the number of terms.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Sum {
+pub struct Sum {
     total: f64,
     lost: f64,
 }
@@ -11,7 +11,7 @@ pub(crate) struct Sum {
 impl Sum {
     /// Adds one term.
     #[inline]
-    pub(crate) fn add(&mut self, term: f64) {
+    pub fn add(&mut self, term: f64) {
         let sum = self.total + term;
         let seen = sum - self.total;
         self.lost += (self.total - (sum - seen)) + (term - seen);
@@ -19,7 +19,7 @@ impl Sum {
     }
 
     /// The sum so far; not finite once a term or the sum itself was too large.
-    pub(crate) fn value(self) -> f64 {
+    pub fn value(self) -> f64 {
         self.total + self.lost
     }
 }

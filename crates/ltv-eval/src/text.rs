@@ -1,4 +1,4 @@
-//! The evaluation for a person at a terminal, at most 100 columns wide.
+//! The whole evaluation for a person at a terminal, at most 100 columns wide.
 
 use crate::{
     metric::{Direction, Metric, Null},
@@ -56,8 +56,9 @@ const BY_SEGMENT: [Metric; 5] = [
 ];
 
 impl Evaluation {
-    /// A summary in aligned columns of at most 100 characters, without colours.
-    pub fn text(&self) -> String {
+    /// Everything but the curves in aligned columns of at most 100 characters, without colours: some
+    /// seventy lines for each horizon, and more with segments.
+    pub fn details(&self) -> String {
         let mut out = String::new();
         let horizons: Vec<String> = self.horizons.iter().map(u32::to_string).collect();
         line(
@@ -302,7 +303,7 @@ fn long_name(metric: Metric) -> &'static str {
     }
 }
 
-fn short_name(metric: Metric) -> &'static str {
+pub(crate) fn short_name(metric: Metric) -> &'static str {
     match metric {
         Metric::CalibrationRatio => "Ratio",
         Metric::MutualGini => "Mut.Gini",
@@ -323,7 +324,7 @@ fn short_reason(reason: Null) -> &'static str {
 }
 
 /// A number in about seven characters.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         v if v < 1e-9 => "0.0000".to_owned(),
@@ -338,14 +339,14 @@ fn number(value: f64) -> String {
 }
 
 /// Names come from files: nothing in them may move the cursor.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '?' } else { c })
         .collect()
 }
 
 /// Pads or shortens to `width` characters, the last of them a space.
-fn pad(text: &str, width: usize) -> String {
+pub(crate) fn pad(text: &str, width: usize) -> String {
     let text = printable(text);
     let room = width.saturating_sub(1);
     if text.chars().count() <= room {
@@ -355,7 +356,7 @@ fn pad(text: &str, width: usize) -> String {
     format!("{kept}… ")
 }
 
-fn line(out: &mut String, text: &str) {
+pub(crate) fn line(out: &mut String, text: &str) {
     out.push_str(text.trim_end());
     out.push('\n');
 }

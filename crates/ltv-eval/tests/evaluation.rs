@@ -248,7 +248,7 @@ fn a_horizon_without_mature_rows_is_null_not_an_error() {
     for score in scope.scores.iter().flat_map(|s| &s.metrics) {
         assert_eq!((score.value, score.reason), (None, Some(Null::NoRows)));
     }
-    assert!(evaluation.text().contains("no mature rows"));
+    assert!(evaluation.details().contains("no mature rows"));
     let empty = EvalInput {
         labels: &[],
         predictions: &[named("a", vec![])],
@@ -271,7 +271,7 @@ fn document_round_trip_and_version() {
     let evaluation = run(2);
     let json = evaluation.to_json().unwrap();
     let read = Evaluation::from_json(&json).unwrap();
-    assert_eq!(read.text(), evaluation.text());
+    assert_eq!(read.details(), evaluation.details());
     assert_eq!(
         read.results[0].overall.scores[0].metrics.len(),
         Metric::COUNT
@@ -288,7 +288,7 @@ fn text_fits_the_screen_and_keeps_mutual_gini_in_company() {
         "a fourth set with a long and\u{1b}[31m coloured name",
         data.labels.iter().map(|_| 1234.5).collect(),
     ));
-    let text = evaluate(&input(&data)).unwrap().text();
+    let text = evaluate(&input(&data)).unwrap().details();
     assert!(text.lines().all(|l| l.chars().count() <= 100), "{text}");
     assert!(!text.contains('\u{1b}'));
     let lines: Vec<&str> = text.lines().collect();
@@ -309,6 +309,23 @@ fn text_fits_the_screen_and_keeps_mutual_gini_in_company() {
     );
     assert!(text.contains("fewer than 50 mature rows"));
     assert!(text.contains("predictions all equal"));
+}
+
+#[test]
+fn the_summary_fits_a_screen() {
+    let mut data = data();
+    let variant = data.predictions[0].clone();
+    let name = format!("{} (median)", variant.name);
+    data.predictions.push(named(&name, variant.values));
+    let evaluation = evaluate(&input(&data)).unwrap();
+    let text = evaluation.summary();
+    assert!(text.lines().all(|l| l.chars().count() <= 100), "{text}");
+    assert!(text.lines().count() <= 25, "{text}");
+    assert!(!text.contains("(median)"), "{text}");
+    let model = &evaluation.results[0].overall.scores[0];
+    let gini = format!("{:.3}±", model.value(Metric::NormGini).unwrap());
+    assert!(text.contains(&gini), "{text}");
+    assert!(text.contains("by "), "{text}");
 }
 
 #[test]
@@ -336,22 +353,22 @@ fn errors_name_the_place() {
         let text = error.to_string();
         assert!(words.iter().all(|w| text.contains(w)), "{text}");
     };
-    says(message(|d| d.labels[7] = -2.0), &["ltv_90", "row 3", "-2"]);
+    says(message(|d| d.labels[7] = -2.0), &["ltv_90", "row 4", "-2"]);
     says(
         message(|d| d.labels[8] = f64::INFINITY),
-        &["ltv_30", "row 4", "inf"],
+        &["ltv_30", "row 5", "inf"],
     );
     says(
         message(|d| d.predictions[1].values[3] = -0.5),
-        &["'noise'", "ltv_90", "row 1", "-0.5"],
+        &["'noise'", "ltv_90", "row 2", "-0.5"],
     );
     says(
         message(|d| d.predictions[1].values[4] = f64::NAN),
-        &["'noise'", "ltv_30", "row 2", "NaN"],
+        &["'noise'", "ltv_30", "row 3", "NaN"],
     );
     says(
         message(|d| d.segments[0].codes[9] = 4),
-        &["'country'", "row 9", "code 4"],
+        &["'country'", "row 10", "code 4"],
     );
     says(
         message(|d| d.predictions[0].name = "constant".to_owned()),

@@ -7,7 +7,8 @@ use crate::{
     users::{Users, required, text},
 };
 use arrow::{
-    array::{ArrayRef, Date32Array, Float64Array, StringArray},
+    array::{ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, StringArray},
+    compute::filter,
     datatypes::{DataType, Field, Schema, SchemaRef},
     record_batch::RecordBatch,
 };
@@ -74,6 +75,15 @@ impl Rows {
         Ok(Self {
             users: Users::of(batch, place)?,
             status: text(required(batch, "status", place)?, "status", place, "Utf8")?,
+        })
+    }
+
+    /// The rows where `mask` is true.
+    pub(crate) fn filter(&self, mask: &BooleanArray) -> Result<Self, ScoreError> {
+        let status = filter(&self.status, mask).map_err(ScoreError::internal)?;
+        Ok(Self {
+            users: self.users.filter(mask)?,
+            status: status.as_string::<i32>().clone(),
         })
     }
 

@@ -57,7 +57,7 @@ pub enum ScoreError {
     },
     /// The baselines were fitted to another kind of label.
     #[error(
-        "{}: its labels belong to the signal '{expected}', but the baselines were fitted with '{found}'; evaluate on a dataset with the label that the model was trained on",
+        "{}: its labels are of another kind than the model's: they go with the column '{expected}', the model's with '{found}'; evaluate on a dataset made with the label that the model was trained on",
         path.display()
     )]
     Signal {
@@ -81,6 +81,47 @@ pub enum ScoreError {
         /// What is there.
         known: Vec<String>,
     },
+    /// A segment column of numbers that measure something.
+    #[error(
+        "{}: cannot report by '{column}': it holds {found} numbers, which are no categories; report by one of {known:?}",
+        path.display()
+    )]
+    SegmentType {
+        /// The dataset.
+        path: PathBuf,
+        /// What was asked for.
+        column: String,
+        /// Its type.
+        found: String,
+        /// Columns of categories.
+        known: Vec<String>,
+    },
+    /// A segment column with so many values that none is a segment.
+    #[error(
+        "{}: cannot report by '{column}': it has more than {most} different values; report by a column of fewer",
+        path.display()
+    )]
+    SegmentValues {
+        /// The dataset.
+        path: PathBuf,
+        /// What was asked for.
+        column: String,
+        /// Values that are told apart at most.
+        most: usize,
+    },
+    /// No row with a label.
+    #[error(
+        "{}: nobody to evaluate among {rows} users: wanted are {wanted}; choose other users, or make the dataset with a later as-of date",
+        path.display()
+    )]
+    Nobody {
+        /// The dataset.
+        path: PathBuf,
+        /// Users in it.
+        rows: u64,
+        /// Whom the options ask for, in words.
+        wanted: String,
+    },
     /// Neither a model nor baselines were given.
     #[error("nothing to evaluate: give a model, baselines or both")]
     NothingToEvaluate,
@@ -92,7 +133,7 @@ pub enum ScoreError {
     Users {
         /// The file.
         path: PathBuf,
-        /// Row in the file, from 0.
+        /// Row in the file, from 1.
         row: u64,
         /// The user there.
         user: String,

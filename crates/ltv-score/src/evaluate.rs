@@ -4,6 +4,7 @@ use crate::{
     ScoreError,
     batch::Rows as Scored,
     model::{at_least_one, check_fit, pool},
+    users::UserOrder,
 };
 use arrow::{
     array::{ArrayRef, AsArray, RecordBatch},
@@ -11,9 +12,9 @@ use arrow::{
     datatypes::{DataType, Float64Type},
 };
 use ltv_core::{
-    Horizons,
+    Day, Horizons,
     baseline::{BaselineHorizon, Baselines},
-    config::Split,
+    config::{Mature, Part, Split},
     encoding::EncodedRows,
     manifest::FeatureKind,
     predictor::Predictor,
@@ -25,7 +26,7 @@ use ltv_data::{
     stream::{StreamOptions, stream_with_columns},
 };
 use ltv_eval::{Bootstrap, EvalInput, Evaluation, NamedPredictions, Segments, evaluate};
-use std::{collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, path::PathBuf, sync::Arc};
 
 /// Name of the baseline that ranks by what a user did in the observation window.
 pub const TRIVIAL_SORT: &str = "trivial sort";
@@ -33,6 +34,12 @@ pub const TRIVIAL_SORT: &str = "trivial sort";
 pub const TRAIN_MEAN: &str = "train mean";
 /// Segment of rows without a value.
 pub const NO_VALUE: &str = "(missing)";
+/// Segment of the rows whose value is not among the [`MOST_SEGMENTS`] most frequent.
+pub const OTHER: &str = "(other)";
+/// Values of a column that are reported by themselves.
+pub const MOST_SEGMENTS: usize = 50;
+/// Values of a column that are told apart, so that memory is bounded.
+const MOST_VALUES: usize = 100_000;
 
 /// What to evaluate, and how.
 #[derive(Debug, Clone)]
@@ -46,7 +53,8 @@ pub struct EvaluateOptions {
     /// Horizons to report, among the model's and the dataset's; `None` for all of the model's, or
     /// of the baselines' when there is no model.
     pub horizons: Option<Horizons>,
-    /// Columns to report by: categorical features or kept columns.
+    /// Columns to report by: categorical features or kept columns that are not measurements. Values
+    /// beyond the [`MOST_SEGMENTS`] most frequent become [`OTHER`].
     pub segments: Vec<String>,
     /// Confidence intervals, when wanted.
     pub bootstrap: Option<Bootstrap>,
@@ -91,9 +99,9 @@ impl Default for EvaluateOptions {
 /// one more set, 4 for each row and segment column, and what [`ltv_eval::evaluate`] needs.
 ///
 /// # Errors
-/// When there is nothing to evaluate; when model, baselines and dataset do not fit each other (a
+/// When there is nothing, or nobody with a mature label, to evaluate; when model, baselines and dataset do not fit each other (a
 /// horizon, feature, window or label that one of them lacks); when a segment column is not
-/// categorical; when a file cannot be read; and as [`ltv_eval::evaluate`].
+/// categorical or has too many values; when a file cannot be read; and as [`ltv_eval::evaluate`].
 pub fn evaluate_dataset(
     dataset: &Dataset,
     model: Option<&dyn Predictor>,
@@ -112,6 +120,9 @@ pub fn evaluate_dataset(
         progress.advance(rows);
     }
     progress.finish();
+    if collected.labels.iter().all(|label| label.is_nan()) {
+        return Err(nobody(dataset, &collected.horizons, options));
+    }
     let (predictions, segments) = collected.sets(options);
     progress.start("measure", None);
     let evaluation = pool.install(|| {
@@ -128,11 +139,53 @@ pub fn evaluate_dataset(
     Ok(evaluation)
 }
 
+/// Why nobody has a label to evaluate on.
+fn nobody(dataset: &Dataset, horizons: &Horizons, options: &EvaluateOptions) -> ScoreError {
+    let (manifest, split) = (dataset.manifest(), &options.split);
+    let mut wanted = match options.rows {
+        Rows::Part(Part::Test) => format!("users of the test split (split.test = {})", split.test),
+        Rows::Part(Part::Validation) => "users of the validation split".to_owned(),
+        Rows::Part(Part::Train) => "users of the training split".to_owned(),
+        Rows::All | Rows::Mature => "users".to_owned(),
+    };
+    let (mut from, mut before) = (split.registered_from, split.registered_before);
+    let mut days = horizons.shortest();
+    if options.rows == Rows::All {
+        (from, before) = (None, None);
+    } else {
+        days = match split.mature {
+            Mature::Shortest => manifest.horizons.shortest(),
+            Mature::Longest => manifest.horizons.longest(),
+        };
+    }
+    if let Some(day) = from {
+        wanted.push_str(&format!(" registered on {day} or later"));
+    }
+    if let Some(day) = before {
+        let and = from.map_or(" registered", |_| " and");
+        wanted.push_str(&format!("{and} before {day}"));
+    }
+    let (as_of, until) = (manifest.as_of, manifest.window_days + days);
+    wanted.push_str(&format!(
+        " with events and a label of {days} days that was known on {as_of}, which takes a \
+         registration on {} or before",
+        Day(as_of.0.saturating_sub_unsigned(until))
+    ));
+    ScoreError::Nobody {
+        path: dataset.folder().to_path_buf(),
+        rows: dataset.rows(),
+        wanted,
+    }
+}
+
 /// What the pass over the dataset gathers. Matrices are row-major `[rows, horizons]`.
 struct Collected {
     horizons: Horizons,
     /// Positions of the horizons among the model's.
     positions: Vec<usize>,
+    /// Where we are. Only with [`Rows::All`] does this count rows of files; the other choices read
+    /// ids and status themselves, and find what is wrong with them first.
+    order: UserOrder,
     labels: Vec<f64>,
     /// The model's values and medians.
     values: Vec<f64>,
@@ -172,6 +225,7 @@ impl Collected {
         Ok(Self {
             horizons,
             positions,
+            order: UserOrder::new(dataset),
             labels: vec![],
             values: vec![],
             medians: vec![],
@@ -207,7 +261,8 @@ impl Collected {
     ) -> Result<(), ScoreError> {
         self.labels.extend_from_slice(&encoded.labels);
         if let Some(model) = model {
-            let rows = Scored::of(raw, "a batch of the dataset")?;
+            let rows = Scored::of(raw, "").map_err(|e| self.order.place(e))?;
+            self.order.skip(raw.num_rows());
             let predictions = rows.predict(model, encoded)?;
             let width = model.horizons().len();
             for row in 0..raw.num_rows() {
@@ -314,6 +369,7 @@ impl Baseline {
 
 /// Numbers the values of a column as they appear.
 struct Coder {
+    path: PathBuf,
     column: String,
     codes: Vec<u32>,
     known: HashMap<String, u32>,
@@ -321,23 +377,29 @@ struct Coder {
 
 impl Coder {
     fn new(dataset: &Dataset, column: &str) -> Result<Self, ScoreError> {
-        let manifest = dataset.manifest();
-        let categorical = |kind| kind == FeatureKind::Categorical;
-        let features = manifest.features.iter().filter(|f| categorical(f.kind));
-        let known: Vec<String> = features
-            .flat_map(|f| &f.columns)
-            .chain(&manifest.keep)
-            .cloned()
-            .collect();
-        if !known.iter().any(|name| name == column) {
+        let path = || dataset.folder().to_path_buf();
+        let (known, column) = (segment_columns(dataset), column.to_owned());
+        let Some((_, found)) = known.iter().find(|(name, _)| *name == column) else {
+            let known = known.into_iter().map(|(name, _)| name).collect();
             return Err(ScoreError::Segment {
-                path: dataset.folder().to_path_buf(),
-                column: column.to_owned(),
+                path: path(),
+                column,
                 known,
+            });
+        };
+        if is_measurement(found) {
+            let found = found.to_string();
+            let categories = known.into_iter().filter(|(_, t)| !is_measurement(t));
+            return Err(ScoreError::SegmentType {
+                path: path(),
+                column,
+                found,
+                known: categories.map(|(name, _)| name).collect(),
             });
         }
         Ok(Self {
-            column: column.to_owned(),
+            path: path(),
+            column,
             codes: vec![],
             known: HashMap::new(),
         })
@@ -354,23 +416,62 @@ impl Coder {
             };
             self.codes.push(code);
         }
+        if self.known.len() > MOST_VALUES {
+            return Err(ScoreError::SegmentValues {
+                path: self.path.clone(),
+                column: self.column.clone(),
+                most: MOST_VALUES,
+            });
+        }
         Ok(())
     }
 
-    /// The codes again, now in the order of their values.
+    /// The codes again, now in the order of their values, rare ones last and together.
     fn finish(self) -> Segments {
         let mut values: Vec<(String, u32)> = self.known.into_iter().collect();
         values.sort_unstable();
-        let mut code = vec![0; values.len()];
-        for (new, (_, old)) in values.iter().enumerate() {
-            code[*old as usize] = new as u32;
+        let mut counts = vec![0_u64; values.len()];
+        for &code in &self.codes {
+            counts[code as usize] += 1;
         }
+        if values.len() > MOST_SEGMENTS {
+            // A stable sort: of values as frequent as each other the first ones stay.
+            values.sort_by_key(|(_, code)| Reverse(counts[*code as usize]));
+            values[..MOST_SEGMENTS].sort_unstable();
+        }
+        let mut new_code = vec![0; values.len()];
+        for (new, (_, old)) in values.iter().enumerate() {
+            new_code[*old as usize] = new.min(MOST_SEGMENTS) as u32;
+        }
+        let rare = values.len() > MOST_SEGMENTS;
+        let kept = values.into_iter().take(MOST_SEGMENTS);
+        let labels = kept.map(|(value, _)| value);
+        let codes = self.codes.iter().map(|&old| new_code[old as usize]);
         Segments {
             name: self.column,
-            codes: self.codes.iter().map(|&old| code[old as usize]).collect(),
-            labels: values.into_iter().map(|(value, _)| value).collect(),
+            codes: codes.collect(),
+            labels: labels.chain(rare.then(|| OTHER.to_owned())).collect(),
         }
     }
+}
+
+/// The columns that may hold categories, with their types: categorical features and kept columns.
+fn segment_columns(dataset: &Dataset) -> Vec<(String, DataType)> {
+    let manifest = dataset.manifest();
+    let categorical = |kind| kind == FeatureKind::Categorical;
+    let features = manifest.features.iter().filter(|f| categorical(f.kind));
+    let names = features.flat_map(|f| &f.columns).chain(&manifest.keep);
+    let schema = dataset.files().first().map(|file| file.schema());
+    let kind = |name: &String| {
+        let field = schema.and_then(|s| s.field_with_name(name).ok());
+        field.map_or(DataType::Utf8, |f| f.data_type().clone())
+    };
+    names.map(|name| (name.clone(), kind(name))).collect()
+}
+
+/// Whether values of this type measure something and so are no categories.
+fn is_measurement(kind: &DataType) -> bool {
+    kind.is_floating() || kind.is_decimal()
 }
 
 /// The column `name` as `to`.

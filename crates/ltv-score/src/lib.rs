@@ -26,4 +26,4 @@ mod users;
 pub use batch::{score_batch, snapshot_schema};
 pub use error::ScoreError;
 pub use evaluate::{EvaluateOptions, evaluate_dataset};
-pub use snapshot::{PastHorizon, ScoreOptions, score};
+pub use snapshot::{PAST_HORIZON, PastHorizon, ScoreOptions, score};

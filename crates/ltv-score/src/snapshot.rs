@@ -14,7 +14,7 @@ use crate::{
     output::{Parts, Workshop},
     users::UserOrder,
 };
-use arrow::{array::BooleanArray, compute::filter_record_batch, record_batch::RecordBatch};
+use arrow::{array::BooleanArray, record_batch::RecordBatch};
 use ltv_core::{
     encoding::EncodedRows,
     manifest::{FileEntry, SnapshotManifest},
@@ -25,8 +25,10 @@ use ltv_data::{
     Dataset,
     stream::{StreamOptions, stream_with_raw},
 };
+use ltv_eval::Sum;
 use rayon::ThreadPool;
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Arc,
@@ -41,10 +43,10 @@ const WAITING: usize = 2;
 /// What happens to users who are older than the longest horizon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PastHorizon {
-    /// They are scored like everybody else.
+    /// They are scored like everybody else, with this model and under this as-of date.
     #[default]
     Keep,
-    /// They get no row.
+    /// They get no row, and are counted in [`SnapshotManifest::dropped`].
     Drop,
 }
 
@@ -144,7 +146,7 @@ struct Run<'a> {
     dropped: u64,
     projected: u64,
     order_violations: u64,
-    totals: Vec<Total>,
+    totals: Vec<Sum>,
 }
 
 impl<'a> Run<'a> {
@@ -156,7 +158,7 @@ impl<'a> Run<'a> {
             dropped: 0,
             projected: 0,
             order_violations: 0,
-            totals: vec![Total::default(); model.horizons().len()],
+            totals: vec![Sum::default(); model.horizons().len()],
         }
     }
 
@@ -175,9 +177,9 @@ impl<'a> Run<'a> {
         for item in stream_with_raw(self.dataset, stream)? {
             let (encoded, raw) = item?;
             let read = raw.num_rows() as u64;
-            let rows = Rows::of(&raw, "a batch of the dataset")?;
+            let rows = Rows::of(&raw, "").map_err(|e| order.place(e))?;
             order.follow(&rows.users)?;
-            let (encoded, rows) = self.wanted(encoded, &raw, rows)?;
+            let (encoded, rows) = self.wanted(encoded, rows)?;
             if !rows.is_empty() {
                 let predictions = pool.install(|| rows.predict(self.model, &encoded))?;
                 self.count(&rows, &predictions)?;
@@ -199,10 +201,9 @@ impl<'a> Run<'a> {
     fn wanted(
         &mut self,
         encoded: EncodedRows,
-        raw: &RecordBatch,
         rows: Rows,
     ) -> Result<(EncodedRows, Rows), ScoreError> {
-        let stays = |status: Option<&str>| status != Some("past_horizon");
+        let stays = |status: Option<&str>| status != Some(PAST_HORIZON);
         let mask: Vec<bool> = rows.status.iter().map(stays).collect();
         let dropped = mask.iter().filter(|&&stays| !stays).count();
         if self.options.past_horizon == PastHorizon::Keep || dropped == 0 {
@@ -210,9 +211,7 @@ impl<'a> Run<'a> {
         }
         self.dropped += dropped as u64;
         let encoded = filter_encoded(&encoded, &mask);
-        let raw =
-            filter_record_batch(raw, &BooleanArray::from(mask)).map_err(ScoreError::internal)?;
-        Ok((encoded, Rows::of(&raw, "a batch of the dataset")?))
+        Ok((encoded, rows.filter(&BooleanArray::from(mask))?))
     }
 
     fn count(&mut self, rows: &Rows, predictions: &Predictions) -> Result<(), ScoreError> {
@@ -238,6 +237,12 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Users left out, by reason.
+    fn dropped(&self) -> BTreeMap<String, u64> {
+        let reason = (PAST_HORIZON.to_owned(), self.dropped);
+        BTreeMap::from_iter((self.dropped > 0).then_some(reason))
+    }
+
     /// The manifest, once every row of the dataset is accounted for.
     fn manifest(self, files: Vec<FileEntry>) -> Result<SnapshotManifest, ScoreError> {
         let rows = files.iter().map(|f| f.rows).sum();
@@ -256,14 +261,18 @@ impl<'a> Run<'a> {
             horizons: self.model.horizons().clone(),
             decoding: self.options.decoding.clone(),
             rows,
+            dropped: self.dropped(),
             projected: self.projected,
             order_violations: self.order_violations,
             monotone: self.options.monotone,
-            totals: self.totals.iter().map(Total::value).collect(),
+            totals: self.totals.iter().map(|total| total.value()).collect(),
             files,
         })
     }
 }
+
+/// The reason in [`SnapshotManifest::dropped`] for users older than the longest horizon.
+pub const PAST_HORIZON: &str = "past_horizon";
 
 /// The rows where `mask` is true.
 fn filter_encoded(encoded: &EncodedRows, mask: &[bool]) -> EncodedRows {
@@ -279,28 +288,5 @@ fn filter_encoded(encoded: &EncodedRows, mask: &[bool]) -> EncodedRows {
         cells: pick(&encoded.cells, mask),
         numbers: pick(&encoded.numbers, mask),
         labels: pick(&encoded.labels, mask),
-    }
-}
-
-/// A sum of very many values with the rounding error carried along (Neumaier 1974).
-#[derive(Debug, Clone, Copy, Default)]
-struct Total {
-    sum: f64,
-    lost: f64,
-}
-
-impl Total {
-    fn add(&mut self, x: f64) {
-        let sum = self.sum + x;
-        self.lost += if self.sum.abs() >= x.abs() {
-            (self.sum - sum) + x
-        } else {
-            (x - sum) + self.sum
-        };
-        self.sum = sum;
-    }
-
-    fn value(&self) -> f64 {
-        self.sum + self.lost
     }
 }

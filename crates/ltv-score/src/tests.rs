@@ -4,7 +4,8 @@
 mod evaluation;
 
 use crate::{
-    PastHorizon, ScoreError, ScoreOptions, score, score_batch, snapshot_schema,
+    EvaluateOptions, PastHorizon, ScoreError, ScoreOptions, evaluate_dataset, score, score_batch,
+    snapshot_schema,
     testing::{AS_OF, Fake, batch, dataset, days, predicted, status, write},
 };
 use arrow::{
@@ -145,6 +146,9 @@ fn users_past_the_horizon_can_be_left_out() {
     let manifest = score(&dataset, &Fake::new(), &out, &options, &Silent).unwrap();
     let batch = read(&out);
     assert_eq!((manifest.rows, batch.num_rows()), (225, 225));
+    let dropped = BTreeMap::from([("past_horizon".to_owned(), 75)]);
+    assert_eq!(manifest.dropped, dropped);
+    assert_eq!(SnapshotManifest::read(&out).unwrap(), manifest);
     assert!(users(&batch).iter().all(|&i| status(i) != "past_horizon"));
     check_rows(&batch);
 }
@@ -312,8 +316,38 @@ fn a_user_who_appears_twice_is_found() {
         unreachable!("{error}")
     };
     assert!(path.ends_with("part-00002.parquet"));
-    assert_eq!((*row, user.as_str(), previous.as_str()), (59, "59", "59"));
+    assert_eq!((*row, user.as_str(), previous.as_str()), (60, "59", "59"));
     assert!(!out.exists());
+}
+
+#[test]
+fn a_missing_id_is_named_by_file_and_row_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let users: Vec<usize> = (0..60).collect();
+    let whole = batch(&users);
+    let holes = StringArray::from_iter(users.iter().map(|&i| (i != 45).then(|| status(i))));
+    let columns = whole.schema();
+    let columns = columns.fields().iter().zip(whole.columns());
+    let columns = columns.map(|(field, array)| {
+        let array = match field.name().as_str() {
+            "status" => Arc::new(holes.clone()) as ArrayRef,
+            _ => array.clone(),
+        };
+        (field.name().clone(), array, true)
+    });
+    let second = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let first = batch(&(100..150).collect::<Vec<_>>());
+    let dataset = write(folder.path(), &[first, second]);
+    let name = "part-00001.parquet: column 'status' is null in row 46";
+    let error = run(&dataset, &Fake::new(), &out).unwrap_err().to_string();
+    assert!(error.contains(name), "{error}");
+    let options = EvaluateOptions {
+        batch_rows: 37,
+        ..EvaluateOptions::default()
+    };
+    let error = evaluate_dataset(&dataset, Some(&Fake::new()), &options, &Silent).unwrap_err();
+    assert!(error.to_string().contains(name), "{error}");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use crate::ScoreError;
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Int64Array, StringArray},
-    compute::cast,
+    array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringArray},
+    compute::{cast, filter},
     datatypes::{DataType, Int64Type},
     record_batch::RecordBatch,
 };
@@ -41,6 +41,15 @@ impl Users {
         }
     }
 
+    /// The ids where `mask` is true.
+    pub(crate) fn filter(&self, mask: &BooleanArray) -> Result<Self, ScoreError> {
+        let kept = filter(&self.array(), mask).map_err(ScoreError::internal)?;
+        Ok(match self {
+            Self::Numbers(_) => Self::Numbers(kept.as_primitive::<Int64Type>().clone()),
+            Self::Text(_) => Self::Text(kept.as_string::<i32>().clone()),
+        })
+    }
+
     /// The id as it is shown in messages.
     pub(crate) fn name(&self, row: usize) -> String {
         match self {
@@ -66,7 +75,7 @@ impl Users {
     }
 }
 
-/// The column `name`, without nulls.
+/// The column `name`, without nulls. Rows in the error count from 1.
 pub(crate) fn required<'a>(
     batch: &'a RecordBatch,
     name: &str,
@@ -86,7 +95,7 @@ pub(crate) fn required<'a>(
         Some(row) if array.null_count() > 0 => Err(StreamError::Null {
             place,
             column,
-            row: row as u64,
+            row: row as u64 + 1,
         }
         .into()),
         _ => Ok(array),
@@ -142,6 +151,42 @@ impl UserOrder {
         }
     }
 
+    /// Goes past the next rows without a look at them.
+    pub(crate) fn skip(&mut self, rows: usize) {
+        self.row += rows as u64;
+        while let Some((_, of_file)) = self.files.last().filter(|(_, n)| self.row >= *n) {
+            self.row -= of_file;
+            self.files.pop();
+        }
+        self.last = None;
+    }
+
+    /// The same error, about the next rows, with the file and the row in it, from 1, in place of
+    /// the batch's.
+    pub(crate) fn place(&self, mut error: ScoreError) -> ScoreError {
+        use StreamError::{ColumnType, MissingColumn, Null};
+        let ScoreError::Stream(inner) = &mut error else {
+            return error;
+        };
+        let (place, batch_row) = match inner {
+            Null { place, row, .. } => (place, Some(row)),
+            MissingColumn { place, .. } | ColumnType { place, .. } => (place, None),
+            _ => return error,
+        };
+        let mut at = self.row + batch_row.as_ref().map_or(0, |row| row.saturating_sub(1));
+        let mut files = self.files.iter().rev();
+        let mut file = files.next();
+        while let Some((_, rows)) = file.filter(|(_, rows)| at >= *rows) {
+            at -= rows;
+            file = files.next();
+        }
+        *place = file.map_or(String::new(), |(path, _)| path.display().to_string());
+        if let Some(row) = batch_row {
+            *row = at + 1;
+        }
+        error
+    }
+
     /// Checks the next rows.
     pub(crate) fn follow(&mut self, users: &Users) -> Result<(), ScoreError> {
         for row in 0..users.len() {
@@ -173,7 +218,7 @@ impl UserOrder {
     fn disorder(&self, user: String, previous: String) -> ScoreError {
         ScoreError::Users {
             path: self.files.last().map(|f| f.0.clone()).unwrap_or_default(),
-            row: self.row,
+            row: self.row + 1,
             user,
             previous,
         }

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 /// Customer lifetime value, from events to scores.
 ///
 /// Results go to standard output, everything else to standard error. Exit code 0: done; 2: input,
-/// options or disk are to be put right, and the message says how; 1: a defect of this program.
+/// options or disk are to be put right, and the message says how; 1: a defect of this program;
+/// 130 or 143: stopped by Ctrl-C or SIGTERM.
 #[derive(Debug, Parser)]
 #[command(
     name = "ltv",

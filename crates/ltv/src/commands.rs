@@ -15,8 +15,10 @@ use crate::{
     exit::Failure,
     progress::Display,
     report::Report,
+    signals,
 };
-use std::{num::NonZero, thread::available_parallelism};
+use ltv_model::Bundle;
+use std::{num::NonZero, path::Path, thread::available_parallelism};
 
 /// What the common flags mean to a command.
 pub(crate) struct Context {
@@ -27,6 +29,15 @@ pub(crate) struct Context {
 
 /// Runs a command and prints its report.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    // The others only read, and may be stopped anywhere.
+    if let Command::Simulate(_)
+    | Command::Features(_)
+    | Command::Train(_)
+    | Command::Score(_)
+    | Command::Quickstart(_) = command
+    {
+        signals::listen()?;
+    }
     match command {
         Command::Simulate(flags) => within(&flags.common.clone(), |c| simulate::run(flags, c)),
         Command::Features(flags) => within(&flags.common.clone(), |c| features::run(*flags, c)),
@@ -38,6 +49,18 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Bench(flags) => within(&flags.common.clone(), |c| bench::run(flags, c)),
         Command::Completions(flags) => completions::run(&flags),
     }
+}
+
+/// The bundle in `path`, which `--model` names.
+fn bundle(path: &Path) -> Result<Bundle, Failure> {
+    if path.is_dir() {
+        let message = format!(
+            "{}: is a folder; --model takes a file that 'ltv train' wrote",
+            path.display()
+        );
+        return Err(Failure::user(message));
+    }
+    Ok(Bundle::load(path)?)
 }
 
 fn within(

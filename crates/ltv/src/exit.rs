@@ -1,7 +1,13 @@
 //! Errors to messages and exit codes: 2 is for what the user can put right, 1 for our defects.
 
+use crate::signals;
 use ltv_core::Fault;
-use std::{fmt, process::ExitCode};
+use std::{
+    fmt,
+    panic::{self, AssertUnwindSafe},
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 /// Why a command stopped.
 #[derive(Debug)]
@@ -51,19 +57,17 @@ from_library!(
     ltv_score::ScoreError,
 );
 
-/// Prints the message and gives the exit code.
-pub(crate) fn fail(failure: &Failure) -> ExitCode {
-    eprintln!("error: {}", failure.message);
-    ExitCode::from(match failure.fault {
-        Fault::User => 2,
-        Fault::Internal => 1,
-    })
-}
+/// Whether a panic has been reported.
+static PANICKED: AtomicBool = AtomicBool::new(false);
 
-/// A panic is a defect whatever the input: one line instead of a trace, and exit code 1, also when
-/// it happens on a thread that nobody waits for.
+/// A panic is a defect whatever the input: one line instead of a trace. The stack unwinds after it,
+/// which takes temporary files and folders away.
 pub(crate) fn install_panic_hook() {
-    std::panic::set_hook(Box::new(|info| {
+    panic::set_hook(Box::new(|info| {
+        // What follows from the first panic, or from being stopped, is no news.
+        if signals::received().is_some() || PANICKED.swap(true, Ordering::SeqCst) {
+            return;
+        }
         let text = info.payload();
         let text = text.downcast_ref::<&str>().map(|s| s.to_string());
         let text = text.or_else(|| info.payload().downcast_ref::<String>().cloned());
@@ -74,6 +78,57 @@ pub(crate) fn install_panic_hook() {
             .unwrap_or_default();
         let line = text.lines().next().unwrap_or_default();
         eprintln!("error: {line}{place}; this is a defect of ltv: please report it");
-        std::process::exit(1);
     }));
+}
+
+/// Runs `command` and turns whatever comes of it into an exit code. A panic is exit code 1, also
+/// when it happened on a thread that nobody waited for.
+pub(crate) fn run(command: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
+    let outcome = panic::catch_unwind(AssertUnwindSafe(command));
+    if let (Some(signal), false) = (signals::received(), matches!(outcome, Ok(Ok(())))) {
+        eprintln!("error: stopped by {}", signals::name(signal));
+        return ExitCode::from(128 + signal);
+    }
+    let panicked = PANICKED.load(Ordering::SeqCst);
+    match outcome {
+        Ok(Ok(())) if !panicked => ExitCode::SUCCESS,
+        Ok(Err(failure)) if !panicked => fail(&failure),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Prints the message and gives the exit code.
+fn fail(failure: &Failure) -> ExitCode {
+    eprintln!("error: {}", failure.message);
+    ExitCode::from(match failure.fault {
+        Fault::User => 2,
+        Fault::Internal => 1,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_unwinds_and_is_a_defect() {
+        struct Held<'a>(&'a AtomicBool);
+        impl Drop for Held<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        let released = AtomicBool::new(false);
+        let code = run(|| {
+            let held = Held(&released);
+            let none: [u8; 0] = [];
+            let place = none.len();
+            // Past the end.
+            let _ = std::hint::black_box(&none[..])[place];
+            drop(held);
+            Ok(())
+        });
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
+        assert!(released.load(Ordering::SeqCst));
+    }
 }

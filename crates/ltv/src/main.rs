@@ -7,6 +7,7 @@ mod exit;
 mod options;
 mod progress;
 mod report;
+mod signals;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -14,8 +15,5 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     exit::install_panic_hook();
     let cli = cli::Cli::parse();
-    match commands::run(cli.command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => exit::fail(&failure),
-    }
+    exit::run(|| commands::run(cli.command))
 }

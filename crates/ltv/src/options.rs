@@ -83,16 +83,39 @@ impl Overlay {
             Ok(options) => return Ok(options),
             Err(error) => error,
         };
+        let (key, problem) = key_and_problem(&error);
+        let wrong = || Failure::user(format!("{key}: {problem}"));
         let Some((path, text)) = &self.file else {
-            return Err(Failure::user(format!(
-                "options: {}",
-                error.to_string().trim_end()
-            )));
+            return Err(wrong());
         };
         let located = toml::from_str::<T>(text).err();
-        let located = located.filter(|l| l.message() == error.message());
-        Err(config_file(path, &located.unwrap_or(error)).into())
+        match located.filter(|l| l.message() == error.message()) {
+            Some(located) => Err(config_file(path, &located).into()),
+            None if Self::in_file(text, &key) => Err(config_file(path, &error).into()),
+            None => Err(wrong()),
+        }
     }
+
+    fn in_file(text: &str, key: &str) -> bool {
+        let table = text.parse().unwrap_or_default();
+        Self { table, file: None }.has(key)
+    }
+}
+
+/// The dotted key that a value without a place in a file belongs to, and what is wrong with it.
+fn key_and_problem(error: &toml::de::Error) -> (String, String) {
+    let text = error.to_string();
+    let text = text.trim_end();
+    let (problem, key) = match text.rsplit_once("\nin `") {
+        Some((problem, key)) => (problem, key.trim_end_matches('`')),
+        None => (text, "options"),
+    };
+    // The value may have named itself already.
+    let last = key.rsplit('.').next().unwrap_or(key);
+    let problem = problem
+        .strip_prefix(&format!("{last}: "))
+        .unwrap_or(problem);
+    (key.to_owned(), problem.to_owned())
 }
 
 fn config_file(path: &Path, error: &toml::de::Error) -> Error {
@@ -143,5 +166,28 @@ mod tests {
             TrainConfig::paper().fit.embedding_rate
         );
         assert_eq!(config.model.cut, Cut::At(vec![3.0]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_of_the_flag_or_of_the_line_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.toml");
+        std::fs::write(&path, "[fit]\nbatch = 64\n").unwrap();
+        let problem = |flag: Option<&str>| {
+            let overlay = Overlay::default().file(Some(&path)).unwrap();
+            let mut overlay = overlay;
+            overlay.set("model.embedding", flag).unwrap();
+            let failed = overlay.resolve::<TrainConfig>().unwrap_err();
+            format!("{failed:?}")
+        };
+        let flag = problem(Some("wide"));
+        assert!(flag.contains("model.embedding: invalid type"), "{flag}");
+        assert!(!flag.contains("train.toml"), "{flag}");
+        std::fs::write(&path, "[fit]\nbatch = \"many\"\n").unwrap();
+        let line = problem(None);
+        assert!(
+            line.contains("train.toml") && line.contains("line 2"),
+            "{line}"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Progress on standard error: a bar on a terminal, plain lines elsewhere.
 
-use crate::report::count;
+use crate::{report::count, signals::stop_if_asked};
 use indicatif::{ProgressBar, ProgressStyle};
 use ltv_core::progress::Progress;
 use std::{
@@ -71,6 +71,7 @@ impl Display {
 
 impl Progress for Display {
     fn start(&self, stage: &str, total: Option<u64>) {
+        stop_if_asked();
         self.finish();
         if matches!(self.style, Style::Quiet) {
             return;
@@ -92,6 +93,7 @@ impl Progress for Display {
     }
 
     fn advance(&self, n: u64) {
+        stop_if_asked();
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(stage) = stage.as_mut() else { return };
         stage.done += n;

@@ -64,7 +64,7 @@ fn completions_name_every_command() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = at.ok(&format!("completions {shell}"));
         assert!(
-            script.contains("quickstart") && script.contains("--past-horizon"),
+            script.contains("quickstart") && script.contains("past-horizon"),
             "{shell}"
         );
     }
@@ -75,6 +75,24 @@ fn the_feature_query_can_be_read() {
     let at = Workspace::new();
     let sql = at.ok("features --preset simulator --as-of 2024-01-01 --print-sql");
     assert_snapshot!(sql);
+}
+
+/// The query shown is the one that runs: it reads the user table whenever a column of it is asked
+/// for.
+#[test]
+fn the_feature_query_reads_users_when_the_command_does() {
+    let at = Workspace::new();
+    let base = "features --label active_days --as-of 2024-01-01 --print-sql";
+    for (rest, users) in [
+        ("", false),
+        ("--profile channel", true),
+        ("--keep cost", true),
+        ("--registration registered", true),
+        ("--users users.parquet", true),
+    ] {
+        let sql = at.ok(&format!("{base} {rest}"));
+        assert_eq!(sql.contains("JOIN users"), users, "{rest}: {sql}");
+    }
 }
 
 #[test]

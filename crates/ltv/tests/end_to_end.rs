@@ -122,10 +122,10 @@ fn a_killed_training_resumes_to_the_same_bytes() {
     at.ok(&format!("{line} --out whole.ltv"));
     let part = at.path("part");
     let mut kills = 0;
-    for _ in 0..3 {
+    for resume in ["", " --resume", " --resume"] {
         let before = fs::read(&part).unwrap_or_default();
-        let resumed = format!("{line} --out killed.ltv --checkpoint part --resume");
-        let mut child = at.ltv(&resumed).stdout(Stdio::null()).spawn().unwrap();
+        let line = format!("{line} --out killed.ltv --checkpoint part{resume}");
+        let mut child = at.ltv(&line).stdout(Stdio::null()).spawn().unwrap();
         // Killed once it has saved something new, wherever it is then.
         while child.try_wait().unwrap().is_none() {
             if fs::read(&part).is_ok_and(|now| now != before) {
@@ -165,11 +165,33 @@ fn horizons_never_cross_in_any_decoding() {
         let users = check_snapshot(&at.path(&format!("snap{i}")));
         assert_eq!(report["rows"], users);
     }
-    // A network without any chain crosses somewhere: the guarantee is the projection's.
-    at.ok("train --data data --epochs 1 --quiet --monotone false --out free.ltv");
-    at.ok("score --quiet --model free.ltv --data data --out free");
+    // Without the guarantee, horizons a day apart cross somewhere.
+    at.ok(
+        "features --preset simulator --events sim/events --users sim/users --quiet \
+           --as-of 2024-04-01 --horizons 30,31,32,33 --out near",
+    );
+    at.ok("train --data near --epochs 1 --quiet --monotone false --out free.ltv");
+    at.ok("score --quiet --model free.ltv --data near --out free");
     let free: serde_json::Value = serde_json::from_str(&at.ok("inspect free --json")).unwrap();
     assert!(free["order_violations"].as_u64().unwrap() > 0, "{free}");
+}
+
+#[test]
+fn users_straight_from_events_get_the_scores_of_their_dataset() {
+    let at = dataset(3000);
+    at.ok("train --data data --epochs 1 --quiet --out model.ltv");
+    at.ok("score --quiet --model model.ltv --data data --out of_dataset");
+    // Limits on registration and other horizons are the business of training.
+    let features = "features --preset simulator --events sim/events --users sim/users --quiet";
+    at.ok(&format!(
+        "{features} --as-of 2023-01-01 --registered-from 2022-03-01 --horizons 14 --out old"
+    ));
+    let fresh = "score --quiet --model model.ltv --events sim/events --users sim/users \
+                 --features old --as-of 2024-04-01 --out of_events";
+    at.ok(fresh);
+    assert!(at.files("of_dataset") == at.files("of_events"));
+    let hidden = |name: &PathBuf| name.to_str().unwrap().starts_with('.');
+    assert!(!at.everything().keys().any(hidden));
 }
 
 #[test]
@@ -177,7 +199,7 @@ fn quickstart_goes_the_whole_way() {
     let at = Workspace::new();
     let text = at.ok("quickstart --users 2000 --epochs 1 --quiet --out tour");
     for word in [
-        "ODMN",
+        "odmn",
         "trivial sort",
         "train mean",
         "guaranteed",

@@ -288,7 +288,8 @@ pub fn simulate(
         Ok(files)
     };
     let shards = config.users.div_ceil(config.shard_users);
-    let files = (0..shards).into_par_iter().map(shard);
+    // A caller that panics in `progress` wants no further shard either.
+    let files = (0..shards).into_par_iter().map(shard).panic_fuse();
     let files = files.collect::<Result<Vec<_>, SimulateError>>()?;
     let (event_files, user_files): (Vec<FileEntry>, Vec<FileEntry>) = files.into_iter().unzip();
     let manifest = SimulationManifest {

@@ -184,7 +184,7 @@ fn plan(
     if options.shuffle.is_some_and(|s| s.buffer_rows == 0) {
         return Err(Error::config("stream.buffer_rows", "must be at least 1").into());
     }
-    let split = matches!(options.rows, Rows::Part(_)).then_some(&options.split);
+    let split = (options.rows != Rows::All).then_some(&options.split);
     let features = options
         .encoding
         .features

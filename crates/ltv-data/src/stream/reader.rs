@@ -218,11 +218,14 @@ pub(crate) fn select(
     split: &Split,
     horizons: &Horizons,
 ) -> Result<RecordBatch, StreamError> {
-    let Rows::Part(part) = rows else {
+    if rows == Rows::All {
         return Ok(chunk.batch.clone());
-    };
+    }
     let parts = split::parts(&chunk.batch, split, horizons, &chunk.place)
         .map_err(|e| e.offset_by(chunk.first_row))?;
-    filter_record_batch(&chunk.batch, &split::mask(&parts, part))
-        .map_err(|e| StreamError::internal(&chunk.place, e))
+    let mask = match rows {
+        Rows::Part(part) => split::mask(&parts, part),
+        Rows::All | Rows::Mature => split::any(&parts),
+    };
+    filter_record_batch(&chunk.batch, &mask).map_err(|e| StreamError::internal(&chunk.place, e))
 }

@@ -3,12 +3,13 @@
 use super::place;
 use crate::{
     EvaluateOptions, ScoreError,
-    evaluate::NO_VALUE,
+    evaluate::{MOST_SEGMENTS, NO_VALUE, OTHER},
     evaluate_dataset,
-    testing::{Fake, channel, days, labels, predicted, status},
+    testing::{Fake, batch, channel, days, labels, predicted, status, write},
 };
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use ltv_core::{
-    Fault, Horizons,
+    Day, Fault, Horizons,
     baseline::{BaselineHorizon, Baselines},
     config::{Part, Split},
     predictor::Predictor,
@@ -17,6 +18,7 @@ use ltv_core::{
 };
 use ltv_data::split::Rows;
 use ltv_eval::{Bootstrap, EvalInput, NamedPredictions, Segments, evaluate};
+use std::sync::Arc;
 
 const CHANNELS: [&str; 4] = [NO_VALUE, "ads", "friend", "store"];
 
@@ -145,6 +147,96 @@ fn all_rows_one_horizon_or_the_baselines_alone() {
     };
     let found = evaluate_dataset(&dataset, Some(&model), &one, &Silent).unwrap();
     assert_eq!(found, by_hand(&users, &[1], true));
+}
+
+#[test]
+fn everybody_with_a_label_whatever_the_part() {
+    let (_folder, dataset, _) = place();
+    let order = (0..3).flat_map(|k| (0..300).filter(move |i| i % 3 == k));
+    let ripe = |&i: &usize| {
+        labels(i)[0].is_some()
+            && !["observing", "no_events"].contains(&status(i))
+            && (10..20).contains(&(i % 50))
+    };
+    let users: Vec<usize> = order.filter(ripe).collect();
+    let mature = EvaluateOptions {
+        rows: Rows::Mature,
+        split: Split {
+            registered_from: Some(Day(10)),
+            registered_before: Some(Day(20)),
+            ..split()
+        },
+        ..options()
+    };
+    let found = evaluate_dataset(&dataset, Some(&Fake::new()), &mature, &Silent).unwrap();
+    assert_eq!(found, by_hand(&users, &[0, 1], true));
+}
+
+#[test]
+fn nobody_to_evaluate_is_an_error_that_says_why() {
+    let (_folder, dataset, _) = place();
+    for rows in [Rows::Mature, Rows::Part(Part::Test)] {
+        let options = EvaluateOptions {
+            rows,
+            split: Split {
+                registered_from: Some(Day(170)),
+                ..split()
+            },
+            ..options()
+        };
+        let error = evaluate_dataset(&dataset, Some(&Fake::new()), &options, &Silent).unwrap_err();
+        assert_eq!(error.fault(), Fault::User);
+        let text = error.to_string();
+        assert!(text.contains("registered on 1970-06-20 or later"), "{text}");
+        // Known as of day 200: a window of 7 days and 30 more.
+        assert!(
+            text.contains("registration on 1970-06-13 or before"),
+            "{text}"
+        );
+    }
+}
+
+/// Of 60 channels the first has one user, the next two, and so on.
+#[test]
+fn rare_segments_are_put_together() {
+    let users: Vec<usize> = (0..1830).collect();
+    let mut channel = vec![];
+    for i in 0..60 {
+        channel.extend(std::iter::repeat_n(format!("c{i:02}"), i + 1));
+    }
+    let plain = batch(&users);
+    let columns = plain.schema();
+    let columns = columns.fields().iter().zip(plain.columns());
+    let columns = columns.map(|(field, array)| {
+        let array = match field.name().as_str() {
+            "channel" => Arc::new(StringArray::from(channel.clone())) as ArrayRef,
+            _ => array.clone(),
+        };
+        (field.name().clone(), array, true)
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let many = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let dataset = write(folder.path(), &[many]);
+    let options = EvaluateOptions {
+        rows: Rows::All,
+        bootstrap: None,
+        ..options()
+    };
+    let found = evaluate_dataset(&dataset, None, &options, &Silent).unwrap();
+    let values = &found.results[0].segments[0].values;
+    assert_eq!(values.len(), MOST_SEGMENTS + 1);
+    assert_eq!(
+        (values[0].label.as_str(), values[49].label.as_str()),
+        ("c10", "c59")
+    );
+    assert_eq!(values[50].label, OTHER);
+    let mature = |start: usize, end: usize| {
+        let known = (start..end).filter(|&i| labels(i)[0].is_some());
+        known.count() as u64
+    };
+    // c00 to c09: 1 + 2 + ... + 10 users.
+    assert_eq!(values[50].rows, mature(0, 55));
+    assert_eq!(values[0].rows, mature(55, 66));
 }
 
 #[test]

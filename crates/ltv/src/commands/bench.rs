@@ -138,11 +138,6 @@ impl Options {
             ("cells", self.cells, 1..=1 << 24),
             ("large_fields", self.large_fields, 0..=1000),
             ("large_cells", self.large_cells, 1..=1 << 24),
-            (
-                "fields + large_fields",
-                self.fields + self.large_fields,
-                1..=11_000,
-            ),
             ("embedding", self.embedding, 1..=256),
             ("horizons", self.horizons, 1..=64),
             ("segments", self.segments, 2..=8),
@@ -157,6 +152,11 @@ impl Options {
                 let message = format!("{key}: {value} is not between {low} and {high}");
                 return Err(Failure::user(message));
             }
+        }
+        // Both are in range by now, so that their sum is a number.
+        if self.fields + self.large_fields == 0 {
+            let message = "fields + large_fields: 0; give one field or more";
+            return Err(Failure::user(message));
         }
         if self.bottom.is_empty() {
             return Err(Failure::user("bottom: give one or more sizes of 1 to 4096"));

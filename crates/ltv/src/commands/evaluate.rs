@@ -9,7 +9,7 @@ use ltv_core::{
 };
 use ltv_data::{Dataset, split::Rows};
 use ltv_eval::{Bootstrap, Evaluation};
-use ltv_model::{Bundle, Decoding, Model, bundle::Document};
+use ltv_model::{Decoding, Model, bundle::Document};
 use ltv_score::{EvaluateOptions, evaluate::TRIVIAL_SORT, evaluate_dataset};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -39,9 +39,14 @@ pub(crate) struct Flags {
     /// Only users registered before this day
     #[arg(long, value_name = "DATE")]
     registered_before: Option<Day>,
-    /// Report by these columns as well: categorical features or kept columns
+    /// Report by these columns as well: categorical features or kept columns; values beyond the 50
+    /// most frequent are put together
     #[arg(long, value_name = "COLUMN,..", value_delimiter = ',')]
     by: Vec<String>,
+    /// Print everything that --json holds but the curves: every metric, paired differences, deciles,
+    /// every segment
+    #[arg(long)]
+    details: bool,
     /// Resamples for intervals, 20 or more; 0 for none [default: 200]
     #[arg(long, value_name = "N")]
     bootstrap: Option<u32>,
@@ -76,6 +81,7 @@ struct Options {
     registered_from: Option<Day>,
     registered_before: Option<Day>,
     by: Vec<String>,
+    details: bool,
     bootstrap: u32,
     decoding: Decoding,
 }
@@ -87,6 +93,7 @@ impl Default for Options {
             registered_from: None,
             registered_before: None,
             by: vec![],
+            details: false,
             bootstrap: 200,
             decoding: Decoding::Expectation,
         }
@@ -100,6 +107,7 @@ impl Flags {
         options.set("registered_from", self.registered_from)?;
         options.set("registered_before", self.registered_before)?;
         options.list("by", &self.by)?;
+        options.set("details", self.details.then_some(true))?;
         options.set("bootstrap", self.bootstrap)?;
         options.set("decoding", self.decoding)?;
         options.resolve()
@@ -124,8 +132,8 @@ impl Options {
             Users::Test => Part::Test,
             Users::Validation => Part::Validation,
             Users::Train => Part::Train,
-            Users::New => return self.everybody(self.registered_from.max(Some(as_of))),
-            Users::All => return self.everybody(self.registered_from),
+            Users::New => return self.registered(self.registered_from.max(Some(as_of))),
+            Users::All => return self.registered(self.registered_from),
         };
         let split = Split {
             registered_from: self.registered_from.or(trained.registered_from),
@@ -135,17 +143,14 @@ impl Options {
         (split, Rows::Part(part))
     }
 
-    /// Everybody registered in the given days.
-    fn everybody(&self, from: Option<Day>) -> (Split, Rows) {
-        if from.is_none() && self.registered_before.is_none() {
-            return (everybody(), Rows::All);
-        }
+    /// Everybody registered since `from` and before the day that the options say.
+    fn registered(&self, from: Option<Day>) -> (Split, Rows) {
         let split = Split {
             registered_from: from,
             registered_before: self.registered_before,
-            ..everybody()
+            ..Split::default()
         };
-        (split, Rows::Part(Part::Test))
+        (split, Rows::Mature)
     }
 }
 
@@ -167,21 +172,11 @@ fn heading(users: Users, as_of: Day) -> String {
     }
 }
 
-/// A split whose test set is everybody: hash fractions are multiples of 2^-32 below 1.
-fn everybody() -> Split {
-    let sliver = f64::from(1u32 << 31).recip() / 8.0;
-    Split {
-        test: 1.0 - sliver,
-        validation: sliver / 8.0,
-        ..Split::default()
-    }
-}
-
 /// Evaluates and reports.
 pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let options = flags.resolve()?;
     let dataset = Dataset::open(&flags.data)?;
-    let model = Model::new(Bundle::load(&flags.model)?, options.decoding)?;
+    let model = Model::new(super::bundle(&flags.model)?, options.decoding)?;
     let document = model.document();
     let as_of = document.as_of;
     let unless_said = Options::default_users(document, dataset.manifest().as_of);
@@ -194,7 +189,7 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let evaluate = EvaluateOptions {
         split,
         rows,
-        segments: options.by,
+        segments: options.by.clone(),
         bootstrap,
         ..defaults(document, context.threads)
     };
@@ -202,8 +197,11 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     if let Some(out) = &flags.out {
         write(out, &evaluation)?;
     }
-    let text = format!("{}\n{}", heading(users, as_of), evaluation.text());
-    Report::new(text, &evaluation)
+    let body = match options.details {
+        true => evaluation.details(),
+        false => evaluation.summary() + "everything: --details, or --json\n",
+    };
+    Report::new(format!("{}\n{body}", heading(users, as_of)), &evaluation)
 }
 
 /// What every evaluation of a bundle has in common.
@@ -226,17 +224,6 @@ pub(super) fn write(out: &Path, evaluation: &Evaluation) -> Result<(), Failure> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn everybody_is_everybody() {
-        let split = everybody();
-        let last = 1.0 - f64::from(u32::MAX).recip();
-        assert_eq!(
-            split.check().is_ok().then(|| split.part(last)),
-            Some(Part::Test)
-        );
-        assert_eq!(split.part(0.0), Part::Test);
-    }
 
     #[test]
     fn days_of_flags_win_over_those_of_the_bundle() {
@@ -263,13 +250,18 @@ mod tests {
                 registered_from: given,
                 ..Options::default()
             };
-            let (split, _) = options.rows(Users::New, &Split::default(), Day(5));
+            let (split, rows) = options.rows(Users::New, &Split::default(), Day(5));
+            assert_eq!(rows, Rows::Mature);
             split.registered_from
         };
         assert_eq!(from(None), Some(Day(5)));
         assert_eq!(from(Some(Day(3))), Some(Day(5)));
         assert_eq!(from(Some(Day(8))), Some(Day(8)));
-        let (_, rows) = Options::default().rows(Users::All, &Split::default(), Day(5));
-        assert_eq!(rows, Rows::All);
+        let trained = Split {
+            registered_before: Some(Day(9)),
+            ..Split::default()
+        };
+        let all = Options::default().rows(Users::All, &trained, Day(5));
+        assert_eq!(all, (Split::default(), Rows::Mature));
     }
 }

@@ -70,7 +70,7 @@ struct DatasetFlags {
     #[arg(long, value_name = "N")]
     window_days: Option<u32>,
     /// Days to predict, ascending [default: 30,90,180,365]
-    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = days)]
     horizons: Vec<u32>,
     /// What a user is worth
     #[arg(long, value_enum)]
@@ -165,6 +165,11 @@ struct AggregateFlags {
     holiday_simulator: Option<bool>,
 }
 
+fn days(text: &str) -> Result<u32, String> {
+    let wanted = "write whole days, such as 30,90,180,365";
+    text.parse().map_err(|_| wanted.to_owned())
+}
+
 fn sequence(text: &str) -> Result<Sequence, String> {
     let wanted = "write NAME=count or NAME=sum:COLUMN";
     let (name, measure) = text.split_once('=').ok_or(wanted)?;
@@ -178,6 +183,22 @@ fn sequence(text: &str) -> Result<Sequence, String> {
         measure,
     })
 }
+
+/// Keys without a default: how to give each as a flag and as a line, and a value that would do.
+const NEEDED: [(&str, &str, &str, &str); 2] = [
+    (
+        "dataset.as_of",
+        "--as-of YYYY-MM-DD",
+        "as_of = \"YYYY-MM-DD\"",
+        "2000-01-01",
+    ),
+    (
+        "dataset.label",
+        "--label active_days or --label value",
+        "label = \"active_days\"",
+        "active_days",
+    ),
+];
 
 impl Flags {
     fn resolve(&self) -> Result<FeatureConfig, Failure> {
@@ -193,27 +214,19 @@ impl Flags {
         self.dataset.apply(&mut options)?;
         self.columns.apply(&mut options)?;
         self.aggregates.apply(&mut options)?;
-        let needed = [
-            (
-                "dataset.as_of",
-                "--as-of YYYY-MM-DD",
-                "as_of = \"YYYY-MM-DD\"",
-            ),
-            (
-                "dataset.label",
-                "--label active_days or --label value",
-                "label = \"active_days\"",
-            ),
-        ];
-        for (key, flag, line) in needed {
-            if !options.has(key) {
-                let message = format!(
-                    "{key} is not set: give {flag}, or {line} under [dataset] in the --config file"
-                );
-                return Err(Failure::user(message));
-            }
+        let mut missing = NEEDED.to_vec();
+        missing.retain(|(key, ..)| !options.has(key));
+        // A key with a typing error is better called unknown than missing.
+        for (key, _, _, any) in &missing {
+            options.set(key, Some(any))?;
         }
         let config: FeatureConfig = options.resolve()?;
+        if let Some((key, flag, line, _)) = missing.first() {
+            let message = format!(
+                "{key} is not set: give {flag}, or {line} under [dataset] in the --config file"
+            );
+            return Err(Failure::user(message));
+        }
         config.check()?;
         Ok(config)
     }
@@ -260,9 +273,8 @@ impl AggregateFlags {
 /// Builds the dataset, or prints how it would be built.
 pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let config = flags.resolve()?;
-    let with_users = !flags.users.is_empty() || config.users.registration.is_some();
     let Some(out) = flags.out.as_ref().filter(|_| !flags.print_sql) else {
-        let sql = feature_sql(&config, with_users);
+        let sql = feature_sql(&config, reads_users(&flags, &config));
         return Report::new(sql.clone(), &serde_json::json!({ "sql": sql }));
     };
     let options = BuildOptions {
@@ -273,6 +285,16 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let progress = &context.progress;
     let manifest = build_dataset(&flags.events, users, &config, out, &options, progress)?;
     Report::new(summary(out, &manifest), &manifest)
+}
+
+/// Whether there is a user table: given, or taken for granted by the options where only the query
+/// is asked for.
+fn reads_users(flags: &Flags, config: &FeatureConfig) -> bool {
+    let users = &config.users;
+    !flags.users.is_empty()
+        || users.registration.is_some()
+        || !users.profile.is_empty()
+        || !users.keep.is_empty()
 }
 
 /// What a dataset holds, on less than a screen.

@@ -1,5 +1,8 @@
 //! `ltv inspect`: what a file or folder is and holds.
 
+mod checkpoint;
+mod verify;
+
 use super::{Context, features, train};
 use crate::{
     cli::Common,
@@ -25,13 +28,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Say what a dataset, bundle, snapshot, simulation or Parquet file is and holds
+/// Say what a dataset, bundle, snapshot or any other file or folder of ltv is and holds
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ltv inspect model.ltv\n  ltv inspect data --verify --json")]
 pub(crate) struct Flags {
     /// File or folder
     path: PathBuf,
-    /// Compare the files of a dataset with the checksums in its manifest
+    /// Read everything, and compare it with the rows and checksums that the artefact itself states
     #[arg(long)]
     verify: bool,
     #[command(flatten)]
@@ -64,36 +67,60 @@ pub(crate) fn run(flags: Flags, _: &Context) -> Result<Report, Failure> {
         .read(&mut start)
         .map_err(|e| Error::io(path, "read", e))?;
     match &start[..read] {
-        b"PAR1" => parquet_file(path, file),
+        b"PAR1" => parquet_file(path, file, &options),
         [b'{', ..] => evaluation(path),
-        _ => {
-            let bundle = Bundle::load(path)?;
-            let json = json!({
-                "kind": "bundle", "model_id": bundle.id, "document": bundle.document,
-            });
-            Report::new(train::summary(path, &bundle), &json)
-        }
+        _ => match checkpoint::header(path)? {
+            Some(header) if checkpoint::is_one(&header) => checkpoint::report(path, &header),
+            Some(_) => bundle(path, &options),
+            None => {
+                let problem = "not an artefact of ltv, or a damaged one";
+                Err(Error::artefact(path, problem, WHAT_ELSE).into())
+            }
+        },
     }
+}
+
+const WHAT_ELSE: &str = "give a dataset, bundle, checkpoint, snapshot, simulation, evaluation or \
+                         Parquet file";
+
+/// The last line of a verified artefact.
+fn verified(text: &mut String, options: &Options, what: &str) {
+    if options.verify {
+        text.push_str(&format!("  verified: {what}\n"));
+    }
+}
+
+fn bundle(path: &Path, options: &Options) -> Result<Report, Failure> {
+    let bundle = Bundle::load(path)?;
+    let mut text = train::summary(path, &bundle);
+    verified(
+        &mut text,
+        options,
+        "document and weights have their checksum",
+    );
+    let json = json!({
+        "kind": "bundle", "model_id": bundle.id, "document": bundle.document,
+    });
+    Report::new(text, &json)
 }
 
 fn folder(path: &Path, options: &Options) -> Result<Report, Failure> {
     let manifest = path.join(MANIFEST);
     if !manifest.exists() {
         let problem = "holds no manifest.json: not an artefact of ltv, or not finished";
-        let hint = "give a dataset, a snapshot, a simulation, a bundle or a Parquet file";
-        return Err(Error::artefact(path, problem, hint).into());
+        return Err(Error::artefact(path, problem, WHAT_ELSE).into());
     }
     let head: Head = read_json(&manifest)?;
     match head.format.as_str() {
         DatasetManifest::FORMAT => dataset(path, options),
-        SnapshotManifest::FORMAT => snapshot(path),
+        SnapshotManifest::FORMAT => snapshot(path, options),
         SimulationManifest::FORMAT => {
             head.expect(
                 &manifest,
                 SimulationManifest::FORMAT,
                 SimulationManifest::VERSION,
             )?;
-            simulation(path, &read_json(&manifest)?)
+            simulation(path, &read_json(&manifest)?, options)
         }
         other => {
             let problem = format!("'{other}' is not a kind of artefact that ltv knows");
@@ -116,14 +143,22 @@ fn dataset(path: &Path, options: &Options) -> Result<Report, Failure> {
     }
     if options.verify {
         dataset.verify()?;
-        text.push_str("  every file has the checksum of the manifest\n");
     }
+    verified(&mut text, options, FILES);
     Report::new(text, manifest)
 }
 
-fn snapshot(path: &Path) -> Result<Report, Failure> {
+/// What has been verified of tables.
+const FILES: &str = "every file has the rows and the checksum of the manifest";
+
+fn snapshot(path: &Path, options: &Options) -> Result<Report, Failure> {
     let manifest = SnapshotManifest::read(path)?;
-    Report::new(snapshot_text(path, &manifest), &manifest)
+    let mut text = snapshot_text(path, &manifest);
+    if options.verify {
+        verify::files(path, &manifest.files, manifest.rows)?;
+    }
+    verified(&mut text, options, FILES);
+    Report::new(text, &manifest)
 }
 
 /// What a snapshot holds, on less than a screen.
@@ -133,6 +168,9 @@ pub(super) fn snapshot_text(path: &Path, manifest: &SnapshotManifest) -> String 
     facts.add("model id", &manifest.model_id);
     facts.add("decoding", &manifest.decoding);
     facts.add("users", count(manifest.rows));
+    for (reason, n) in &manifest.dropped {
+        facts.add(format!("  left out: {reason}"), count(*n));
+    }
     let order = match (
         manifest.monotone,
         manifest.projected,
@@ -163,7 +201,15 @@ pub(super) fn snapshot_text(path: &Path, manifest: &SnapshotManifest) -> String 
     ))
 }
 
-fn simulation(path: &Path, manifest: &SimulationManifest) -> Result<Report, Failure> {
+fn simulation(
+    path: &Path,
+    manifest: &SimulationManifest,
+    options: &Options,
+) -> Result<Report, Failure> {
+    if options.verify {
+        verify::files(path, &manifest.event_files, manifest.events)?;
+        verify::files(path, &manifest.user_files, manifest.users)?;
+    }
     let config = &manifest.config;
     let mut facts = Facts::default();
     facts.add("users", count(manifest.users));
@@ -184,7 +230,9 @@ fn simulation(path: &Path, manifest: &SimulationManifest) -> Result<Report, Fail
         path.display(),
         manifest.version
     );
-    Report::new(facts.text(&title), manifest)
+    let mut text = facts.text(&title);
+    verified(&mut text, options, FILES);
+    Report::new(text, manifest)
 }
 
 fn evaluation(path: &Path) -> Result<Report, Failure> {
@@ -198,10 +246,13 @@ fn evaluation(path: &Path) -> Result<Report, Failure> {
         path.display(),
         evaluation.version
     );
-    Report::new(title + &evaluation.text(), &evaluation)
+    Report::new(title + &evaluation.summary(), &evaluation)
 }
 
-fn parquet_file(path: &Path, file: File) -> Result<Report, Failure> {
+fn parquet_file(path: &Path, file: File, options: &Options) -> Result<Report, Failure> {
+    if options.verify {
+        verify::decode(path)?;
+    }
     let reader = SerializedFileReader::new(file).map_err(|e| {
         Error::artefact(
             path,
@@ -227,8 +278,7 @@ fn parquet_file(path: &Path, file: File) -> Result<Report, Failure> {
         "kind": "parquet", "rows": rows, "row_groups": metadata.num_row_groups(),
         "columns": columns,
     });
-    Report::new(
-        facts.text(&format!("{}: a Parquet file", path.display())),
-        &json,
-    )
+    let mut text = facts.text(&format!("{}: a Parquet file", path.display()));
+    verified(&mut text, options, "every row can be read");
+    Report::new(text, &json)
 }

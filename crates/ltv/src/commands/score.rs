@@ -1,25 +1,34 @@
-//! `ltv score`: everybody in a dataset to a snapshot.
+//! `ltv score`: everybody in a dataset, or in an event log, to a snapshot.
+
+mod fresh;
 
 use super::{Context, inspect::snapshot_text};
 use crate::{cli::Common, exit::Failure, options::Overlay, report::Report};
 use clap::{Args, ValueEnum};
-use ltv_core::{manifest::SnapshotManifest, progress::Progress};
+use fresh::Fresh;
+use ltv_core::{Day, manifest::SnapshotManifest, progress::Progress};
 use ltv_data::Dataset;
-use ltv_model::{Bundle, Decoding, Model};
+use ltv_model::{Decoding, Model};
 use ltv_score::{PastHorizon, ScoreOptions, score};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Score every user of a dataset into a snapshot
+/// Score every user of a dataset, or of an event log, into a snapshot
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  ltv score --model model.ltv --data data --out snapshot")]
+#[command(after_help = "Examples:
+  ltv score --model model.ltv --data data --out snapshot
+  ltv score --model model.ltv --events events/ --users users/ --features data \\
+      --as-of 2024-01-01 --out snapshot")]
 pub(crate) struct Flags {
     /// The bundle
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// Folder of the dataset
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "events")]
+    #[arg(conflicts_with = "events")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    fresh: FreshFlags,
     /// Folder to write to; a snapshot that is there is replaced when the new one is complete
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -39,11 +48,30 @@ pub(crate) struct Flags {
     pub(crate) common: Common,
 }
 
+/// An event log in place of a dataset.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Users straight from events, in place of --data")]
+struct FreshFlags {
+    /// Parquet files of the event log, or folders of them; a dataset is made for the occasion
+    #[arg(long, value_name = "PATH", num_args = 1.., requires_all = ["features", "as_of"])]
+    events: Vec<PathBuf>,
+    /// Parquet files of the user table, or folders of them
+    #[arg(long, value_name = "PATH", num_args = 1.., requires = "events")]
+    users: Vec<PathBuf>,
+    /// How features are made: the TOML file, or a dataset, that the model was trained with. Window,
+    /// horizons and label are the model's; nobody is left out for the day of registration
+    #[arg(long, value_name = "PATH", requires = "events")]
+    features: Option<PathBuf>,
+    /// First day whose events are not fully known; nothing on or after it is read
+    #[arg(long, value_name = "DATE", requires = "events")]
+    as_of: Option<Day>,
+}
+
 /// What happens to users older than the longest horizon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Old {
-    /// They are scored like everybody else
+    /// They are scored like everybody else, with this model and as-of date
     Keep,
     /// They get no row
     Drop,
@@ -78,8 +106,12 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     options.set("batch", flags.batch)?;
     options.set("file_rows", flags.file_rows)?;
     let options: Options = options.resolve()?;
-    let dataset = Dataset::open(&flags.data)?;
-    let model = Model::new(Bundle::load(&flags.model)?, options.decoding)?;
+    for (key, value) in [("batch", options.batch), ("file_rows", options.file_rows)] {
+        if value == 0 {
+            return Err(Failure::user(format!("{key}: 0 rows; give 1 or more")));
+        }
+    }
+    let model = Model::new(super::bundle(&flags.model)?, options.decoding)?;
     let how = ScoreOptions {
         batch_rows: options.batch as usize,
         file_rows: options.file_rows as usize,
@@ -89,7 +121,16 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         },
         ..defaults(&model, context.threads)
     };
-    let manifest = score_dataset(&dataset, &model, &flags.out, &how, &context.progress)?;
+    let (out, progress) = (&flags.out, &context.progress);
+    let manifest = match &flags.data {
+        Some(data) => score_dataset(&Dataset::open(data)?, &model, out, &how, progress)?,
+        None => {
+            let fresh = Fresh::build(&flags, model.document(), context)?;
+            let scored = score(&fresh.dataset, &model, out, &how, progress);
+            progress.finish();
+            scored.map_err(|e| fresh.blame(e))?
+        }
+    };
     Report::new(snapshot_text(&flags.out, &manifest), &manifest)
 }
 

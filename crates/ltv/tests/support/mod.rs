@@ -83,24 +83,40 @@ impl Workspace {
     /// Every file below `name` with its content, but for the clock and versions in no file at all.
     pub(crate) fn files(&self, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
-        collect(&self.path(name), Path::new(""), &mut found);
-        found
+        walk(&self.path(name), Path::new(""), &mut found);
+        let files = found.into_iter();
+        files
+            .filter_map(|(name, bytes)| Some((name, bytes?)))
+            .collect()
     }
 
-    /// All names below the folder: what a failed command must not have added to.
+    /// Names of all files below the folder.
     pub(crate) fn names(&self) -> Vec<PathBuf> {
         self.files("").into_keys().collect()
     }
+
+    /// Every file and folder, hidden ones and empty ones too: what a failed command must leave as
+    /// it was.
+    pub(crate) fn everything(&self) -> Everything {
+        let mut found = BTreeMap::new();
+        walk(self.folder.path(), Path::new(""), &mut found);
+        found
+    }
 }
 
-fn collect(base: &Path, relative: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
+/// Files with their bytes, folders with none.
+pub(crate) type Everything = BTreeMap<PathBuf, Option<Vec<u8>>>;
+
+fn walk(base: &Path, relative: &Path, found: &mut Everything) {
     let path = base.join(relative);
     if path.is_file() {
-        found.insert(relative.to_path_buf(), fs::read(path).unwrap());
+        let bytes = fs::read(path).unwrap();
+        found.insert(relative.to_path_buf(), Some(bytes));
         return;
     }
+    found.insert(relative.to_path_buf(), None);
     for entry in fs::read_dir(path).unwrap() {
-        collect(base, &relative.join(entry.unwrap().file_name()), found);
+        walk(base, &relative.join(entry.unwrap().file_name()), found);
     }
 }
 

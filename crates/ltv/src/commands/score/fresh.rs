@@ -1,0 +1,105 @@
+//! Users straight from an event log: a dataset in a hidden folder beside the output, for as long as
+//! they are scored.
+
+use super::Flags;
+use crate::{commands::Context, exit::Failure, options::Overlay};
+use ltv_core::{
+    Error,
+    config::FeatureConfig,
+    manifest::{DatasetManifest, MANIFEST},
+};
+use ltv_data::{BuildOptions, Dataset, build_dataset};
+use ltv_model::bundle::Document;
+use ltv_score::ScoreError;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// The users to score. Dropped, it takes its folder with it.
+pub(super) struct Fresh {
+    pub(super) dataset: Dataset,
+    features: PathBuf,
+    _folder: TempDir,
+}
+
+impl Fresh {
+    /// Builds the dataset that the model wants of the log that the flags name.
+    pub(super) fn build(
+        flags: &Flags,
+        document: &Document,
+        context: &Context,
+    ) -> Result<Self, Failure> {
+        let (Some(features), Some(_)) = (&flags.fresh.features, flags.fresh.as_of) else {
+            let message = "--events: give --features and --as-of with it";
+            return Err(Failure::user(message));
+        };
+        let config = config(flags, features, document)?;
+        let place = existing(&flags.out);
+        let folder = tempfile::Builder::new()
+            .prefix(".ltv-fresh-")
+            .tempdir_in(place)
+            .map_err(|e| Error::io(place, "create a temporary folder in", e))?;
+        let out = folder.path().join("dataset");
+        let users = (!flags.fresh.users.is_empty()).then_some(flags.fresh.users.as_slice());
+        let options = BuildOptions {
+            threads: context.threads,
+            ..BuildOptions::default()
+        };
+        let progress = &context.progress;
+        build_dataset(
+            &flags.fresh.events,
+            users,
+            &config,
+            &out,
+            &options,
+            progress,
+        )?;
+        Ok(Self {
+            dataset: Dataset::open(&out)?,
+            features: features.clone(),
+            _folder: folder,
+        })
+    }
+
+    /// The same error, with the configuration to blame in place of the hidden dataset.
+    pub(super) fn blame(&self, error: ScoreError) -> ScoreError {
+        match error {
+            ScoreError::MissingFeature {
+                feature, column, ..
+            } => ScoreError::MissingFeature {
+                path: self.features.clone(),
+                feature,
+                column,
+            },
+            other => other,
+        }
+    }
+}
+
+/// The features of a file or of a dataset, about what the model predicts, for everybody.
+fn config(flags: &Flags, features: &Path, document: &Document) -> Result<FeatureConfig, Failure> {
+    let mut options = match features.join(MANIFEST).exists() {
+        true => Overlay::over(&DatasetManifest::read(features)?.config)?,
+        false if features.is_dir() => {
+            let problem = "a folder without manifest.json, so no dataset";
+            let hint = "give the TOML file or the dataset that the model was made with";
+            return Err(Error::artefact(features, problem, hint).into());
+        }
+        false => Overlay::default().file(Some(features))?,
+    };
+    options.unset("dataset.registered_from");
+    options.unset("dataset.registered_before");
+    options.set("dataset.as_of", flags.fresh.as_of)?;
+    options.set("dataset.window_days", Some(document.window_days))?;
+    options.set("dataset.horizons", Some(document.horizons.days()))?;
+    options.set("dataset.label", Some(document.label))?;
+    let config: FeatureConfig = options.resolve()?;
+    config.check()?;
+    Ok(config)
+}
+
+/// The innermost folder around `out` that is there: a failure must leave no new one.
+fn existing(out: &Path) -> &Path {
+    let around = out.ancestors().skip(1);
+    let mut there = around.filter(|p| !p.as_os_str().is_empty() && p.is_dir());
+    there.next().unwrap_or(Path::new("."))
+}
