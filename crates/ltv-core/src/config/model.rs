@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// | `tower` | 32 | hidden outputs of a tower | 1..=1024 |
 /// | `mono` | paper | how horizons are chained | off, paper, strict |
 /// | `mono_hidden` | 16 | hidden outputs of a Mono Unit | 1..=256 |
-/// | `numbers` | false | numbers enter beside their cells | |
+/// | `numbers` | true | numbers enter beside their cells | |
 /// | `dropout` | 0 | on the shared bottom's outputs | [0, 1) |
 /// | `segments` | 2 | sub-distributions of a horizon | 2..=8 |
 /// | `cut` | auto | where sub-distributions part | auto, zero, median, or values |
@@ -97,7 +97,7 @@ impl Default for ModelConfig {
             tower: 32,
             mono: Mono::Paper,
             mono_hidden: 16,
-            numbers: false,
+            numbers: true,
             dropout: 0.0,
             segments: 2,
             cut: Cut::Auto,

@@ -112,14 +112,19 @@ impl Default for FitOptions {
 
 impl TrainConfig {
     /// The paper's settings (section 5.1.2): Adam at 0.05 and 0.1 for embeddings, batches of 512,
-    /// alpha 1, beta and gamma 0.5, two sub-distributions.
+    /// alpha 1, beta and gamma 0.5, two sub-distributions; numbers enter as cells alone.
     pub fn paper() -> Self {
         let fit = FitOptions {
             rate: 0.05,
             embedding_rate: 0.1,
             ..FitOptions::default()
         };
+        let model = ModelConfig {
+            numbers: false,
+            ..ModelConfig::default()
+        };
         Self {
+            model,
             fit,
             ..Self::default()
         }

@@ -116,7 +116,7 @@ struct ModelFlags {
     /// Hidden outputs of a Mono Unit, 1 to 256 [default: 16]
     #[arg(long, value_name = "N")]
     mono_hidden: Option<u64>,
-    /// Whether numbers enter the network beside their cells [default: false]
+    /// Whether numbers enter the network beside their cells [default: true]
     #[arg(long, value_name = "BOOL")]
     numbers: Option<bool>,
     /// Dropout in the shared bottom, in [0, 1) [default: 0]
