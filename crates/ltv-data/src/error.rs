@@ -105,10 +105,12 @@ pub enum DataError {
         text: String,
     },
     /// An output folder that holds something else.
-    #[error("{}: the folder is not empty and holds no dataset; give another folder", path.display())]
+    #[error("{}: holds '{entry}', which is not part of a dataset; give a new folder, an empty one or a dataset to replace", path.display())]
     OutputInUse {
         /// The folder.
         path: PathBuf,
+        /// The first thing in the way.
+        entry: String,
     },
     /// The query engine failed.
     #[error("the feature query failed: {0}; if memory or disk ran out, use more partitions")]

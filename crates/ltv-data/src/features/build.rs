@@ -16,14 +16,13 @@ use arrow::{
 };
 use ltv_core::{
     Error,
-    artefact::create_folder,
+    artefact::{self, AtomicFolder},
     config::FeatureConfig,
     manifest::{DatasetManifest, MANIFEST},
     progress::Progress,
 };
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
@@ -80,35 +79,30 @@ pub fn build_dataset(
     let holidays = HolidayCalendar::new(&config.holidays)?;
     let inputs = Inputs::open(events, users, config)?;
     let count = part_count(&inputs, config, options)?;
-    let parent = match out.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    create_folder(parent)?;
-    // Hidden, and removed when dropped: after success, failure and panic alike.
-    let work = tempfile::Builder::new()
-        .prefix(".ltv-features-")
-        .tempdir_in(parent)
-        .map_err(|e| DataError::io(parent, "create a temporary folder in", e))?;
-    let job = Job::prepare(&inputs, config, holidays, count, work.path(), progress)?;
+    let folder = AtomicFolder::create(out)?;
+    let job = Job::prepare(&inputs, config, holidays, count, &folder, progress)?;
     let written = job.run(options.threads.max(1), progress)?;
     let manifest = job.manifest(config, &written);
-    publish(work.path(), out, &manifest)?;
+    drop(job);
+    manifest.write(folder.path())?;
+    // Whatever arrived there in the meantime is not ours to remove.
+    check_output(folder.target())?;
+    folder.commit()?;
     Ok(manifest)
 }
 
-/// A folder that is not empty must be a dataset: nothing else is ever overwritten.
+/// A folder that is not empty must be a dataset and nothing else: only datasets are replaced.
 fn check_output(out: &Path) -> Result<()> {
-    if !out.exists() || out.join(MANIFEST).exists() {
-        if out.join(MANIFEST).exists() {
-            DatasetManifest::read(out)?;
-        }
-        return Ok(());
+    let mut own = vec![];
+    if out.join(MANIFEST).exists() {
+        let old = DatasetManifest::read(out)?;
+        own.extend(old.files.into_iter().map(|f| f.path));
+        own.push(MANIFEST.to_string());
     }
-    let mut entries = fs::read_dir(out).map_err(|e| DataError::io(out, "list", e))?;
-    match entries.next() {
-        Some(_) => Err(DataError::OutputInUse {
+    match artefact::stranger(out, own.iter().map(String::as_str))? {
+        Some(entry) => Err(DataError::OutputInUse {
             path: out.to_path_buf(),
+            entry,
         }),
         None => Ok(()),
     }
@@ -178,7 +172,7 @@ fn part_count(inputs: &Inputs, config: &FeatureConfig, options: &BuildOptions) -
 struct Job<'a> {
     config: &'a FeatureConfig,
     layout: &'a Layout,
-    folder: &'a Path,
+    folder: &'a AtomicFolder,
     sql: String,
     events: Parts,
     users: Option<Parts>,
@@ -199,13 +193,14 @@ impl<'a> Job<'a> {
         config: &'a FeatureConfig,
         holidays: HolidayCalendar,
         count: usize,
-        folder: &'a Path,
+        folder: &'a AtomicFolder,
         progress: &dyn Progress,
     ) -> Result<Self> {
         let as_of = config.dataset.as_of;
         let rows = inputs.events.rows + inputs.users.as_ref().map_or(0, |u| u.rows);
         progress.start("read events", Some(rows));
-        let split = |table, stem| Parts::split(table, as_of, count, folder, stem, progress);
+        let split =
+            |table, stem| Parts::split(table, as_of, count, folder.scratch(), stem, progress);
         let events = split(&inputs.events, "events")?;
         let users = inputs
             .users
@@ -273,7 +268,7 @@ impl<'a> Job<'a> {
         if let (Some(parts), Some(batches)) = (&self.users, users) {
             tables.push(("users", parts.schema().clone(), batches));
         }
-        let mut writer = PartWriter::create(self.folder, index, self.layout)?;
+        let mut writer = PartWriter::create(self.folder.path(), index, self.layout)?;
         query::run(&self.sql, tables, |batch| writer.add(&batch))?;
         let written = writer.finish()?;
         agree("users in a part", expected.users, written.file.rows)?;
@@ -331,28 +326,4 @@ fn agree(what: &str, expected: u64, found: u64) -> Result<()> {
         expected,
         found,
     })
-}
-
-/// Moves the finished parts to `out`. The old manifest goes first and the new one comes last, so
-/// that a folder with a manifest is always whole.
-fn publish(work: &Path, out: &Path, manifest: &DatasetManifest) -> Result<()> {
-    create_folder(out)?;
-    if out.join(MANIFEST).exists() {
-        let old = DatasetManifest::read(out)?;
-        let manifest = out.join(MANIFEST);
-        fs::remove_file(&manifest).map_err(|e| DataError::io(&manifest, "remove", e))?;
-        for file in old.files {
-            let path = out.join(&file.path);
-            if path.exists() {
-                fs::remove_file(&path).map_err(|e| DataError::io(&path, "remove", e))?;
-            }
-        }
-    }
-    for file in &manifest.files {
-        let target = out.join(&file.path);
-        fs::rename(work.join(&file.path), &target)
-            .map_err(|e| DataError::io(&target, "move a file to", e))?;
-    }
-    manifest.write(out)?;
-    Ok(())
 }

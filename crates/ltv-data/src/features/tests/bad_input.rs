@@ -210,10 +210,18 @@ fn only_datasets_are_replaced() {
     };
     build(3).unwrap();
     assert_eq!(files(&out).len(), 4);
-    std::fs::write(out.join("notes.txt"), "mine").unwrap();
     build(2).unwrap();
-    assert_eq!(files(&out).len(), 4); // manifest, notes, two parts
+    assert_eq!(files(&out).len(), 3);
+    std::fs::write(out.join("notes.txt"), "mine").unwrap();
+    let error = build(1).unwrap_err().to_string();
+    assert!(
+        error.contains("holds 'notes.txt', which is not part of a dataset"),
+        "{error}"
+    );
+    std::fs::remove_file(out.join("notes.txt")).unwrap();
     std::fs::remove_file(out.join("manifest.json")).unwrap();
-    let error = build(2).unwrap_err().to_string();
-    assert!(error.contains("not empty and holds no dataset"), "{error}");
+    let error = build(1).unwrap_err();
+    assert!(matches!(error, DataError::OutputInUse { .. }), "{error}");
+    assert_eq!(files(&out).len(), 2);
+    assert_eq!(files(folder.path()).len(), 2, "no work folder is left");
 }
