@@ -1,6 +1,6 @@
 //! What can go wrong between an event log and a dataset.
 
-use ltv_core::Fault;
+use ltv_core::{Day, Fault};
 use std::path::{Path, PathBuf};
 
 /// Short name for results of this crate.
@@ -111,6 +111,18 @@ pub enum DataError {
         path: PathBuf,
         /// The first thing in the way.
         entry: String,
+    },
+    /// Nobody to make features of.
+    #[error(
+        "no user to make features of: there are {events} events before the as-of date {as_of}, and left out were {left_out}; give a log with events before it, another dataset.as_of, or wider dataset.registered_from .. registered_before"
+    )]
+    NoUsers {
+        /// The first day whose events are not known.
+        as_of: Day,
+        /// Events before it.
+        events: u64,
+        /// What was read but left out, by reason.
+        left_out: String,
     },
     /// The query engine failed.
     #[error("the feature query failed: {0}; if memory or disk ran out, use more partitions")]

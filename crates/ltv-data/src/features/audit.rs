@@ -18,7 +18,7 @@ pub(crate) struct Expected {
     pub(crate) users: u64,
     /// Their events in the window: what `n_events` must add up to.
     pub(crate) window_events: u64,
-    /// Users left out, by reason (see `DatasetManifest::dropped`).
+    /// Users and events left out, by reason (see `DatasetManifest::dropped`).
     pub(crate) dropped: BTreeMap<String, u64>,
 }
 
@@ -86,14 +86,19 @@ pub(crate) fn expect(
     }
     expected.users = chosen.len() as u64;
     let window = config.dataset.window_days as i32;
+    let mut before = 0;
     for batch in events {
-        let inside = |(key, &day): (Key<'_>, &i32)| {
-            chosen
-                .get(&key)
-                .is_some_and(|&first| (first..first + window).contains(&day))
-        };
-        let rows = keys(batch.column(0)).zip(event_days(batch));
-        expected.window_events += rows.filter(|&r| inside(r)).count() as u64;
+        for (key, &day) in keys(batch.column(0)).zip(event_days(batch)) {
+            let Some(&first) = chosen.get(&key) else {
+                continue;
+            };
+            before += u64::from(day < first);
+            expected.window_events += u64::from((first..first + window).contains(&day));
+        }
+    }
+    if before > 0 {
+        let reason = "events_before_registration".to_string();
+        expected.dropped.insert(reason, before);
     }
     Ok(expected)
 }

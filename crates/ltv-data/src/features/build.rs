@@ -84,11 +84,29 @@ pub fn build_dataset(
     let written = job.run(options.threads.max(1), progress)?;
     let manifest = job.manifest(config, &written);
     drop(job);
+    check_users(&manifest)?;
     manifest.write(folder.path())?;
     // Whatever arrived there in the meantime is not ours to remove.
     check_output(folder.target())?;
     folder.commit()?;
     Ok(manifest)
+}
+
+/// A dataset of nobody helps nobody, and hides what is wrong with the input.
+fn check_users(manifest: &DatasetManifest) -> Result<()> {
+    if manifest.rows > 0 {
+        return Ok(());
+    }
+    let left_out = manifest.dropped.iter();
+    let left_out: Vec<_> = left_out.map(|(why, n)| format!("{n} {why}")).collect();
+    Err(DataError::NoUsers {
+        as_of: manifest.as_of,
+        events: manifest.events,
+        left_out: match left_out.is_empty() {
+            true => "nothing".to_string(),
+            false => left_out.join(", "),
+        },
+    })
 }
 
 /// A folder that is not empty must be a dataset and nothing else: only datasets are replaced.
@@ -117,9 +135,16 @@ struct Inputs {
 impl Inputs {
     fn open(events: &[PathBuf], users: Option<&[PathBuf]>, config: &FeatureConfig) -> Result<Self> {
         let columns = &config.users;
-        if users.is_none() && (!columns.profile.is_empty() || !columns.keep.is_empty()) {
-            let problem = "profile and keep columns come from a user table: give one, or none";
-            return Err(Error::config("users", problem).into());
+        if users.is_none() {
+            let absent = [
+                ("users.registration", columns.registration.is_some()),
+                ("users.profile", !columns.profile.is_empty()),
+                ("users.keep", !columns.keep.is_empty()),
+            ];
+            if let Some((key, _)) = absent.iter().find(|(_, set)| *set) {
+                let problem = "comes from a user table: give one, or leave this out";
+                return Err(Error::config(*key, problem).into());
+            }
         }
         let events = Table::open(events, "event log", input::event_columns(config))?;
         let wanted = input::user_columns(config);
