@@ -1,5 +1,6 @@
 //! Processes killed at any moment: what is at `--out` is the old artefact or the new one, whole,
-//! or, in a first run, nothing; and the next run leaves nothing of the killed ones behind.
+//! or, in a first run, nothing; and the next run leaves nothing of the killed ones behind. And few
+//! open files.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod support;
@@ -93,6 +94,22 @@ fn a_dataset_survives_being_replaced() {
     let at = simulated();
     let lines = ["2024-01-01", "2024-04-01"].map(|day| format!("{FEATURES} --as-of {day}"));
     survives(&at, [&lines[0], &lines[1]], "data");
+}
+
+/// The limit that some systems set for a process by default.
+#[cfg(unix)]
+#[test]
+fn few_open_files_are_enough_for_many_parts() {
+    let at = simulated();
+    let line = FEATURES.replace("--partitions 3", "--partitions 300");
+    let script = format!("ulimit -n 256; exec \"$0\" {line} --as-of 2024-01-01 --out data");
+    let output = std::process::Command::new("sh")
+        .current_dir(at.path(""))
+        .args(["-c", &script, env!("CARGO_BIN_EXE_ltv")])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", support::text(&output.stderr));
+    assert_eq!(at.files("data").len(), 301);
 }
 
 #[test]

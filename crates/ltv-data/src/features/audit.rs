@@ -1,6 +1,5 @@
 //! What must come out of a part, counted without the query engine.
 
-use crate::{DataError, Result};
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
     datatypes::{Int32Type, Int64Type},
@@ -47,12 +46,12 @@ struct Known {
 /// Counts a part.
 ///
 /// # Errors
-/// When a user is in the user table twice.
+/// The user, when one is in the user table twice.
 pub(crate) fn expect(
     events: &[RecordBatch],
     users: &[RecordBatch],
     config: &FeatureConfig,
-) -> Result<Expected> {
+) -> Result<Expected, String> {
     let mut known: HashMap<Key<'_>, Known> = HashMap::new();
     for batch in users {
         let days = batch
@@ -61,9 +60,7 @@ pub(crate) fn expect(
         for (row, key) in keys(batch.column(0)).enumerate() {
             let user = known.entry(key).or_default();
             if std::mem::replace(&mut user.in_table, true) {
-                return Err(DataError::DuplicateUser {
-                    user: key.to_string(),
-                });
+                return Err(key.to_string());
             }
             user.registration = days.filter(|d| d.is_valid(row)).map(|d| d.value(row));
         }

@@ -6,7 +6,7 @@ use super::{
     input::{self, Role, Table, Wanted},
     output::{PartWriter, Written},
     query, spill,
-    spill::Parts,
+    spill::{Parts, Scratch},
     sql::feature_sql,
 };
 use crate::{DataError, Result, holidays::HolidayCalendar};
@@ -32,8 +32,8 @@ use std::{
 
 /// Events in a part when there are few day columns: a few hundred MiB while it is worked on.
 const EVENTS_PER_PART: u64 = 1_500_000;
-/// Most parts made without being asked to: each is an open file for a while.
-const MOST_PARTS: u64 = 256;
+/// Most parts made without being asked to: 1.5 trillion events.
+const MOST_PARTS: u64 = 1_000_000;
 
 /// How to build, as opposed to what.
 #[derive(Debug, Clone)]
@@ -196,7 +196,7 @@ fn part_count(inputs: &Inputs, config: &FeatureConfig, options: &BuildOptions) -
 /// Everything that the parts share.
 struct Job<'a> {
     config: &'a FeatureConfig,
-    layout: &'a Layout,
+    inputs: &'a Inputs,
     folder: &'a AtomicFolder,
     sql: String,
     events: Parts,
@@ -224,15 +224,28 @@ impl<'a> Job<'a> {
         let as_of = config.dataset.as_of;
         let rows = inputs.events.rows + inputs.users.as_ref().map_or(0, |u| u.rows);
         progress.start("read events", Some(rows));
-        let split =
-            |table, stem| Parts::split(table, as_of, count, folder.scratch(), stem, progress);
-        let events = split(&inputs.events, "events")?;
-        let users = inputs
+        let scratch = Scratch {
+            folder: folder.scratch(),
+            count,
+            most_files: spill::MOST_FILES,
+        };
+        let split = |table, stem| Parts::split(table, stem, as_of, scratch, progress);
+        let mut events = split(&inputs.events, "events")?;
+        let mut users = inputs
             .users
             .as_ref()
             .map(|u| split(u, "users"))
             .transpose()?;
         progress.finish();
+        if count > scratch.most_files {
+            let rows = events.kept + users.as_ref().map_or(0, |u| u.kept);
+            progress.start("divide into parts", Some(rows));
+            events.divide(scratch, progress)?;
+            users
+                .as_mut()
+                .map_or(Ok(()), |u| u.divide(scratch, progress))?;
+            progress.finish();
+        }
         let first = spill::earliest(events.first_day, users.as_ref().and_then(|u| u.first_day));
         let first = first.map_or(as_of.0, |day| day.min(as_of.0));
         let window = config.dataset.window_days;
@@ -240,7 +253,7 @@ impl<'a> Job<'a> {
         let sql = feature_sql(config, users.is_some());
         Ok(Self {
             config,
-            layout: &inputs.layout,
+            inputs,
             folder,
             sql,
             events,
@@ -281,7 +294,8 @@ impl<'a> Job<'a> {
     fn part(&self, index: usize) -> Result<PartResult> {
         let events = self.events.load(index)?;
         let users = self.users.as_ref().map(|u| u.load(index)).transpose()?;
-        let expected = audit::expect(&events, users.as_deref().unwrap_or(&[]), self.config)?;
+        let expected = audit::expect(&events, users.as_deref().unwrap_or(&[]), self.config)
+            .map_err(|user| self.twice(&user))?;
         let mut tables: query::Tables = vec![
             ("events", self.events.schema().clone(), events),
             (
@@ -293,7 +307,7 @@ impl<'a> Job<'a> {
         if let (Some(parts), Some(batches)) = (&self.users, users) {
             tables.push(("users", parts.schema().clone(), batches));
         }
-        let mut writer = PartWriter::create(self.folder.path(), index, self.layout)?;
+        let mut writer = PartWriter::create(self.folder.path(), index, &self.inputs.layout)?;
         query::run(&self.sql, tables, |batch| writer.add(&batch))?;
         let written = writer.finish()?;
         agree("users in a part", expected.users, written.file.rows)?;
@@ -306,6 +320,19 @@ impl<'a> Job<'a> {
             written,
             dropped: expected.dropped,
         })
+    }
+
+    /// The error about a user with two rows in the user table, which is read again to find them.
+    fn twice(&self, user: &str) -> DataError {
+        let users = self.inputs.users.as_ref();
+        match users.map(|table| table.duplicate(user)) {
+            Some(Ok(Some(error)) | Err(error)) => error,
+            _ => DataError::Mismatch {
+                what: format!("rows of user '{user}'"),
+                expected: 2,
+                found: 1,
+            },
+        }
     }
 
     fn manifest(&self, config: &FeatureConfig, results: &[PartResult]) -> DatasetManifest {
@@ -330,8 +357,8 @@ impl<'a> Job<'a> {
             window_days: config.dataset.window_days,
             horizons: config.dataset.horizons.clone(),
             label: config.dataset.label,
-            features: self.layout.features.clone(),
-            keep: self.layout.keep.clone(),
+            features: self.inputs.layout.features.clone(),
+            keep: self.inputs.layout.keep.clone(),
             rows: results.iter().map(|r| r.written.file.rows).sum(),
             events: self.events.kept,
             dropped,

@@ -172,7 +172,8 @@ fn tables_that_do_not_fit_each_other() {
         &Default::default(),
     );
     let error = built.err().unwrap().to_string();
-    assert!(error.contains("user '1' more than once"), "{error}");
+    let expected = "users.parquet: column 'user_id', row 3: user '1' has a row already, row 1 of";
+    assert!(error.contains(expected), "{error}");
     let mut clash = house::full_config(19_100, 7, Label::Value);
     clash.aggregates.first.push("size2".into());
     clash.aggregates.first_numeric.push("code".into());

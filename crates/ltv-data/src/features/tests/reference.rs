@@ -358,6 +358,10 @@ fn bytes_do_not_depend_on_threads() {
     assert_eq!(one.manifest.files.len(), 5);
     let three = build(3, Some(5));
     assert!(one.bytes == three.bytes && one.manifest == three.manifest);
+    // More parts than files that are written side by side.
+    let many = build(2, Some(130));
+    assert_eq!(many.manifest.files.len(), 130);
+    assert_eq!(many.rows, one.rows);
     let whole = build(1, None);
     assert_eq!(whole.manifest.files.len(), 1);
     assert_eq!(whole.rows, one.rows);
