@@ -1,4 +1,8 @@
-//! Files are written whole or not at all.
+//! Files, and folders of them, are written whole or not at all.
+
+mod folder;
+
+pub use folder::{AtomicFolder, stranger};
 
 use crate::{Error, Result};
 use serde::{Serialize, de::DeserializeOwned};
@@ -24,13 +28,9 @@ impl AtomicFile {
     /// When the folder does not exist or is not writable.
     pub fn create(target: impl AsRef<Path>) -> Result<Self> {
         let target = target.as_ref().to_path_buf();
-        let folder = match target.parent() {
-            Some(p) if !p.as_os_str().is_empty() => p,
-            _ => Path::new("."),
-        };
         let temp = tempfile::Builder::new()
             .prefix(".partial-")
-            .tempfile_in(folder)
+            .tempfile_in(parent(&target))
             .map_err(|e| Error::io(&target, "create", e))?;
         Ok(Self { target, temp })
     }
@@ -63,7 +63,7 @@ impl AtomicFile {
             .map_err(|e| Error::io(&target, "write", e))?;
         temp.persist(&target)
             .map_err(|e| Error::io(&target, "rename to", e.error))?;
-        sync_folder(&target)
+        sync_folder(parent(&target))
     }
 }
 
@@ -79,20 +79,22 @@ fn set_permissions(_: &File) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A rename is durable only once its folder is.
-#[cfg(unix)]
-fn sync_folder(target: &Path) -> Result<()> {
-    if let Some(folder) = target.parent().filter(|p| !p.as_os_str().is_empty()) {
-        let handle = File::open(folder).map_err(|e| Error::io(folder, "open", e))?;
-        handle
-            .sync_all()
-            .map_err(|e| Error::io(folder, "write", e))?;
+/// The folder that holds `path`: `.` for a bare file name.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
     }
-    Ok(())
 }
 
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> Result<()> {
+/// A rename is durable only once the folder it happened in is.
+fn sync_folder(folder: &Path) -> Result<()> {
+    #[cfg(unix)]
+    File::open(folder)
+        .and_then(|handle| handle.sync_all())
+        .map_err(|e| Error::io(folder, "write", e))?;
+    #[cfg(not(unix))]
+    let _ = folder;
     Ok(())
 }
 
@@ -179,6 +181,14 @@ mod tests {
         file.file().write_all(b"half").unwrap();
         drop(file);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_bare_file_name_stands_in_the_current_folder() {
+        assert_eq!(parent(Path::new("model.ltv")), Path::new("."));
+        assert_eq!(parent(Path::new("a/model.ltv")), Path::new("a"));
+        assert_eq!(parent(Path::new("/")), Path::new("."));
+        sync_folder(parent(Path::new("model.ltv"))).unwrap();
     }
 
     #[test]

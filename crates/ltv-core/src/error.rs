@@ -21,7 +21,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused a file operation.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}; {}", path.display(), advice(source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -70,6 +70,25 @@ pub enum Error {
         /// What was given.
         text: String,
     },
+}
+
+/// What to do about a refused file operation.
+fn advice(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::NotFound => "check the path",
+        ErrorKind::PermissionDenied => "check its permissions",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "free space there or choose another folder"
+        }
+        ErrorKind::ReadOnlyFilesystem => "choose another folder",
+        ErrorKind::IsADirectory => "give a file",
+        ErrorKind::NotADirectory => "give a folder",
+        ErrorKind::ResourceBusy | ErrorKind::CrossesDevices => {
+            "if it is a mount point, give a folder inside it"
+        }
+        _ => "check the path and the disk, and run again",
+    }
 }
 
 impl Error {

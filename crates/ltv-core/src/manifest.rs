@@ -76,7 +76,8 @@ pub struct DatasetManifest {
     /// Events read, those on or after the as-of date not counted.
     pub events: u64,
     /// What was read but left out, by reason; reasons without a case are absent. `events_later`:
-    /// events on or after the as-of date. Users: `users_without_registration` (neither a
+    /// events on or after the as-of date. `events_before_registration`: events of users in the
+    /// dataset on days before they registered. Users: `users_without_registration` (neither a
     /// registration date nor an event), `users_later` (registered on or after the as-of date),
     /// `users_filtered` (outside `registered_from` .. `registered_before`).
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]

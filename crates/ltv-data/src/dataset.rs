@@ -4,11 +4,12 @@
 use crate::stream::StreamError;
 use arrow::datatypes::{DataType, Schema};
 use ltv_core::{
-    artefact,
+    Error, artefact,
     manifest::{DatasetManifest, FeatureKind, FileEntry},
 };
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use std::{
+    collections::HashSet,
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
@@ -33,11 +34,12 @@ impl Dataset {
     /// Reads the manifest in `folder` and the footer of every file it names. No row is read.
     ///
     /// # Errors
-    /// When the folder is no dataset; when a file is missing, cut short, has another number of
+    /// When the folder is no dataset; when the manifest names a file twice; when a file is missing, cut short, has another number of
     /// rows than the manifest says, or lacks a column or has it in an unusable type.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, StreamError> {
         let folder = folder.as_ref().to_path_buf();
         let manifest = DatasetManifest::read(&folder)?;
+        check_names(&folder, &manifest)?;
         let files = manifest
             .files
             .iter()
@@ -95,6 +97,19 @@ impl Dataset {
     /// Users in all files.
     pub fn rows(&self) -> u64 {
         self.manifest.rows
+    }
+}
+
+/// A file that is named twice would hold its users twice.
+fn check_names(folder: &Path, manifest: &DatasetManifest) -> Result<(), StreamError> {
+    let mut seen = HashSet::new();
+    match manifest.files.iter().find(|f| !seen.insert(&f.path)) {
+        Some(file) => {
+            let problem = format!("the manifest names '{}' twice", file.path);
+            let hint = "make the dataset again with 'ltv features'";
+            Err(Error::artefact(folder, problem, hint).into())
+        }
+        None => Ok(()),
     }
 }
 
@@ -324,7 +339,7 @@ mod tests {
         null[33] = None;
         let error = with_column("user_id", Some(Arc::new(Int64Array::from(null)))).unwrap_err();
         assert!(
-            error.to_string().contains("'user_id' is null in row 33"),
+            error.to_string().contains("'user_id' is null in row 34"),
             "{error}"
         );
     }
@@ -344,7 +359,7 @@ mod tests {
                 unreachable!()
             };
             assert!(place.ends_with("part-00001.parquet"));
-            assert_eq!((column.as_str(), *row), ("ltv_30", 37));
+            assert_eq!((column.as_str(), *row), ("ltv_30", 38));
         }
     }
 
@@ -367,6 +382,17 @@ mod tests {
         let dataset = Dataset::open(folder.path()).unwrap();
         dataset.verify().unwrap();
         assert_eq!(dataset.files()[0].row_groups(), [20, 20, 20]);
+
+        let mut twice = dataset.manifest().clone();
+        twice.files[1] = twice.files[0].clone();
+        twice.rows = 120;
+        twice.write(folder.path()).unwrap();
+        let error = Dataset::open(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("names 'part-00000.parquet' twice"),
+            "{error}"
+        );
+        dataset.manifest().write(folder.path()).unwrap();
 
         let second = folder.path().join("part-00001.parquet");
         let whole = fs::read(&second).unwrap();

@@ -1,6 +1,6 @@
 //! What can go wrong between an event log and a dataset.
 
-use ltv_core::Fault;
+use ltv_core::{Day, Fault};
 use std::path::{Path, PathBuf};
 
 /// Short name for results of this crate.
@@ -89,10 +89,23 @@ pub enum DataError {
         problem: String,
     },
     /// A user with two rows in the user table.
-    #[error("the user table has user '{user}' more than once; keep one row for each user")]
+    #[error(
+        "{}: column '{column}', row {row}: user '{user}' has a row already, row {first_row} of {}; keep one row for each user",
+        path.display(), first_path.display()
+    )]
     DuplicateUser {
+        /// The file of the second row.
+        path: PathBuf,
+        /// The user column.
+        column: String,
+        /// Row number of the second row in its file, the first row being 1.
+        row: u64,
         /// The user's id.
         user: String,
+        /// The file of the first row.
+        first_path: PathBuf,
+        /// Row number of the first row in its file.
+        first_row: u64,
     },
     /// A line of a holiday file that is no date.
     #[error("{}: line {line}: '{text}' is not a date; write one YYYY-MM-DD on each line", path.display())]
@@ -105,19 +118,46 @@ pub enum DataError {
         text: String,
     },
     /// An output folder that holds something else.
-    #[error("{}: the folder is not empty and holds no dataset; give another folder", path.display())]
+    #[error("{}: holds '{entry}', which is not part of a dataset; give a new folder, an empty one or a dataset to replace", path.display())]
     OutputInUse {
         /// The folder.
         path: PathBuf,
+        /// The first thing in the way.
+        entry: String,
     },
+    /// Nobody to make features of.
+    #[error(
+        "no user to make features of: there are {events} events before the as-of date {as_of}, and left out were {left_out}; give a log with events before it, another dataset.as_of, or wider dataset.registered_from .. registered_before"
+    )]
+    NoUsers {
+        /// The first day whose events are not known.
+        as_of: Day,
+        /// Events before it.
+        events: u64,
+        /// What was read but left out, by reason.
+        left_out: String,
+    },
+    /// A scratch file could not be written or read back.
+    #[error("{}: cannot write or read a scratch file: {source}; free space there or choose another folder for the output", path.display())]
+    Scratch {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The query engine was refused memory or disk space.
+    #[error(
+        "the feature query was refused memory or disk space: {0}; use more partitions, or fewer threads"
+    )]
+    Resources(#[source] Box<datafusion::error::DataFusionError>),
     /// The query engine failed.
-    #[error("the feature query failed: {0}; if memory or disk ran out, use more partitions")]
+    #[error("the feature query failed: {0}; this is a defect: please report it")]
     Query(#[source] Box<datafusion::error::DataFusionError>),
     /// A table operation failed on data that had been checked.
     #[error("a table operation failed: {0}; this is a defect: please report it")]
     Arrow(#[from] arrow::error::ArrowError),
     /// Writing a Parquet file failed.
-    #[error("{}: cannot write: {source}", path.display())]
+    #[error("{}: cannot write: {source}; free space there or choose another folder", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -146,6 +186,17 @@ impl DataError {
         }
     }
 
+    /// An Arrow error about a scratch file: the file's when it is one of input and output.
+    pub(crate) fn scratch(path: &Path, error: arrow::error::ArrowError) -> Self {
+        match error {
+            arrow::error::ArrowError::IoError(_, source) => Self::Scratch {
+                path: path.to_path_buf(),
+                source,
+            },
+            other => other.into(),
+        }
+    }
+
     /// Wraps an I/O error with its file and action.
     pub(crate) fn io(path: &Path, action: &'static str, source: std::io::Error) -> Self {
         ltv_core::Error::io(path, action, source).into()
@@ -154,6 +205,12 @@ impl DataError {
 
 impl From<datafusion::error::DataFusionError> for DataError {
     fn from(error: datafusion::error::DataFusionError) -> Self {
-        Self::Query(Box::new(error))
+        use datafusion::error::DataFusionError;
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) | DataFusionError::IoError(_) => {
+                Self::Resources(Box::new(error))
+            }
+            _ => Self::Query(Box::new(error)),
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!  events, users (Parquet)
 //!      | input      find files, check schemas; normalise: user_id, day, time_ns, num_*, cat_*
-//!      | spill      split by a hash of the user into P parts (none when P = 1)
+//!      | spill      split by a hash of the user into P parts (not when P = 1; in passes when P > 128)
 //!      v
 //!  part p of P, in memory
 //!      | audit      count what must come out
@@ -14,8 +14,9 @@
 //! ```
 //!
 //! P depends on the input alone, and every sum is a sum of decimals, so the same input gives the
-//! same bytes whatever the number of threads. Memory is what the running parts need, whatever
-//! the size of the input.
+//! same bytes whatever the number of threads. P grows with the input, up to a million parts of a
+//! million and a half events, so that memory is what the running parts need; only the events of
+//! one user are never divided. No more than some 130 files are open at a time.
 
 mod audit;
 mod build;

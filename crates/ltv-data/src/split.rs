@@ -27,8 +27,11 @@ pub enum Rows {
 }
 
 /// The part each row belongs to; `None` for rows that take no part: registered outside the
-/// split's days, of status `observing` or `no_events`, or with an immature label where
-/// [`Split::mature`] wants a mature one. Length: the rows of `batch`.
+/// split's days, of status `observing`, or with an immature label where [`Split::mature`] wants a
+/// mature one. Length: the rows of `batch`.
+///
+/// Whether a user has done anything by the as-of date plays no part: it is known only after the
+/// window, and who is trained on would depend on it. A mature user without events has labels of 0.
 ///
 /// Reads `user_id`, `reg_day`, `status` and one label column. `place` is named in errors.
 ///
@@ -48,7 +51,7 @@ pub fn parts(
     let fractions = fractions(columns::get(batch, "user_id", place)?, place)?;
     let part = |row: usize| {
         let out = !is_mature(&label, row)
-            || matches!(status.value(row), "observing" | "no_events")
+            || status.value(row) == "observing"
             || !split.admits(Day(registered.value(row)));
         (!out).then(|| split.part(fractions[row]))
     };

@@ -1,11 +1,10 @@
-//! The files of a snapshot: made in a hidden folder beside the output, which takes the output's
-//! place in one rename.
+//! The files of a snapshot: made in a hidden folder, which takes the output's place in one step.
 
 use crate::ScoreError;
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use ltv_core::{
     Error,
-    artefact::{self, AtomicFile, create_folder},
+    artefact::{self, AtomicFile, AtomicFolder},
     manifest::{FileEntry, MANIFEST, SnapshotManifest},
 };
 use parquet::{
@@ -14,7 +13,6 @@ use parquet::{
     file::properties::WriterProperties,
 };
 use std::{
-    collections::HashSet,
     fs::{self, File},
     path::{Path, PathBuf},
 };
@@ -22,99 +20,35 @@ use std::{
 /// Most rows in a row group.
 const ROW_GROUP: usize = 65_536;
 
-/// Where a snapshot is made. Dropped, it takes everything uncommitted with it.
-#[derive(Debug)]
-pub(crate) struct Workshop {
-    /// The output; a link is followed, so that what it points to is replaced and not the link.
-    out: PathBuf,
-    /// Holds the new folder, and for a moment the old one.
-    hidden: tempfile::TempDir,
+/// Starts the snapshot that will be at `out`, which must be replaceable.
+pub(crate) fn begin(out: &Path) -> Result<AtomicFolder, ScoreError> {
+    check_output(out)?;
+    Ok(AtomicFolder::create(out)?)
 }
 
-impl Workshop {
-    /// Checks that `out` may be written, and starts beside it.
-    pub(crate) fn open(out: &Path) -> Result<Self, ScoreError> {
-        let out = fs::canonicalize(out).unwrap_or_else(|_| out.to_path_buf());
-        check_output(&out)?;
-        let parent = parent(&out);
-        create_folder(parent)?;
-        let hidden = tempfile::Builder::new()
-            .prefix(".ltv-score-")
-            .tempdir_in(parent)
-            .map_err(|e| Error::io(parent, "create a temporary folder in", e))?;
-        let workshop = Self { out, hidden };
-        // A folder of its own, because the temporary one is for its owner's eyes only.
-        create_folder(workshop.folder())?;
-        Ok(workshop)
-    }
-
-    /// The folder that becomes the snapshot.
-    pub(crate) fn folder(&self) -> PathBuf {
-        self.hidden.path().join("snapshot")
-    }
-
-    /// Writes the manifest and gives the folder its name. An old snapshot steps aside first, and
-    /// back again if the new one cannot take its place.
-    pub(crate) fn commit(self, manifest: &SnapshotManifest) -> Result<(), ScoreError> {
-        manifest.write(self.folder())?;
-        // Whatever arrived there while we were scoring is not ours to remove.
-        check_output(&self.out)?;
-        let old = self.hidden.path().join("old");
-        let replaces = self.out.exists();
-        let rename = |from: &Path, to: &Path| {
-            fs::rename(from, to).map_err(|e| Error::io(&self.out, "replace", e))
-        };
-        if replaces {
-            rename(&self.out, &old)?;
-        }
-        if let Err(error) = rename(&self.folder(), &self.out) {
-            if replaces {
-                rename(&old, &self.out)?;
-            }
-            return Err(error.into());
-        }
-        sync(parent(&self.out))
-    }
-}
-
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    }
-}
-
-/// A rename is durable only once its folder is.
-fn sync(folder: &Path) -> Result<(), ScoreError> {
-    #[cfg(unix)]
-    File::open(folder)
-        .and_then(|handle| handle.sync_all())
-        .map_err(|e| Error::io(folder, "write", e))?;
-    #[cfg(not(unix))]
-    let _ = folder;
-    Ok(())
+/// Writes the manifest and gives the folder its name.
+pub(crate) fn commit(folder: AtomicFolder, manifest: &SnapshotManifest) -> Result<(), ScoreError> {
+    manifest.write(folder.path())?;
+    // Whatever arrived there while we were scoring is not ours to remove.
+    check_output(folder.target())?;
+    Ok(folder.commit()?)
 }
 
 /// Nothing is ever replaced but a snapshot and its own files.
 fn check_output(out: &Path) -> Result<(), ScoreError> {
-    if !out.exists() {
-        return Ok(());
-    }
-    let mut own = HashSet::new();
+    let mut own = vec![];
     if out.join(MANIFEST).exists() {
         let old = SnapshotManifest::read(out)?;
         own.extend(old.files.into_iter().map(|f| f.path));
-        own.insert(MANIFEST.to_owned());
+        own.push(MANIFEST.to_owned());
     }
-    for entry in fs::read_dir(out).map_err(|e| Error::io(out, "list", e))? {
-        let entry = entry.map_err(|e| Error::io(out, "list", e))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !own.contains(&name) {
-            let path = out.to_path_buf();
-            return Err(ScoreError::OutputInUse { path, entry: name });
-        }
+    match artefact::stranger(out, own.iter().map(String::as_str))? {
+        Some(entry) => Err(ScoreError::OutputInUse {
+            path: out.to_path_buf(),
+            entry,
+        }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Writes rows to `part-00000.parquet`, `part-00001.parquet`, ... in a folder.

@@ -11,7 +11,7 @@ use crate::{
     ScoreError,
     batch::Rows,
     model::{at_least_one, check_fit, pool},
-    output::{Parts, Workshop},
+    output::{self, Parts},
     users::UserOrder,
 };
 use arrow::{array::BooleanArray, record_batch::RecordBatch};
@@ -112,8 +112,8 @@ pub fn score(
     options.check()?;
     check_fit(dataset, model, options.expected_window)?;
     let pool = pool(options.threads)?;
-    let workshop = Workshop::open(out)?;
-    let parts = Parts::new(workshop.folder(), options.file_rows);
+    let folder = output::begin(out)?;
+    let parts = Parts::new(folder.path().to_path_buf(), options.file_rows);
     let mut run = Run::new(dataset, model, options);
     progress.start("score", Some(dataset.rows()));
     let files = thread::scope(|scope| {
@@ -127,7 +127,7 @@ pub fn score(
     })?;
     progress.finish();
     let manifest = run.manifest(files)?;
-    workshop.commit(&manifest)?;
+    output::commit(folder, &manifest)?;
     Ok(manifest)
 }
 

@@ -1,6 +1,5 @@
 //! What must come out of a part, counted without the query engine.
 
-use crate::{DataError, Result};
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
     datatypes::{Int32Type, Int64Type},
@@ -18,7 +17,7 @@ pub(crate) struct Expected {
     pub(crate) users: u64,
     /// Their events in the window: what `n_events` must add up to.
     pub(crate) window_events: u64,
-    /// Users left out, by reason (see `DatasetManifest::dropped`).
+    /// Users and events left out, by reason (see `DatasetManifest::dropped`).
     pub(crate) dropped: BTreeMap<String, u64>,
 }
 
@@ -47,12 +46,12 @@ struct Known {
 /// Counts a part.
 ///
 /// # Errors
-/// When a user is in the user table twice.
+/// The user, when one is in the user table twice.
 pub(crate) fn expect(
     events: &[RecordBatch],
     users: &[RecordBatch],
     config: &FeatureConfig,
-) -> Result<Expected> {
+) -> Result<Expected, String> {
     let mut known: HashMap<Key<'_>, Known> = HashMap::new();
     for batch in users {
         let days = batch
@@ -61,9 +60,7 @@ pub(crate) fn expect(
         for (row, key) in keys(batch.column(0)).enumerate() {
             let user = known.entry(key).or_default();
             if std::mem::replace(&mut user.in_table, true) {
-                return Err(DataError::DuplicateUser {
-                    user: key.to_string(),
-                });
+                return Err(key.to_string());
             }
             user.registration = days.filter(|d| d.is_valid(row)).map(|d| d.value(row));
         }
@@ -86,14 +83,19 @@ pub(crate) fn expect(
     }
     expected.users = chosen.len() as u64;
     let window = config.dataset.window_days as i32;
+    let mut before = 0;
     for batch in events {
-        let inside = |(key, &day): (Key<'_>, &i32)| {
-            chosen
-                .get(&key)
-                .is_some_and(|&first| (first..first + window).contains(&day))
-        };
-        let rows = keys(batch.column(0)).zip(event_days(batch));
-        expected.window_events += rows.filter(|&r| inside(r)).count() as u64;
+        for (key, &day) in keys(batch.column(0)).zip(event_days(batch)) {
+            let Some(&first) = chosen.get(&key) else {
+                continue;
+            };
+            before += u64::from(day < first);
+            expected.window_events += u64::from((first..first + window).contains(&day));
+        }
+    }
+    if before > 0 {
+        let reason = "events_before_registration".to_string();
+        expected.dropped.insert(reason, before);
     }
     Ok(expected)
 }

@@ -6,7 +6,7 @@ use super::{
     input::{self, Role, Table, Wanted},
     output::{PartWriter, Written},
     query, spill,
-    spill::Parts,
+    spill::{Parts, Scratch},
     sql::feature_sql,
 };
 use crate::{DataError, Result, holidays::HolidayCalendar};
@@ -16,14 +16,13 @@ use arrow::{
 };
 use ltv_core::{
     Error,
-    artefact::create_folder,
+    artefact::{self, AtomicFolder},
     config::FeatureConfig,
     manifest::{DatasetManifest, MANIFEST},
     progress::Progress,
 };
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
@@ -33,8 +32,8 @@ use std::{
 
 /// Events in a part when there are few day columns: a few hundred MiB while it is worked on.
 const EVENTS_PER_PART: u64 = 1_500_000;
-/// Most parts made without being asked to: each is an open file for a while.
-const MOST_PARTS: u64 = 256;
+/// Most parts made without being asked to: 1.5 trillion events.
+const MOST_PARTS: u64 = 1_000_000;
 
 /// How to build, as opposed to what.
 #[derive(Debug, Clone)]
@@ -80,35 +79,48 @@ pub fn build_dataset(
     let holidays = HolidayCalendar::new(&config.holidays)?;
     let inputs = Inputs::open(events, users, config)?;
     let count = part_count(&inputs, config, options)?;
-    let parent = match out.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    create_folder(parent)?;
-    // Hidden, and removed when dropped: after success, failure and panic alike.
-    let work = tempfile::Builder::new()
-        .prefix(".ltv-features-")
-        .tempdir_in(parent)
-        .map_err(|e| DataError::io(parent, "create a temporary folder in", e))?;
-    let job = Job::prepare(&inputs, config, holidays, count, work.path(), progress)?;
+    let folder = AtomicFolder::create(out)?;
+    let job = Job::prepare(&inputs, config, holidays, count, &folder, progress)?;
     let written = job.run(options.threads.max(1), progress)?;
     let manifest = job.manifest(config, &written);
-    publish(work.path(), out, &manifest)?;
+    drop(job);
+    check_users(&manifest)?;
+    manifest.write(folder.path())?;
+    // Whatever arrived there in the meantime is not ours to remove.
+    check_output(folder.target())?;
+    folder.commit()?;
     Ok(manifest)
 }
 
-/// A folder that is not empty must be a dataset: nothing else is ever overwritten.
-fn check_output(out: &Path) -> Result<()> {
-    if !out.exists() || out.join(MANIFEST).exists() {
-        if out.join(MANIFEST).exists() {
-            DatasetManifest::read(out)?;
-        }
+/// A dataset of nobody helps nobody, and hides what is wrong with the input.
+fn check_users(manifest: &DatasetManifest) -> Result<()> {
+    if manifest.rows > 0 {
         return Ok(());
     }
-    let mut entries = fs::read_dir(out).map_err(|e| DataError::io(out, "list", e))?;
-    match entries.next() {
-        Some(_) => Err(DataError::OutputInUse {
+    let left_out = manifest.dropped.iter();
+    let left_out: Vec<_> = left_out.map(|(why, n)| format!("{n} {why}")).collect();
+    Err(DataError::NoUsers {
+        as_of: manifest.as_of,
+        events: manifest.events,
+        left_out: match left_out.is_empty() {
+            true => "nothing".to_string(),
+            false => left_out.join(", "),
+        },
+    })
+}
+
+/// A folder that is not empty must be a dataset and nothing else: only datasets are replaced.
+fn check_output(out: &Path) -> Result<()> {
+    let mut own = vec![];
+    if out.join(MANIFEST).exists() {
+        let old = DatasetManifest::read(out)?;
+        own.extend(old.files.into_iter().map(|f| f.path));
+        own.push(MANIFEST.to_string());
+    }
+    match artefact::stranger(out, own.iter().map(String::as_str))? {
+        Some(entry) => Err(DataError::OutputInUse {
             path: out.to_path_buf(),
+            entry,
         }),
         None => Ok(()),
     }
@@ -123,9 +135,16 @@ struct Inputs {
 impl Inputs {
     fn open(events: &[PathBuf], users: Option<&[PathBuf]>, config: &FeatureConfig) -> Result<Self> {
         let columns = &config.users;
-        if users.is_none() && (!columns.profile.is_empty() || !columns.keep.is_empty()) {
-            let problem = "profile and keep columns come from a user table: give one, or none";
-            return Err(Error::config("users", problem).into());
+        if users.is_none() {
+            let absent = [
+                ("users.registration", columns.registration.is_some()),
+                ("users.profile", !columns.profile.is_empty()),
+                ("users.keep", !columns.keep.is_empty()),
+            ];
+            if let Some((key, _)) = absent.iter().find(|(_, set)| *set) {
+                let problem = "comes from a user table: give one, or leave this out";
+                return Err(Error::config(*key, problem).into());
+            }
         }
         let events = Table::open(events, "event log", input::event_columns(config))?;
         let wanted = input::user_columns(config);
@@ -177,8 +196,8 @@ fn part_count(inputs: &Inputs, config: &FeatureConfig, options: &BuildOptions) -
 /// Everything that the parts share.
 struct Job<'a> {
     config: &'a FeatureConfig,
-    layout: &'a Layout,
-    folder: &'a Path,
+    inputs: &'a Inputs,
+    folder: &'a AtomicFolder,
     sql: String,
     events: Parts,
     users: Option<Parts>,
@@ -199,20 +218,34 @@ impl<'a> Job<'a> {
         config: &'a FeatureConfig,
         holidays: HolidayCalendar,
         count: usize,
-        folder: &'a Path,
+        folder: &'a AtomicFolder,
         progress: &dyn Progress,
     ) -> Result<Self> {
         let as_of = config.dataset.as_of;
         let rows = inputs.events.rows + inputs.users.as_ref().map_or(0, |u| u.rows);
         progress.start("read events", Some(rows));
-        let split = |table, stem| Parts::split(table, as_of, count, folder, stem, progress);
-        let events = split(&inputs.events, "events")?;
-        let users = inputs
+        let scratch = Scratch {
+            folder: folder.scratch(),
+            count,
+            most_files: spill::MOST_FILES,
+        };
+        let split = |table, stem| Parts::split(table, stem, as_of, scratch, progress);
+        let mut events = split(&inputs.events, "events")?;
+        let mut users = inputs
             .users
             .as_ref()
             .map(|u| split(u, "users"))
             .transpose()?;
         progress.finish();
+        if count > scratch.most_files {
+            let rows = events.kept + users.as_ref().map_or(0, |u| u.kept);
+            progress.start("divide into parts", Some(rows));
+            events.divide(scratch, progress)?;
+            users
+                .as_mut()
+                .map_or(Ok(()), |u| u.divide(scratch, progress))?;
+            progress.finish();
+        }
         let first = spill::earliest(events.first_day, users.as_ref().and_then(|u| u.first_day));
         let first = first.map_or(as_of.0, |day| day.min(as_of.0));
         let window = config.dataset.window_days;
@@ -220,7 +253,7 @@ impl<'a> Job<'a> {
         let sql = feature_sql(config, users.is_some());
         Ok(Self {
             config,
-            layout: &inputs.layout,
+            inputs,
             folder,
             sql,
             events,
@@ -261,7 +294,8 @@ impl<'a> Job<'a> {
     fn part(&self, index: usize) -> Result<PartResult> {
         let events = self.events.load(index)?;
         let users = self.users.as_ref().map(|u| u.load(index)).transpose()?;
-        let expected = audit::expect(&events, users.as_deref().unwrap_or(&[]), self.config)?;
+        let expected = audit::expect(&events, users.as_deref().unwrap_or(&[]), self.config)
+            .map_err(|user| self.twice(&user))?;
         let mut tables: query::Tables = vec![
             ("events", self.events.schema().clone(), events),
             (
@@ -273,7 +307,7 @@ impl<'a> Job<'a> {
         if let (Some(parts), Some(batches)) = (&self.users, users) {
             tables.push(("users", parts.schema().clone(), batches));
         }
-        let mut writer = PartWriter::create(self.folder, index, self.layout)?;
+        let mut writer = PartWriter::create(self.folder.path(), index, &self.inputs.layout)?;
         query::run(&self.sql, tables, |batch| writer.add(&batch))?;
         let written = writer.finish()?;
         agree("users in a part", expected.users, written.file.rows)?;
@@ -286,6 +320,19 @@ impl<'a> Job<'a> {
             written,
             dropped: expected.dropped,
         })
+    }
+
+    /// The error about a user with two rows in the user table, which is read again to find them.
+    fn twice(&self, user: &str) -> DataError {
+        let users = self.inputs.users.as_ref();
+        match users.map(|table| table.duplicate(user)) {
+            Some(Ok(Some(error)) | Err(error)) => error,
+            _ => DataError::Mismatch {
+                what: format!("rows of user '{user}'"),
+                expected: 2,
+                found: 1,
+            },
+        }
     }
 
     fn manifest(&self, config: &FeatureConfig, results: &[PartResult]) -> DatasetManifest {
@@ -310,8 +357,8 @@ impl<'a> Job<'a> {
             window_days: config.dataset.window_days,
             horizons: config.dataset.horizons.clone(),
             label: config.dataset.label,
-            features: self.layout.features.clone(),
-            keep: self.layout.keep.clone(),
+            features: self.inputs.layout.features.clone(),
+            keep: self.inputs.layout.keep.clone(),
             rows: results.iter().map(|r| r.written.file.rows).sum(),
             events: self.events.kept,
             dropped,
@@ -331,28 +378,4 @@ fn agree(what: &str, expected: u64, found: u64) -> Result<()> {
         expected,
         found,
     })
-}
-
-/// Moves the finished parts to `out`. The old manifest goes first and the new one comes last, so
-/// that a folder with a manifest is always whole.
-fn publish(work: &Path, out: &Path, manifest: &DatasetManifest) -> Result<()> {
-    create_folder(out)?;
-    if out.join(MANIFEST).exists() {
-        let old = DatasetManifest::read(out)?;
-        let manifest = out.join(MANIFEST);
-        fs::remove_file(&manifest).map_err(|e| DataError::io(&manifest, "remove", e))?;
-        for file in old.files {
-            let path = out.join(&file.path);
-            if path.exists() {
-                fs::remove_file(&path).map_err(|e| DataError::io(&path, "remove", e))?;
-            }
-        }
-    }
-    for file in &manifest.files {
-        let target = out.join(&file.path);
-        fs::rename(work.join(&file.path), &target)
-            .map_err(|e| DataError::io(&target, "move a file to", e))?;
-    }
-    manifest.write(out)?;
-    Ok(())
 }

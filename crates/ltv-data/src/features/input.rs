@@ -2,7 +2,12 @@
 
 use super::{columns, normalise::FileReader};
 use crate::{DataError, Result};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::{
+    array::AsArray,
+    compute::cast,
+    datatypes::{DataType, Field, Schema, SchemaRef},
+};
+use ltv_core::Day;
 use ltv_core::config::{FeatureConfig, Measure};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use std::{
@@ -181,6 +186,37 @@ impl Table {
         self.files
             .iter()
             .map(|(path, metadata)| FileReader::new(path, metadata, &self.wanted, &self.schema))
+    }
+
+    /// The error that names the first two rows of `user`, where there are two.
+    pub(crate) fn duplicate(&self, user: &str) -> Result<Option<DataError>> {
+        let schema = Arc::new(self.schema.project(&[0])?);
+        let mut first: Option<(&PathBuf, u64)> = None;
+        for (path, metadata) in &self.files {
+            let mut reader = FileReader::new(path, metadata, &self.wanted[..1], &schema)?;
+            let mut row = 0;
+            while let Some(next) = reader.next(Day(0))? {
+                let ids = cast(next.batch.column(0), &DataType::Utf8)?;
+                for id in ids.as_string::<i32>() {
+                    row += 1;
+                    match first {
+                        _ if id != Some(user) => {}
+                        None => first = Some((path, row)),
+                        Some((first_path, first_row)) => {
+                            return Ok(Some(DataError::DuplicateUser {
+                                path: path.clone(),
+                                column: self.wanted[0].column.clone(),
+                                row,
+                                user: user.to_string(),
+                                first_path: first_path.clone(),
+                                first_row,
+                            }));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// The type of the normalised user id must be the same in both tables.

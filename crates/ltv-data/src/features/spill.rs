@@ -1,4 +1,8 @@
 //! Splitting a table by a hash of the user, through temporary files, in bounded memory.
+//!
+//! At most [`MOST_FILES`] files are open at a time: where there are more parts, a first pass deals
+//! the rows out to files of neighbouring parts, and these are divided again, in as many passes as
+//! it takes. Rows keep their order in every pass, so a part is the same whatever the passes.
 
 use super::input::Table;
 use crate::{DataError, Result};
@@ -10,20 +14,35 @@ use arrow::{
 };
 use ltv_core::{Day, progress::Progress};
 use std::{
-    fs::File,
-    io::{BufReader, BufWriter},
+    fs::{self, File},
+    io::{BufReader, BufWriter, Write},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
 /// Rows gathered before they are dealt out to the parts.
 const GATHER: usize = 1 << 18;
+/// Files written side by side: well below the 256 open files that some systems allow a process.
+pub(crate) const MOST_FILES: usize = 128;
 /// Rows in a batch given to the query engine.
 const BATCH: usize = 8192;
+
+/// Where and how tables are split.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scratch<'a> {
+    /// Folder of the temporary files.
+    pub(crate) folder: &'a Path,
+    /// Parts, at least 1.
+    pub(crate) count: usize,
+    /// Most files written side by side, at least 2.
+    pub(crate) most_files: usize,
+}
 
 /// A table split into parts, each of which holds all rows of its users.
 #[derive(Debug)]
 pub(crate) struct Parts {
     schema: SchemaRef,
+    stem: &'static str,
     place: Place,
     /// Rows read.
     pub(crate) read: u64,
@@ -35,33 +54,38 @@ pub(crate) struct Parts {
 
 #[derive(Debug)]
 enum Place {
+    /// The only part.
     Memory(Vec<RecordBatch>),
-    Files(Vec<PathBuf>),
+    /// In the order of the parts.
+    Files(Vec<Shelf>),
+}
+
+/// A file with the rows of neighbouring parts.
+#[derive(Debug)]
+struct Shelf {
+    path: PathBuf,
+    parts: Range<usize>,
 }
 
 impl Parts {
-    /// A table without rows.
-    pub(crate) fn empty(schema: SchemaRef) -> Self {
-        Self {
-            schema,
+    /// Splits `table` into parts or, where there are more than can be written side by side, into
+    /// files of neighbouring parts, for [`Parts::divide`]. Their names start with `stem`.
+    pub(crate) fn split(
+        table: &Table,
+        stem: &'static str,
+        as_of: Day,
+        scratch: Scratch<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let mut parts = Self {
+            schema: table.schema.clone(),
+            stem,
             place: Place::Memory(vec![]),
             read: 0,
             kept: 0,
             first_day: None,
-        }
-    }
-
-    /// Splits `table` into `count` parts; files go to `folder` with names that start with `stem`.
-    pub(crate) fn split(
-        table: &Table,
-        as_of: Day,
-        count: usize,
-        folder: &Path,
-        stem: &str,
-        progress: &dyn Progress,
-    ) -> Result<Self> {
-        let mut parts = Self::empty(table.schema.clone());
-        let mut writer = Writer::create(&table.schema, count, folder, stem)?;
+        };
+        let mut writer = Writer::create(&table.schema, stem, scratch, 0..scratch.count)?;
         for reader in table.readers() {
             let mut reader = reader?;
             while let Some(next) = reader.next(as_of)? {
@@ -76,12 +100,38 @@ impl Parts {
         Ok(parts)
     }
 
+    /// Divides files of several parts until each part has its own.
+    pub(crate) fn divide(&mut self, scratch: Scratch<'_>, progress: &dyn Progress) -> Result<()> {
+        let Place::Files(shelves) = &mut self.place else {
+            return Ok(());
+        };
+        // The next one last.
+        let mut open: Vec<Shelf> = std::mem::take(shelves).into_iter().rev().collect();
+        while let Some(shelf) = open.pop() {
+            if shelf.parts.len() == 1 {
+                shelves.push(shelf);
+                continue;
+            }
+            let mut writer = Writer::create(&self.schema, self.stem, scratch, shelf.parts)?;
+            for batch in read(&shelf.path)? {
+                let batch = batch.map_err(|e| DataError::scratch(&shelf.path, e))?;
+                progress.advance(batch.num_rows() as u64);
+                writer.add(batch)?;
+            }
+            fs::remove_file(&shelf.path).map_err(|e| DataError::io(&shelf.path, "remove", e))?;
+            if let Place::Files(finer) = writer.finish()? {
+                open.extend(finer.into_iter().rev());
+            }
+        }
+        Ok(())
+    }
+
     /// The rows of part `index`.
     pub(crate) fn load(&self, index: usize) -> Result<Vec<RecordBatch>> {
         match &self.place {
             Place::Memory(batches) => Ok(batches.clone()),
-            Place::Files(paths) => match paths.get(index) {
-                Some(path) => read_part(path, &self.schema),
+            Place::Files(shelves) => match shelves.get(index) {
+                Some(shelf) => read_part(&shelf.path, &self.schema),
                 None => Ok(vec![]),
             },
         }
@@ -105,33 +155,62 @@ fn smallest_day(batch: &RecordBatch) -> Option<i32> {
     arrow::compute::min(column.as_primitive::<Int32Type>())
 }
 
-fn read_part(path: &Path, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+fn read(path: &Path) -> Result<StreamReader<BufReader<File>>> {
     let file = File::open(path).map_err(|e| DataError::io(path, "open", e))?;
+    StreamReader::try_new(BufReader::new(file), None).map_err(|e| DataError::scratch(path, e))
+}
+
+fn read_part(path: &Path, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
     let mut merge = BatchCoalescer::new(schema.clone(), BATCH);
-    for batch in StreamReader::try_new(BufReader::new(file), None)? {
-        merge.push_batch(batch?)?;
+    for batch in read(path)? {
+        merge.push_batch(batch.map_err(|e| DataError::scratch(path, e))?)?;
     }
     merge.finish_buffered_batch()?;
     Ok(std::iter::from_fn(|| merge.next_completed_batch()).collect())
 }
 
+/// Deals rows out to files of one or more neighbouring parts; keeps them when there is one part.
 struct Writer {
     schema: SchemaRef,
+    /// Parts in all.
+    count: usize,
+    /// First of the parts that are dealt out.
+    first: usize,
+    /// Parts in a file; the last file may have fewer.
+    width: usize,
     gathered: Vec<RecordBatch>,
     rows: usize,
-    files: Vec<(PathBuf, StreamWriter<BufWriter<File>>)>,
+    files: Vec<(Shelf, StreamWriter<BufWriter<File>>)>,
 }
 
 impl Writer {
-    fn create(schema: &SchemaRef, count: usize, folder: &Path, stem: &str) -> Result<Self> {
+    fn create(
+        schema: &SchemaRef,
+        stem: &str,
+        scratch: Scratch<'_>,
+        parts: Range<usize>,
+    ) -> Result<Self> {
+        let width = parts.len().div_ceil(scratch.most_files);
         let mut files = vec![];
-        for index in 0..if count > 1 { count } else { 0 } {
-            let path = folder.join(format!("{stem}-{index:05}.arrow"));
-            let file = File::create(&path).map_err(|e| DataError::io(&path, "create", e))?;
-            files.push((path, StreamWriter::try_new(BufWriter::new(file), schema)?));
+        for first in parts.clone().step_by(width.max(1)) {
+            if parts.len() == 1 {
+                break;
+            }
+            let shelf = Shelf {
+                path: scratch.folder.join(format!("{stem}-{first}-{width}.arrow")),
+                parts: first..parts.end.min(first + width),
+            };
+            let file =
+                File::create(&shelf.path).map_err(|e| DataError::io(&shelf.path, "create", e))?;
+            let writer = StreamWriter::try_new(BufWriter::new(file), schema)
+                .map_err(|e| DataError::scratch(&shelf.path, e))?;
+            files.push((shelf, writer));
         }
         Ok(Self {
             schema: schema.clone(),
+            count: scratch.count,
+            first: parts.start,
+            width,
             gathered: vec![],
             rows: 0,
             files,
@@ -147,17 +226,21 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the gathered rows, each to its part.
+    /// Writes the gathered rows, each to its file.
     fn deal(&mut self) -> Result<()> {
         let all = concat_batches(&self.schema, &self.gathered)?;
         self.gathered.clear();
         self.rows = 0;
-        let (order, starts) =
-            order_by_part(&part_of_rows(&all, self.files.len()), self.files.len());
+        let mut files = part_of_rows(&all, self.count);
+        let file = |part: u32| (part as usize - self.first) / self.width;
+        files.iter_mut().for_each(|p| *p = file(*p) as u32);
+        let (order, starts) = order_by_part(&files, self.files.len());
         let sorted = take_record_batch(&all, &order)?;
-        for ((_, writer), range) in self.files.iter_mut().zip(starts.windows(2)) {
+        for ((shelf, writer), range) in self.files.iter_mut().zip(starts.windows(2)) {
             if range[1] > range[0] {
-                writer.write(&sorted.slice(range[0], range[1] - range[0]))?;
+                writer
+                    .write(&sorted.slice(range[0], range[1] - range[0]))
+                    .map_err(|e| DataError::scratch(&shelf.path, e))?;
             }
         }
         Ok(())
@@ -168,12 +251,15 @@ impl Writer {
             return Ok(Place::Memory(self.gathered));
         }
         self.deal()?;
-        let mut paths = vec![];
-        for (path, mut writer) in self.files {
-            writer.finish()?;
-            paths.push(path);
+        let mut shelves = vec![];
+        for (shelf, mut writer) in self.files {
+            writer
+                .finish()
+                .and_then(|()| Ok(writer.get_mut().flush()?))
+                .map_err(|e| DataError::scratch(&shelf.path, e))?;
+            shelves.push(shelf);
         }
-        Ok(Place::Files(paths))
+        Ok(Place::Files(shelves))
     }
 }
 
@@ -223,14 +309,73 @@ fn mix(x: u64) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use arrow::array::{ArrayRef, Int64Array};
+    use std::sync::Arc;
 
     #[test]
     fn rows_are_dealt_out_stably() {
         let (order, starts) = order_by_part(&[2, 0, 2, 1, 0], 4);
         assert_eq!(order.values().to_vec(), [1, 4, 3, 0, 2]);
         assert_eq!(starts, [0, 2, 3, 5, 5]);
+    }
+
+    /// Users 0 to 999 three times over, dealt out to `count` parts.
+    fn dealt(count: usize, most_files: usize) -> Vec<Vec<RecordBatch>> {
+        let folder = tempfile::tempdir().unwrap();
+        let ids: Int64Array = (0..3000).map(|i| i % 1000).collect();
+        let rows: Int64Array = (0..3000).collect();
+        let columns: [(&str, ArrayRef); 2] = [("user", Arc::new(ids)), ("row", Arc::new(rows))];
+        let all = RecordBatch::try_from_iter(columns).unwrap();
+        let scratch = Scratch {
+            folder: folder.path(),
+            count,
+            most_files,
+        };
+        let mut writer = Writer::create(&all.schema(), "x", scratch, 0..count).unwrap();
+        (0..30).for_each(|i| writer.add(all.slice(i * 100, 100)).unwrap());
+        let open = fs::read_dir(folder.path()).unwrap().count();
+        assert!(open <= most_files, "{open} files at a time");
+        let mut parts = Parts {
+            schema: all.schema(),
+            stem: "x",
+            place: writer.finish().unwrap(),
+            read: 3000,
+            kept: 3000,
+            first_day: None,
+        };
+        parts.divide(scratch, &ltv_core::progress::Silent).unwrap();
+        let left = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, if count == 1 { 0 } else { count });
+        (0..count).map(|i| parts.load(i).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_part_is_the_same_whatever_the_passes() {
+        let rows = |parts: &[Vec<RecordBatch>]| -> usize {
+            parts.iter().flatten().map(RecordBatch::num_rows).sum()
+        };
+        for count in [1, 2, 7, 40, 41] {
+            let one = dealt(count, 64);
+            assert_eq!(rows(&one), 3000);
+            for most_files in [2, 3, 6, 40] {
+                assert_eq!(one, dealt(count, most_files), "{count} in {most_files}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_not_a_defect() {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let error = DataError::scratch("events-0-1.arrow".as_ref(), full.into());
+        assert_eq!(error.fault(), ltv_core::Fault::User);
+        let text = error.to_string();
+        assert!(
+            text.contains("events-0-1.arrow") && text.contains("free space there"),
+            "{text}"
+        );
     }
 
     #[test]

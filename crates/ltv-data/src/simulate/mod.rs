@@ -57,7 +57,8 @@ pub use person::User;
 
 use calendar::Calendar;
 use ltv_core::{
-    Day, Error, Horizons, artefact,
+    Day, Error, Horizons,
+    artefact::{self, AtomicFolder},
     config::{
         Aggregate, DatasetOptions, EventColumns, FeatureConfig, Holidays, Label, Measure, Sequence,
         UserColumns,
@@ -70,7 +71,6 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::{
-    fs,
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -265,7 +265,8 @@ impl Simulator {
     }
 }
 
-/// Simulates `config.users` users into the folder `out`, which must be new or empty. Calls
+/// Simulates `config.users` users into the folder `out`, which must be new or empty, and stays so
+/// until all files are whole. Calls
 /// `progress` with the number of users written so far, from any thread. Files are written by as
 /// many threads as rayon has; their bytes do not depend on it.
 ///
@@ -277,13 +278,16 @@ pub fn simulate(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Simulated, SimulateError> {
     let simulator = Simulator::new(config)?;
-    prepare(out)?;
+    check_output(out)?;
+    let folder = AtomicFolder::create(out)?;
+    artefact::create_folder(folder.path().join("events"))?;
+    artefact::create_folder(folder.path().join("users"))?;
     let done = AtomicU64::new(0);
     let shard = |index: u64| {
         let first = index * config.shard_users;
         let users = first..config.users.min(first + config.shard_users);
         let count = users.end - users.start;
-        let files = tables::write_shard(&simulator, index, users, out)?;
+        let files = tables::write_shard(&simulator, index, users, folder.path())?;
         progress(done.fetch_add(count, Ordering::Relaxed) + count);
         Ok(files)
     };
@@ -302,7 +306,9 @@ pub fn simulate(
         user_files,
         config: config.clone(),
     };
-    artefact::write_json(out.join(MANIFEST), &manifest)?;
+    artefact::write_json(folder.path().join(MANIFEST), &manifest)?;
+    check_output(folder.target())?;
+    folder.commit()?;
     Ok(Simulated {
         users: manifest.users,
         events: manifest.events,
@@ -311,16 +317,12 @@ pub fn simulate(
     })
 }
 
-/// Makes the folders; leftovers of another run are refused.
-fn prepare(out: &Path) -> Result<(), SimulateError> {
-    artefact::create_folder(out)?;
-    let mut entries = fs::read_dir(out).map_err(|e| Error::io(out, "read", e))?;
-    if entries.next().is_some() {
-        return Err(SimulateError::NotEmpty {
+/// Nothing that is there is ever replaced.
+fn check_output(out: &Path) -> Result<(), SimulateError> {
+    match artefact::stranger(out, [])? {
+        Some(_) => Err(SimulateError::NotEmpty {
             path: out.to_path_buf(),
-        });
+        }),
+        None => Ok(()),
     }
-    artefact::create_folder(out.join("events"))?;
-    artefact::create_folder(out.join("users"))?;
-    Ok(())
 }

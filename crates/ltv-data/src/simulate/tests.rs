@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
+use std::fs;
 use std::{collections::BTreeMap, path::PathBuf};
 
 fn config(users: u64) -> SimulateConfig {

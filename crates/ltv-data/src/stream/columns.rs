@@ -94,7 +94,7 @@ pub(crate) fn no_nulls(column: &dyn Array, name: &str, place: &str) -> Result<()
     if column.null_count() == 0 {
         return Ok(());
     }
-    let row = (0..column.len()).find(|&i| column.is_null(i)).unwrap_or(0) as u64;
+    let row = (0..column.len()).find(|&i| column.is_null(i)).unwrap_or(0) as u64 + 1;
     Err(StreamError::Null {
         place: place.to_string(),
         column: name.to_string(),

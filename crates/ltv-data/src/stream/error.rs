@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 /// What can go wrong when a dataset is opened, fitted or streamed.
 ///
-/// `place` is the file, or words for a batch that came from elsewhere; rows count from 0 within
-/// the file.
+/// `place` is the file, or words for a batch that came from elsewhere; the first row of the
+/// file is row 1.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {

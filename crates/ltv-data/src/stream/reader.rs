@@ -203,7 +203,7 @@ fn check_labels(batch: &RecordBatch, horizons: &Horizons, place: &str) -> Result
             return Err(StreamError::Label {
                 place,
                 column,
-                row: row as u64,
+                row: row as u64 + 1,
                 value,
             });
         }

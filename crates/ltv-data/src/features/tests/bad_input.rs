@@ -6,7 +6,11 @@ use arrow::{
     array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array},
     compute::concat_batches,
 };
-use ltv_core::{Fault, config::Label, progress::Silent};
+use ltv_core::{
+    Day, Fault,
+    config::{FeatureConfig, Label},
+    progress::Silent,
+};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -168,7 +172,8 @@ fn tables_that_do_not_fit_each_other() {
         &Default::default(),
     );
     let error = built.err().unwrap().to_string();
-    assert!(error.contains("user '1' more than once"), "{error}");
+    let expected = "users.parquet: column 'user_id', row 3: user '1' has a row already, row 1 of";
+    assert!(error.contains(expected), "{error}");
     let mut clash = house::full_config(19_100, 7, Label::Value);
     clash.aggregates.first.push("size2".into());
     clash.aggregates.first_numeric.push("code".into());
@@ -178,6 +183,31 @@ fn tables_that_do_not_fit_each_other() {
         .unwrap()
         .to_string();
     assert!(error.contains("would be called 'first_code'"), "{error}");
+}
+
+#[test]
+fn a_dataset_of_nobody_is_never_written() {
+    let problem = |events: &[Event], config: &FeatureConfig| {
+        let error = house::build(events, None, config, &Default::default());
+        let error = error.err().unwrap();
+        assert_eq!(error.fault(), Fault::User);
+        error.to_string()
+    };
+    let mut config = house::full_config(19_100, 7, Label::Value);
+    let text = problem(&[], &config);
+    assert!(text.contains("0 events before the as-of date"), "{text}");
+    let text = problem(&[Event::new(1, 19_100, 1)], &config);
+    assert!(text.contains("left out were 1 events_later"), "{text}");
+    config.dataset.registered_from = Some(Day(19_050));
+    let text = problem(&[Event::new(1, 19_000, 1)], &config);
+    assert!(text.contains("1 events before the as-of date"), "{text}");
+    assert!(text.contains("left out were 1 users_filtered"), "{text}");
+    let with_registration = house::with_users(house::full_config(19_100, 7, Label::Value), true);
+    let text = problem(&[Event::new(1, 19_000, 1)], &with_registration);
+    assert_eq!(
+        text,
+        "users.registration: comes from a user table: give one, or leave this out"
+    );
 }
 
 #[test]
@@ -210,10 +240,18 @@ fn only_datasets_are_replaced() {
     };
     build(3).unwrap();
     assert_eq!(files(&out).len(), 4);
-    std::fs::write(out.join("notes.txt"), "mine").unwrap();
     build(2).unwrap();
-    assert_eq!(files(&out).len(), 4); // manifest, notes, two parts
+    assert_eq!(files(&out).len(), 3);
+    std::fs::write(out.join("notes.txt"), "mine").unwrap();
+    let error = build(1).unwrap_err().to_string();
+    assert!(
+        error.contains("holds 'notes.txt', which is not part of a dataset"),
+        "{error}"
+    );
+    std::fs::remove_file(out.join("notes.txt")).unwrap();
     std::fs::remove_file(out.join("manifest.json")).unwrap();
-    let error = build(2).unwrap_err().to_string();
-    assert!(error.contains("not empty and holds no dataset"), "{error}");
+    let error = build(1).unwrap_err();
+    assert!(matches!(error, DataError::OutputInUse { .. }), "{error}");
+    assert_eq!(files(&out).len(), 2);
+    assert_eq!(files(folder.path()).len(), 2, "no work folder is left");
 }

@@ -1,6 +1,6 @@
 //! What the tests share: small event logs as plain structs, and datasets as plain rows.
 
-use crate::{BuildOptions, Result, build_dataset};
+use crate::{BuildOptions, DataError, Result, build_dataset};
 use arrow::{
     array::{
         Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array,
@@ -231,6 +231,14 @@ pub(super) fn build(
         bytes,
         folder,
     })
+}
+
+/// What was built; `None` when there was nobody to make features of.
+pub(super) fn some(built: Result<Built>) -> Option<Built> {
+    match built {
+        Err(DataError::NoUsers { .. }) => None,
+        built => Some(built.unwrap()),
+    }
 }
 
 /// Rows by user; checks that users are ascending within a file.

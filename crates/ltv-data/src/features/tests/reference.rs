@@ -267,11 +267,23 @@ proptest! {
             config = house::with_users(config, registration);
         }
         let options = BuildOptions { partitions: Some(partitions), threads: 2 };
-        let built = house::build(&events, users.as_deref(), &config, &options).unwrap();
+        let built = house::some(house::build(&events, users.as_deref(), &config, &options));
         let expected = reference(&events, users.as_deref(), &config);
+        prop_assert_eq!(built.is_none(), expected.is_empty());
+        let Some(built) = built else {
+            return Ok(());
+        };
         assert_same(&built.rows, &expected);
         let later = built.manifest.dropped.get("events_later").unwrap_or(&0);
         prop_assert_eq!(built.manifest.events + later, events.len() as u64);
+        let registered = |user| expected.get(&user).and_then(|row| match row[0].1 {
+            Cell::Number(day) => Some(day as i32),
+            _ => None,
+        });
+        let known = events.iter().filter(|e| e.day() < config.dataset.as_of.0);
+        let before = known.filter(|e| registered(e.user).is_some_and(|day| e.day() < day)).count();
+        let counted = built.manifest.dropped.get("events_before_registration").unwrap_or(&0);
+        prop_assert_eq!(*counted, before as u64);
         prop_assert_eq!(built.manifest.rows, expected.len() as u64);
         prop_assert_eq!(built.manifest.statuses.values().sum::<u64>(), built.manifest.rows);
         let left = std::fs::read_dir(built.folder.path()).unwrap().flatten();
@@ -284,6 +296,7 @@ fn users_by_status_and_reason() {
     let at = 19_100;
     let events = [
         Event::new(1, at - 60, 5), // past its longest horizon
+        Event::new(7, at - 30, 5), // before registration
         Event::new(2, at - 8, 5),  // active
         Event::new(3, at - 2, 5),  // observing
         Event::new(4, at, 5),      // only after the as-of day
@@ -299,6 +312,7 @@ fn users_by_status_and_reason() {
         user(4, Some(at - 9)),
         user(5, None),
         user(6, Some(at + 1)),
+        user(7, Some(at - 9)),
     ];
     let config = house::with_users(house::full_config(at, 7, Label::ActiveDays), true);
     let built = house::build(&events, Some(&users), &config, &BuildOptions::default()).unwrap();
@@ -307,7 +321,8 @@ fn users_by_status_and_reason() {
     for (id, name) in (1..=4).zip(names) {
         assert_eq!(status(id), Cell::Text(name.into()));
     }
-    assert_eq!(built.rows.len(), 4);
+    assert_eq!(status(7), Cell::Text("active".into()));
+    assert_eq!(built.rows.len(), 5);
     let dropped: Vec<_> = built
         .manifest
         .dropped
@@ -315,6 +330,7 @@ fn users_by_status_and_reason() {
         .map(|(k, n)| (k.as_str(), *n))
         .collect();
     let reasons = [
+        ("events_before_registration", 1),
         ("events_later", 1),
         ("users_later", 1),
         ("users_without_registration", 1),
@@ -342,6 +358,10 @@ fn bytes_do_not_depend_on_threads() {
     assert_eq!(one.manifest.files.len(), 5);
     let three = build(3, Some(5));
     assert!(one.bytes == three.bytes && one.manifest == three.manifest);
+    // More parts than files that are written side by side.
+    let many = build(2, Some(130));
+    assert_eq!(many.manifest.files.len(), 130);
+    assert_eq!(many.rows, one.rows);
     let whole = build(1, None);
     assert_eq!(whole.manifest.files.len(), 1);
     assert_eq!(whole.rows, one.rows);
