@@ -2,10 +2,7 @@
 //! Whatever reads and writes the batches (the streams of this program, DataFusion, a job on a
 //! cluster) calls this function.
 
-use crate::{
-    ScoreError,
-    users::{Users, required, text},
-};
+use crate::{ScoreError, users::Users};
 use arrow::{
     array::{ArrayRef, Date32Array, Float64Array, StringArray},
     datatypes::{DataType, Field, Schema, SchemaRef},
@@ -16,7 +13,7 @@ use ltv_core::{
     encoding::EncodedRows,
     predictor::{Predictions, Predictor},
 };
-use ltv_data::encoding::Encoder;
+use ltv_data::{encoding::Encoder, stream::columns};
 use std::sync::Arc;
 
 /// Suffixes of a horizon's five columns, after `ltv_<N>`.
@@ -73,7 +70,12 @@ impl Rows {
     pub(crate) fn of(batch: &RecordBatch, place: &str) -> Result<Self, ScoreError> {
         Ok(Self {
             users: Users::of(batch, place)?,
-            status: text(required(batch, "status", place)?, "status", place, "Utf8")?,
+            status: columns::utf8(
+                columns::required(batch, "status", place)?,
+                "status",
+                place,
+                "Utf8",
+            )?,
         })
     }
 

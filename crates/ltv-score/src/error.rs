@@ -92,7 +92,7 @@ pub enum ScoreError {
     Users {
         /// The file.
         path: PathBuf,
-        /// Row in the file, from 0.
+        /// Row in the file, the first being 1.
         row: u64,
         /// The user there.
         user: String,

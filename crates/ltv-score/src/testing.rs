@@ -42,7 +42,7 @@ pub(crate) fn labels(i: usize) -> [Option<f64>; 2] {
     match status(i) {
         "active" => [
             Some((i % 9) as f64),
-            (i % 3 == 0).then_some((i % 31) as f64),
+            (i.is_multiple_of(3)).then_some((i % 31) as f64),
         ],
         "past_horizon" => [Some((i % 5) as f64), Some((i % 17) as f64)],
         _ => [None, None],
