@@ -285,7 +285,7 @@ fn expected_columns(manifest: &DatasetManifest) -> Vec<(String, Expected)> {
 mod tests {
     use super::*;
     use crate::{
-        encoding::{EncodingOptions, fit},
+        encoding::{EncodingPlan, fit},
         testing::{batch, rows, write, write_rows},
     };
     use arrow::{
@@ -315,7 +315,7 @@ mod tests {
         let odd = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
         write(folder.path(), &[plain, odd], 16);
         let dataset = Dataset::open(folder.path())?;
-        fit(&dataset, &Split::default(), &EncodingOptions::default())?;
+        fit(&dataset, &Split::default(), &EncodingPlan::default())?;
         Ok(dataset)
     }
 
@@ -435,7 +435,7 @@ mod tests {
         bytes[4..end].iter_mut().for_each(|b| *b = 0xff);
         fs::write(&path, bytes).unwrap();
         let dataset = Dataset::open(folder.path()).unwrap();
-        let error = fit(&dataset, &Split::default(), &EncodingOptions::default()).unwrap_err();
+        let error = fit(&dataset, &Split::default(), &EncodingPlan::default()).unwrap_err();
         assert!(matches!(error, StreamError::Parquet { .. }), "{error}");
     }
 }

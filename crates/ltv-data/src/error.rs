@@ -1,5 +1,6 @@
 //! What can go wrong between an event log and a dataset.
 
+use crate::part::PartError;
 use ltv_core::{Day, Fault};
 use std::path::{Path, PathBuf};
 
@@ -156,14 +157,9 @@ pub enum DataError {
     /// A table operation failed on data that had been checked.
     #[error("a table operation failed: {0}; this is a defect: please report it")]
     Arrow(#[from] arrow::error::ArrowError),
-    /// Writing a Parquet file failed.
-    #[error("{}: cannot write: {source}; free space there or choose another folder", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: parquet::errors::ParquetError,
-    },
+    /// A part could not be written.
+    #[error(transparent)]
+    Part(#[from] PartError),
     /// Numbers that must agree do not.
     #[error("{what}: expected {expected}, got {found}; this is a defect: please report it")]
     Mismatch {

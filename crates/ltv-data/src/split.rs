@@ -3,8 +3,8 @@
 
 use crate::stream::{StreamError, columns};
 use arrow::{
-    array::{Array, ArrayRef, BooleanArray, Date32Array, Float64Array, StringArray},
-    datatypes::{DataType, Int64Type},
+    array::{Array, AsArray, BooleanArray, Date32Array, Float64Array},
+    datatypes::Int64Type,
     record_batch::RecordBatch,
 };
 use ltv_core::{
@@ -48,7 +48,7 @@ pub fn parts(
     let label = columns::number(batch, &label_column(split, horizons), place)?;
     columns::no_nulls(&registered, "reg_day", place)?;
     columns::no_nulls(&status, "status", place)?;
-    let fractions = fractions(columns::get(batch, "user_id", place)?, place)?;
+    let fractions = fractions(batch, place)?;
     let part = |row: usize| {
         let out = !is_mature(&label, row)
             || status.value(row) == "observing"
@@ -71,24 +71,12 @@ fn is_mature(label: &Float64Array, row: usize) -> bool {
     label.is_valid(row)
 }
 
-fn fractions(users: &ArrayRef, place: &str) -> Result<Vec<f64>, StreamError> {
-    columns::no_nulls(users, "user_id", place)?;
-    if let Some(ids) = users
-        .as_any()
-        .downcast_ref::<arrow::array::PrimitiveArray<Int64Type>>()
-    {
+fn fractions(batch: &RecordBatch, place: &str) -> Result<Vec<f64>, StreamError> {
+    let users = columns::required(batch, "user_id", place)?;
+    if let Some(ids) = users.as_primitive_opt::<Int64Type>() {
         return Ok(ids.values().iter().map(|&id| user_fraction(id)).collect());
     }
-    if !crate::dataset::is_text(users.data_type()) {
-        return Err(StreamError::ColumnType {
-            place: place.to_string(),
-            column: "user_id".into(),
-            found: users.data_type().to_string(),
-            expected: "Int64 or Utf8",
-        });
-    }
-    let text = columns::cast(users, &DataType::Utf8, "user_id", place, "Utf8")?;
-    let text: &StringArray = columns::downcast(&text, place)?;
+    let text = columns::utf8(users, "user_id", place, "Int64 or Utf8")?;
     Ok(text
         .iter()
         .map(|id| user_fraction_text(id.unwrap_or_default()))

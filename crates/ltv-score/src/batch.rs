@@ -2,10 +2,7 @@
 //! Whatever reads and writes the batches (the streams of this program, DataFusion, a job on a
 //! cluster) calls this function.
 
-use crate::{
-    ScoreError,
-    users::{Users, required, text},
-};
+use crate::{ScoreError, users::Users};
 use arrow::{
     array::{ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, StringArray},
     compute::filter,
@@ -17,7 +14,7 @@ use ltv_core::{
     encoding::EncodedRows,
     predictor::{Predictions, Predictor},
 };
-use ltv_data::encoding::Encoder;
+use ltv_data::{encoding::Encoder, stream::columns};
 use std::sync::Arc;
 
 /// Suffixes of a horizon's five columns, after `ltv_<N>`.
@@ -74,7 +71,12 @@ impl Rows {
     pub(crate) fn of(batch: &RecordBatch, place: &str) -> Result<Self, ScoreError> {
         Ok(Self {
             users: Users::of(batch, place)?,
-            status: text(required(batch, "status", place)?, "status", place, "Utf8")?,
+            status: columns::utf8(
+                columns::required(batch, "status", place)?,
+                "status",
+                place,
+                "Utf8",
+            )?,
         })
     }
 

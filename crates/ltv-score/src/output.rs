@@ -1,24 +1,13 @@
 //! The files of a snapshot: made in a hidden folder, which takes the output's place in one step.
 
 use crate::ScoreError;
-use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
+use arrow::record_batch::RecordBatch;
 use ltv_core::{
-    Error,
-    artefact::{self, AtomicFile, AtomicFolder},
+    artefact::{self, AtomicFolder},
     manifest::{FileEntry, MANIFEST, SnapshotManifest},
 };
-use parquet::{
-    arrow::ArrowWriter,
-    basic::{Compression, ZstdLevel},
-    file::properties::WriterProperties,
-};
-use std::{
-    fs::{self, File},
-    path::{Path, PathBuf},
-};
-
-/// Most rows in a row group.
-const ROW_GROUP: usize = 65_536;
+use ltv_data::part::{PartError, PartFile};
+use std::path::{Path, PathBuf};
 
 /// Starts the snapshot that will be at `out`, which must be replaceable.
 pub(crate) fn begin(out: &Path) -> Result<AtomicFolder, ScoreError> {
@@ -55,7 +44,7 @@ fn check_output(out: &Path) -> Result<(), ScoreError> {
 pub(crate) struct Parts {
     folder: PathBuf,
     file_rows: usize,
-    open: Option<Part>,
+    open: Option<PartFile>,
     finished: Vec<FileEntry>,
 }
 
@@ -75,12 +64,16 @@ impl Parts {
         while start < batch.num_rows() {
             let mut part = match self.open.take() {
                 Some(part) => part,
-                None => Part::create(&self.folder, self.finished.len(), batch.schema())?,
+                None => {
+                    let name = PartFile::name(self.finished.len());
+                    let properties = PartFile::properties();
+                    PartFile::create(&self.folder, name, batch.schema(), properties)?
+                }
             };
-            let rows = (batch.num_rows() - start).min(self.file_rows - part.rows);
+            let rows = (batch.num_rows() - start).min(self.file_rows - part.rows() as usize);
             part.add(&batch.slice(start, rows))?;
             start += rows;
-            if part.rows == self.file_rows {
+            if part.rows() as usize == self.file_rows {
                 self.finished.push(part.finish()?);
             } else {
                 self.open = Some(part);
@@ -98,61 +91,11 @@ impl Parts {
     }
 }
 
-struct Part {
-    name: String,
-    path: PathBuf,
-    file: AtomicFile,
-    writer: ArrowWriter<File>,
-    rows: usize,
-}
-
-impl Part {
-    fn create(folder: &Path, index: usize, schema: SchemaRef) -> Result<Self, ScoreError> {
-        let name = format!("part-{index:05}.parquet");
-        let path = folder.join(&name);
-        let file = AtomicFile::create(&path)?;
-        let level = ZstdLevel::try_new(3).unwrap_or_default();
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(level))
-            .set_max_row_group_row_count(Some(ROW_GROUP))
-            .build();
-        let writer = ArrowWriter::try_new(file.handle()?, schema, Some(properties))
-            .map_err(|source| write_error(&path, source))?;
-        Ok(Self {
-            name,
-            path,
-            file,
-            writer,
-            rows: 0,
-        })
-    }
-
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), ScoreError> {
-        self.rows += batch.num_rows();
-        self.writer
-            .write(batch)
-            .map_err(|source| write_error(&self.path, source))
-    }
-
-    fn finish(self) -> Result<FileEntry, ScoreError> {
-        let footer = self
-            .writer
-            .close()
-            .map_err(|source| write_error(&self.path, source))?;
-        self.file.commit()?;
-        let bytes = fs::metadata(&self.path).map_err(|e| Error::io(&self.path, "read", e))?;
-        Ok(FileEntry {
-            path: self.name,
-            rows: footer.file_metadata().num_rows().max(0) as u64,
-            bytes: bytes.len(),
-            blake3: artefact::checksum(&self.path)?,
-        })
-    }
-}
-
-fn write_error(path: &Path, source: parquet::errors::ParquetError) -> ScoreError {
-    ScoreError::Write {
-        path: path.to_path_buf(),
-        source,
+impl From<PartError> for ScoreError {
+    fn from(error: PartError) -> Self {
+        match error {
+            PartError::Core(error) => error.into(),
+            PartError::Write { path, source } => Self::Write { path, source },
+        }
     }
 }

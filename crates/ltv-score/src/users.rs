@@ -3,11 +3,14 @@
 use crate::ScoreError;
 use arrow::{
     array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringArray},
-    compute::{cast, filter},
+    compute::filter,
     datatypes::{DataType, Int64Type},
     record_batch::RecordBatch,
 };
-use ltv_data::{Dataset, stream::StreamError};
+use ltv_data::{
+    Dataset,
+    stream::{StreamError, columns},
+};
 use std::{path::PathBuf, sync::Arc};
 
 /// The ids of a batch; none is null.
@@ -20,11 +23,12 @@ pub(crate) enum Users {
 impl Users {
     /// The column `user_id` of `batch`; text of any layout becomes Utf8.
     pub(crate) fn of(batch: &RecordBatch, place: &str) -> Result<Self, ScoreError> {
-        let column = required(batch, "user_id", place)?;
+        let column = columns::required(batch, "user_id", place)?;
         if *column.data_type() == DataType::Int64 {
             return Ok(Self::Numbers(column.as_primitive::<Int64Type>().clone()));
         }
-        Ok(Self::Text(text(column, "user_id", place, "Int64 or Utf8")?))
+        let text = columns::utf8(column, "user_id", place, "Int64 or Utf8")?;
+        Ok(Self::Text(text))
     }
 
     pub(crate) fn array(&self) -> ArrayRef {
@@ -72,61 +76,6 @@ impl Users {
             Self::Numbers(ids) => Self::Numbers(ids.slice(row, 1)),
             Self::Text(ids) => Self::Text(ids.slice(row, 1)),
         }
-    }
-}
-
-/// The column `name`, without nulls. Rows in the error count from 1.
-pub(crate) fn required<'a>(
-    batch: &'a RecordBatch,
-    name: &str,
-    place: &str,
-) -> Result<&'a ArrayRef, ScoreError> {
-    let (place, column) = (place.to_owned(), name.to_owned());
-    let Some(array) = batch.column_by_name(name) else {
-        let hint = "every row to score needs it";
-        return Err(StreamError::MissingColumn {
-            place,
-            column,
-            hint,
-        }
-        .into());
-    };
-    match (0..array.len()).find(|&row| array.is_null(row)) {
-        Some(row) if array.null_count() > 0 => Err(StreamError::Null {
-            place,
-            column,
-            row: row as u64 + 1,
-        }
-        .into()),
-        _ => Ok(array),
-    }
-}
-
-/// `column` as Utf8, where it is text of any layout.
-pub(crate) fn text(
-    column: &ArrayRef,
-    name: &str,
-    place: &str,
-    expected: &'static str,
-) -> Result<StringArray, ScoreError> {
-    if !is_text(column.data_type()) {
-        return Err(StreamError::ColumnType {
-            place: place.to_owned(),
-            column: name.to_owned(),
-            found: column.data_type().to_string(),
-            expected,
-        }
-        .into());
-    }
-    let column = cast(column, &DataType::Utf8).map_err(ScoreError::internal)?;
-    Ok(column.as_string::<i32>().clone())
-}
-
-fn is_text(found: &DataType) -> bool {
-    match found {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Dictionary(_, value) => is_text(value),
-        _ => false,
     }
 }
 

@@ -1,15 +1,10 @@
 //! What is fitted before the first step: encoding, buckets, network, first weights.
 
 use crate::TrainError;
-use ltv_core::{
-    Horizons,
-    baseline::{BaselineHorizon, Baselines},
-    config::{Label, TrainConfig},
-    seed,
-};
+use ltv_core::{Horizons, config::TrainConfig, seed};
 use ltv_data::{
     Dataset,
-    encoding::{EncodingOptions, Fitted, HorizonMeans},
+    encoding::{EncodingPlan, Fitted},
 };
 use ltv_model::{
     buckets::Buckets,
@@ -34,14 +29,12 @@ pub(crate) fn prepare(
     seed_: u64,
     threads: usize,
 ) -> Result<Prepared, TrainError> {
-    let options = EncodingOptions {
-        max_bins: config.encoding.max_bins,
-        min_category_rows: config.encoding.min_category_rows,
-        max_categories: config.encoding.max_categories,
+    let plan = EncodingPlan {
+        cells: config.encoding.clone(),
         numbers: config.model.numbers,
         horizons: None,
     };
-    let fitted = ltv_data::encoding::fit(dataset, &config.split, &options)?;
+    let fitted = ltv_data::encoding::fit(dataset, &config.split, &plan)?;
     if fitted.validation_rows == 0 {
         let dataset = dataset.folder().to_path_buf();
         return Err(TrainError::NoValidationRows { dataset });
@@ -97,31 +90,8 @@ fn document(
         spec: Spec::new(&fitted.encoding, config.model.clone(), buckets),
         config: config.clone(),
         record,
-        baselines: baselines(manifest.label, &fitted),
+        baselines: fitted.baselines,
         horizons: fitted.horizons,
         encoding: fitted.encoding,
     })
-}
-
-/// The trivial sort uses the label's own measure inside the window.
-fn baselines(label: Label, fitted: &Fitted) -> Baselines {
-    let horizon = |(&days, m): (&u32, &HorizonMeans)| BaselineHorizon {
-        days,
-        label_mean: m.label,
-        signal_mean: match label {
-            Label::ActiveDays => m.active_days.unwrap_or(0.0),
-            Label::Value => m.value_sum.unwrap_or(0.0),
-        },
-    };
-    let horizons = fitted
-        .horizons
-        .days()
-        .iter()
-        .zip(&fitted.means)
-        .map(horizon)
-        .collect();
-    Baselines {
-        signal: Baselines::signal_of(label).into(),
-        horizons,
-    }
 }

@@ -13,63 +13,38 @@ use arrow::{
 };
 use ltv_core::{
     Error, Horizons,
-    config::{Part, Split},
+    baseline::{BaselineHorizon, Baselines},
+    config::{EncodingOptions, Part, Split},
     encoding::{Cells, Encoding, FeatureEncoding},
     labels::LabelHistogram,
-    manifest::{FeatureEntry, FeatureKind},
+    manifest::{DatasetManifest, FeatureEntry, FeatureKind},
 };
 use rayon::prelude::*;
 
 /// How encodings are fitted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EncodingOptions {
-    /// Bins of a numeric feature besides those for missing and zero, `2..=1024`. A value of at
-    /// least `1 / max_bins` of the non-zero rows has a bin of its own.
-    pub max_bins: usize,
-    /// Training rows a category needs for a cell of its own.
-    pub min_category_rows: u64,
-    /// Most categories of a feature; the most frequent stay.
-    pub max_categories: usize,
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EncodingPlan {
+    /// How features become cells; checked with the configuration it is a part of.
+    pub cells: EncodingOptions,
     /// Whether numeric features also become scaled network inputs.
     pub numbers: bool,
     /// The horizons to fit for, among the dataset's; all of them when `None`.
     pub horizons: Option<Horizons>,
 }
 
-impl Default for EncodingOptions {
-    fn default() -> Self {
-        Self {
-            max_bins: 32,
-            min_category_rows: 50,
-            max_categories: 10_000,
-            numbers: false,
-            horizons: None,
-        }
+/// The range of `max_categories`; the other options have been checked with the configuration.
+fn check(cells: &EncodingOptions) -> Result<(), Error> {
+    if (1..=1_000_000).contains(&cells.max_categories) {
+        return Ok(());
     }
+    let problem = format!("{} is not between 1 and 1000000", cells.max_categories);
+    Err(Error::config("encoding.max_categories", problem))
 }
 
-impl EncodingOptions {
-    /// Checks the ranges.
-    ///
-    /// # Errors
-    /// Names the option and its range.
-    pub fn check(&self) -> Result<(), Error> {
-        if !(2..=1024).contains(&self.max_bins) {
-            let problem = format!("{} is not between 2 and 1024", self.max_bins);
-            return Err(Error::config("encoding.max_bins", problem));
-        }
-        if !(1..=1_000_000).contains(&self.max_categories) {
-            let problem = format!("{} is not between 1 and 1000000", self.max_categories);
-            return Err(Error::config("encoding.max_categories", problem));
-        }
-        Ok(())
-    }
-
-    /// Distinct categories counted at once: a feature's count is too low by at most
-    /// `2 rows / this`, and exact below it.
-    fn tracked_categories(&self) -> usize {
-        (16 * self.max_categories).max(1 << 18)
-    }
+/// Distinct categories counted at once: a feature's count is too low by at most `2 rows / this`,
+/// and exact below it.
+fn tracked_categories(cells: &EncodingOptions) -> usize {
+    cells.max_categories.saturating_mul(16).max(1 << 18)
 }
 
 /// What one pass over a dataset learns.
@@ -77,12 +52,12 @@ impl EncodingOptions {
 pub struct Fitted {
     /// Raw values to cells.
     pub encoding: Encoding,
-    /// The horizons of `labels` and `means`.
+    /// The horizons of `labels` and `baselines`.
     pub horizons: Horizons,
     /// Distribution of the mature training labels, one for each horizon.
     pub labels: Vec<LabelHistogram>,
-    /// What the trivial baseline needs, one for each horizon.
-    pub means: Vec<HorizonMeans>,
+    /// The simplest predictions.
+    pub baselines: Baselines,
     /// Users of the training part; mature in the sense of [`Split::mature`].
     pub train_rows: u64,
     /// Users of the validation part.
@@ -91,45 +66,25 @@ pub struct Fitted {
     pub test_rows: u64,
 }
 
-/// Means over the training rows whose label of one horizon is mature; 0 when there are none.
-///
-/// The trivial baseline is `label / active_days` times a user's own `active_days` (or the same
-/// with `value_sum`).
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct HorizonMeans {
-    /// Those rows.
-    pub rows: u64,
-    /// Mean label.
-    pub label: f64,
-    /// Mean of the feature `active_days`, missing read as 0; `None` without such a feature.
-    pub active_days: Option<f64>,
-    /// Mean of the feature `value_sum`, missing read as 0; `None` without such a feature.
-    pub value_sum: Option<f64>,
-}
-
 /// Fits the encoding of a dataset to the training rows of `split`, in one pass and in memory
 /// that does not grow with the rows. The same files give the same bytes, whatever the number of
 /// threads.
 ///
 /// # Errors
-/// When options are out of range, a file cannot be read, a label is impossible, or no user is
+/// When split or options are out of range, a file cannot be read, a label is impossible, or no user is
 /// left to train on.
-pub fn fit(
-    dataset: &Dataset,
-    split: &Split,
-    options: &EncodingOptions,
-) -> Result<Fitted, StreamError> {
-    options.check()?;
+pub fn fit(dataset: &Dataset, split: &Split, how: &EncodingPlan) -> Result<Fitted, StreamError> {
+    check(&how.cells)?;
     split.check()?;
-    let entries = &dataset.manifest().features;
-    let horizons = options
+    let horizons = how
         .horizons
         .as_ref()
         .unwrap_or(&dataset.manifest().horizons)
         .clone();
+    let entries = &dataset.manifest().features;
     let columns = entries.iter().flat_map(|f| f.columns.clone());
     let plan = reader::Plan::new(dataset, columns, Some(&horizons), Some(split))?;
-    let mut pass = Pass::new(entries, horizons, options);
+    let mut pass = Pass::new(dataset.manifest(), horizons, how);
     let source = dataset.clone();
     let chunks = worker::spawn(worker::PREFETCH, move |send| {
         let order = reader::row_groups(&source);
@@ -146,42 +101,51 @@ struct Pass {
     features: Vec<(FeatureEntry, Summary)>,
     horizons: Horizons,
     labels: Vec<LabelHistogram>,
-    sums: Vec<HorizonMeans>,
-    means_of: [Option<String>; 2],
+    sums: Vec<Sums>,
+    /// The column of the trivial sort, and whether the dataset has it.
+    signal: (&'static str, bool),
     /// Rows by part: train, validation, test.
     rows: [u64; 3],
-    options: EncodingOptions,
+    cells: EncodingOptions,
+}
+
+/// Sums over the training rows whose label of one horizon is mature.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    rows: u64,
+    label: f64,
+    signal: f64,
 }
 
 enum Summary {
-    Numbers(NumberSummary),
+    /// One for each column, merged at the end.
+    Numbers(Vec<NumberSummary>),
     Words(WordCounts),
 }
 
 impl Pass {
-    fn new(entries: &[FeatureEntry], horizons: Horizons, options: &EncodingOptions) -> Self {
+    fn new(manifest: &DatasetManifest, horizons: Horizons, how: &EncodingPlan) -> Self {
+        let entries = &manifest.features;
         let summary = |entry: &FeatureEntry| match entry.kind {
             FeatureKind::Categorical => {
-                Summary::Words(WordCounts::new(options.tracked_categories()))
+                Summary::Words(WordCounts::new(tracked_categories(&how.cells)))
             }
             FeatureKind::Numeric | FeatureKind::Sequence => {
-                Summary::Numbers(NumberSummary::new(options.max_bins, options.numbers))
+                let one = |_| NumberSummary::new(how.cells.max_bins, how.numbers);
+                Summary::Numbers(entry.columns.iter().map(one).collect())
             }
         };
-        let has = |name: &str| {
-            let found = |e: &&FeatureEntry| {
-                e.kind == FeatureKind::Numeric && e.columns == [name.to_string()]
-            };
-            entries.iter().find(found).map(|_| name.to_string())
-        };
+        let signal = Baselines::signal_of(manifest.label);
+        let is_signal =
+            |e: &FeatureEntry| e.kind == FeatureKind::Numeric && e.columns == [signal.to_string()];
         Self {
             features: entries.iter().map(|e| (e.clone(), summary(e))).collect(),
             labels: vec![LabelHistogram::default(); horizons.len()],
-            sums: vec![HorizonMeans::default(); horizons.len()],
-            means_of: [has("active_days"), has("value_sum")],
+            sums: vec![Sums::default(); horizons.len()],
+            signal: (signal, entries.iter().any(is_signal)),
             horizons,
             rows: [0; 3],
-            options: options.clone(),
+            cells: how.cells.clone(),
         }
     }
 
@@ -198,7 +162,7 @@ impl Pass {
         }
         let batch = filter_record_batch(&chunk.batch, &split::mask(&parts, Part::Train))
             .map_err(|e| StreamError::internal(place, e))?;
-        // Every feature has its own state and sees the rows in order: the number of threads
+        // Every column has its own state and sees the rows in order: the number of threads
         // cannot change the result.
         self.features
             .par_iter_mut()
@@ -207,11 +171,10 @@ impl Pass {
     }
 
     fn add_labels(&mut self, batch: &RecordBatch, place: &str) -> Result<(), StreamError> {
-        let column = |name: &Option<String>| match name {
-            Some(name) => columns::number(batch, name, place).map(Some),
-            None => Ok(None),
+        let signal = match self.signal {
+            (name, true) => Some(columns::number(batch, name, place)?),
+            (_, false) => None,
         };
-        let [active, value] = [column(&self.means_of[0])?, column(&self.means_of[1])?];
         for (t, name) in self.horizons.columns().iter().enumerate() {
             let labels = columns::number(batch, name, place)?;
             let sums = &mut self.sums[t];
@@ -219,8 +182,7 @@ impl Pass {
                 self.labels[t].add(labels.value(row));
                 sums.rows += 1;
                 sums.label += labels.value(row);
-                add_to(&mut sums.active_days, &active, row);
-                add_to(&mut sums.value_sum, &value, row);
+                sums.signal += signal.as_ref().map_or(0.0, |s| known(s, row));
             }
         }
         Ok(())
@@ -241,17 +203,22 @@ impl Pass {
                 days,
             });
         }
-        let options = self.options;
+        let cells = self.cells;
         let features = self
             .features
             .into_par_iter()
-            .map(|(e, s)| s.encoding(e, &options))
+            .map(|(e, s)| s.encoding(e, &cells))
             .collect();
+        let horizons = self.horizons.days().iter().zip(&self.sums);
+        let baselines = Baselines {
+            signal: self.signal.0.into(),
+            horizons: horizons.map(|(&days, sums)| sums.means(days)).collect(),
+        };
         Ok(Fitted {
             encoding: Encoding { features },
             horizons: self.horizons,
             labels: self.labels,
-            means: self.sums.into_iter().map(HorizonMeans::from_sums).collect(),
+            baselines,
             train_rows,
             validation_rows,
             test_rows,
@@ -259,22 +226,21 @@ impl Pass {
     }
 }
 
-/// Adds a row's value to a running sum; a missing value counts as 0.
-fn add_to(sum: &mut Option<f64>, column: &Option<Float64Array>, row: usize) {
-    if let Some(column) = column {
-        let value = Some(column.value(row)).filter(|x| column.is_valid(row) && x.is_finite());
-        *sum = Some(sum.unwrap_or(0.0) + value.unwrap_or(0.0));
-    }
+/// The number in a row; 0 where it is missing.
+fn known(column: &Float64Array, row: usize) -> f64 {
+    let value = Some(column.value(row));
+    value
+        .filter(|x| column.is_valid(row) && x.is_finite())
+        .unwrap_or(0.0)
 }
 
-impl HorizonMeans {
-    fn from_sums(sums: Self) -> Self {
-        let mean = |x: f64| x / sums.rows.max(1) as f64;
-        Self {
-            rows: sums.rows,
-            label: mean(sums.label),
-            active_days: sums.active_days.map(mean),
-            value_sum: sums.value_sum.map(mean),
+impl Sums {
+    fn means(&self, days: u32) -> BaselineHorizon {
+        let mean = |x: f64| x / self.rows.max(1) as f64;
+        BaselineHorizon {
+            days,
+            label_mean: mean(self.label),
+            signal_mean: mean(self.signal),
         }
     }
 }
@@ -286,23 +252,29 @@ impl Summary {
         batch: &RecordBatch,
         place: &str,
     ) -> Result<(), StreamError> {
-        for column in &entry.columns {
-            match self {
-                Self::Numbers(summary) => summary.add(&columns::number(batch, column, place)?),
-                Self::Words(counts) => counts.add(&columns::text(batch, column, place)?),
+        match self {
+            Self::Numbers(summaries) => {
+                let each = summaries.par_iter_mut().zip(&entry.columns);
+                each.try_for_each(|(summary, column)| {
+                    summary.add(&columns::number(batch, column, place)?);
+                    Ok(())
+                })
             }
+            Self::Words(counts) => entry.columns.iter().try_for_each(|column| {
+                counts.add(&columns::text(batch, column, place)?);
+                Ok(())
+            }),
         }
-        Ok(())
     }
 
     fn encoding(self, entry: FeatureEntry, options: &EncodingOptions) -> FeatureEncoding {
         let (cells, scale) = match self {
-            Self::Numbers(mut summary) => (
-                Cells::Bins {
-                    edges: summary.edges(),
-                },
-                summary.scale(),
-            ),
+            Self::Numbers(summaries) => {
+                let merged = summaries.into_iter().reduce(NumberSummary::merged);
+                let mut all = merged.unwrap_or_else(|| NumberSummary::new(options.max_bins, false));
+                let edges = all.edges();
+                (Cells::Bins { edges }, all.scale())
+            }
             Self::Words(counts) => {
                 let (rows, most) = (options.min_category_rows, options.max_categories);
                 (

@@ -12,4 +12,4 @@ mod words;
 mod tests;
 
 pub use apply::{Encoder, encode_batch};
-pub use fit::{EncodingOptions, Fitted, HorizonMeans, fit};
+pub use fit::{EncodingPlan, Fitted, fit};

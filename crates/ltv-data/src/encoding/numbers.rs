@@ -1,4 +1,4 @@
-//! Equal-frequency bins of numeric features, in bounded memory.
+//! Equal-frequency bins of numeric features, in bounded memory, from summaries that can be merged.
 //!
 //! A feature's distinct values are counted exactly while there are at most [`EXACT`] of them.
 //! When there are more, the values that by then hold a quarter of a bin each (at most
@@ -18,7 +18,7 @@ const COMPRESSION: u16 = 1000;
 /// Points at which the t-digest is read off.
 const GRID: usize = 4096;
 
-/// What one pass learns about a numeric feature (all columns of a sequence together).
+/// What one pass learns about a numeric column; those of a sequence are merged.
 #[derive(Debug)]
 pub(super) struct NumberSummary {
     max_bins: usize,
@@ -73,11 +73,37 @@ impl NumberSummary {
         }
     }
 
-    /// Moves all but the frequent values to a t-digest, in ascending order.
+    /// What one summary would have learnt from the values of both, but for the error of the
+    /// t-digest where there are many distinct values. The order of merging is part of the result.
+    pub(super) fn merged(mut self, other: Self) -> Self {
+        if let (Some(ours), Some(theirs)) = (&mut self.moments, other.moments) {
+            ours.count += theirs.count;
+            ours.sum += theirs.sum;
+            ours.squares += theirs.squares;
+        }
+        for (bits, count) in other.exact {
+            *self.exact.entry(bits).or_default() += count;
+        }
+        match (&mut self.digest, other.digest) {
+            (Some(ours), Some(theirs)) => ours.merge(&theirs),
+            (ours @ None, theirs) => *ours = theirs,
+            (Some(_), None) => {}
+        }
+        if self.digest.is_some() || self.exact.len() > EXACT {
+            self.overflow();
+        }
+        self
+    }
+
+    /// Moves all but the frequent values to the t-digest, in ascending order.
     fn overflow(&mut self) {
-        let rows: u64 = self.exact.values().sum();
+        let digested = self.digest.as_ref().map_or(0, TDigestMut::total_weight);
+        let rows = digested + self.exact.values().sum::<u64>();
         let frequent = |count: u64| count.saturating_mul(4 * self.max_bins as u64) >= rows;
-        let mut digest = TDigestMut::new(COMPRESSION).unwrap_or_default();
+        let mut digest = self
+            .digest
+            .take()
+            .unwrap_or_else(|| TDigestMut::new(COMPRESSION).unwrap_or_default());
         for (value, count) in sorted(&self.exact) {
             if !frequent(count) {
                 (0..count).for_each(|_| digest.update(value));
@@ -278,6 +304,41 @@ mod tests {
     }
 
     #[test]
+    fn merging_many_values_is_as_good_as_adding_them() {
+        // The values of one summary are not those of the next, and one value is heavy in all.
+        let part = |k: u32| -> Vec<f64> {
+            let value = |i: u32| match i % 5 {
+                0 => 77.0,
+                _ => f64::from(i).sqrt() * f64::from(k + 1),
+            };
+            (0..40_000).map(value).collect()
+        };
+        let parts: Vec<Vec<f64>> = (0..6).map(part).collect();
+        let summary = |values: &Vec<f64>| {
+            let mut summary = NumberSummary::new(32, true);
+            summary.add(&Float64Array::from(values.clone()));
+            summary
+        };
+        let edges = |parts: &[Vec<f64>]| {
+            let merged = parts.iter().map(summary).reduce(NumberSummary::merged);
+            merged.unwrap().edges()
+        };
+        let (merged, all) = (edges(&parts), parts.concat());
+        assert!(merged.windows(2).all(|w| w[0] < w[1]));
+        let expected = all.iter().filter(|&&x| x != 0.0).count() as f64 / 32.0;
+        let shares = shares(&all, &merged);
+        let heavy = merged.iter().position(|&e| e == 77.0).unwrap();
+        assert!((shares[heavy] as f64 - 48_000.0).abs() < 0.02 * expected);
+        for (i, &share) in shares.iter().enumerate().filter(|(i, _)| *i != heavy) {
+            assert!(
+                (share as f64) < 1.6 * expected,
+                "bin {i}: {share} of {expected}"
+            );
+        }
+        assert_eq!(merged, edges(&parts), "the same data, the same edges");
+    }
+
+    #[test]
     fn scale_of_constants_and_of_numbers() {
         let mut summary = NumberSummary::new(32, true);
         summary.add(&Float64Array::from(vec![Some(1e6), None, Some(1e6)]));
@@ -294,6 +355,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn merging_few_values_equals_adding_them(
+            values in proptest::collection::vec(-40i16..400, 0..600), cut in 0usize..600,
+        ) {
+            let values: Vec<f64> = values.into_iter().map(f64::from).collect();
+            let (a, b) = values.split_at(cut.min(values.len()));
+            let summary = |values: &[f64]| {
+                let mut summary = NumberSummary::new(8, true);
+                summary.add(&Float64Array::from(values.to_vec()));
+                summary
+            };
+            let (mut one, mut two) = (summary(&values), summary(a).merged(summary(b)));
+            prop_assert_eq!(one.edges(), two.edges());
+            let (one, two) = (one.scale().unwrap(), two.scale().unwrap());
+            prop_assert!((one.mean - two.mean).abs() < 1e-9 && (one.sd - two.sd).abs() < 1e-9);
+        }
+
         #[test]
         fn bins_are_even(
             values in proptest::collection::vec(-40i16..400, 1..600), max_bins in 2usize..40,

@@ -14,7 +14,7 @@ use arrow::{
 };
 use ltv_core::{
     Horizons,
-    config::{Mature, Part, Split},
+    config::{EncodingOptions, Mature, Part, Split},
     encoding::{Cells, Encoding, FeatureEncoding, Scale},
 };
 use proptest::prelude::*;
@@ -25,11 +25,14 @@ fn open(folder: &Path, rows: &[Row], file_rows: usize) -> Dataset {
     Dataset::open(folder).unwrap()
 }
 
-fn options() -> EncodingOptions {
-    EncodingOptions {
+fn options() -> EncodingPlan {
+    EncodingPlan {
+        cells: EncodingOptions {
+            min_category_rows: 5,
+            ..EncodingOptions::default()
+        },
         numbers: true,
-        min_category_rows: 5,
-        ..EncodingOptions::default()
+        horizons: None,
     }
 }
 
@@ -89,13 +92,13 @@ fn fit_sees_training_rows_only() {
         let mean = |get: &dyn Fn(&Row) -> f64| {
             mature.iter().map(|r| get(r)).sum::<f64>() / mature.len() as f64
         };
-        let means = fitted.means[t];
-        assert_eq!(means.rows, mature.len() as u64);
-        assert_eq!(fitted.labels[t].count(), means.rows);
-        assert!((means.label - mean(&|r| r.labels[t].unwrap())).abs() < 1e-9);
+        let means = fitted.baselines.horizons[t];
+        assert_eq!(means.days, [30, 90][t]);
+        assert_eq!(fitted.labels[t].count(), mature.len() as u64);
+        assert!((means.label_mean - mean(&|r| r.labels[t].unwrap())).abs() < 1e-9);
         let expected = mean(&|r| r.active_days.unwrap_or(0.0));
-        assert!((means.active_days.unwrap() - expected).abs() < 1e-9);
-        assert_eq!(means.value_sum, None);
+        assert!((means.signal_mean - expected).abs() < 1e-9);
+        assert_eq!(fitted.baselines.signal, "active_days");
     }
 }
 
@@ -156,7 +159,7 @@ fn nobody_to_train_on_is_said() {
     let error = fit(
         &dataset,
         &split,
-        &EncodingOptions {
+        &EncodingPlan {
             horizons,
             ..options()
         },

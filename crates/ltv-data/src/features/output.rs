@@ -1,25 +1,14 @@
 //! Writing the Parquet file of one part.
 
 use super::columns::Layout;
-use crate::{DataError, Result};
+use crate::{Result, part::PartFile};
 use arrow::{
     array::{ArrayRef, AsArray, RecordBatch},
     compute::{CastOptions, cast_with_options},
     datatypes::Float64Type,
 };
-use ltv_core::{
-    artefact::{self, AtomicFile},
-    manifest::FileEntry,
-};
-use parquet::{
-    arrow::ArrowWriter,
-    basic::{Compression, ZstdLevel},
-    file::properties::WriterProperties,
-};
-use std::{collections::BTreeMap, fs::File, path::Path};
-
-/// Most rows in a row group.
-const ROW_GROUP: usize = 65_536;
+use ltv_core::manifest::FileEntry;
+use std::{collections::BTreeMap, path::Path};
 
 /// What was written.
 #[derive(Debug)]
@@ -33,11 +22,7 @@ pub(crate) struct Written {
 /// A part's file under construction.
 pub(crate) struct PartWriter<'a> {
     layout: &'a Layout,
-    name: String,
-    target: std::path::PathBuf,
-    file: AtomicFile,
-    writer: ArrowWriter<File>,
-    rows: u64,
+    file: PartFile,
     statuses: BTreeMap<String, u64>,
     window_events: f64,
 }
@@ -45,28 +30,12 @@ pub(crate) struct PartWriter<'a> {
 impl<'a> PartWriter<'a> {
     /// Starts part `index` in `folder`.
     pub(crate) fn create(folder: &Path, index: usize, layout: &'a Layout) -> Result<Self> {
-        let name = format!("part-{index:05}.parquet");
-        let target = folder.join(&name);
-        let file = AtomicFile::create(&target)?;
-        let level = ZstdLevel::try_new(3).unwrap_or_default();
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(level))
-            .set_max_row_group_row_count(Some(ROW_GROUP))
-            .build();
-        let writer = ArrowWriter::try_new(file.handle()?, layout.schema.clone(), Some(properties))
-            .map_err(|source| DataError::Write {
-                path: target.clone(),
-                source,
-            })?;
-        let statuses = BTreeMap::new();
+        let schema = layout.schema.clone();
+        let name = PartFile::name(index);
         Ok(Self {
             layout,
-            name,
-            target,
-            file,
-            writer,
-            rows: 0,
-            statuses,
+            file: PartFile::create(folder, name, schema, PartFile::properties())?,
+            statuses: BTreeMap::new(),
             window_events: 0.0,
         })
     }
@@ -74,7 +43,6 @@ impl<'a> PartWriter<'a> {
     /// Adds rows of the query's result.
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         let batch = self.conform(batch)?;
-        self.rows += batch.num_rows() as u64;
         let statuses = batch.column(2).as_string::<i32>();
         for status in statuses.iter().flatten() {
             match self.statuses.get_mut(status) {
@@ -88,12 +56,7 @@ impl<'a> PartWriter<'a> {
             let counts = counts.as_primitive::<Float64Type>();
             self.window_events += arrow::compute::sum(counts).unwrap_or(0.0);
         }
-        self.writer
-            .write(&batch)
-            .map_err(|source| DataError::Write {
-                path: self.target.clone(),
-                source,
-            })
+        Ok(self.file.add(&batch)?)
     }
 
     /// Casts the engine's types (for example string views) to those of the layout.
@@ -114,33 +77,10 @@ impl<'a> PartWriter<'a> {
 
     /// Finishes the file and gives it its name.
     pub(crate) fn finish(self) -> Result<Written> {
-        let Self {
-            name: path,
-            target,
-            file,
-            writer,
-            rows,
-            statuses,
-            window_events,
-            ..
-        } = self;
-        writer.close().map_err(|source| DataError::Write {
-            path: target.clone(),
-            source,
-        })?;
-        file.commit()?;
-        let metadata = std::fs::metadata(&target).map_err(|e| DataError::io(&target, "read", e))?;
-        let blake3 = artefact::checksum(&target)?;
-        let file = FileEntry {
-            path,
-            rows,
-            bytes: metadata.len(),
-            blake3,
-        };
         Ok(Written {
-            file,
-            statuses,
-            window_events: window_events as u64,
+            file: self.file.finish()?,
+            statuses: self.statuses,
+            window_events: self.window_events as u64,
         })
     }
 }

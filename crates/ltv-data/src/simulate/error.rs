@@ -1,5 +1,6 @@
 //! What can go wrong in a simulation.
 
+use crate::part::PartError;
 use ltv_core::Fault;
 use std::path::PathBuf;
 
@@ -16,14 +17,12 @@ pub enum SimulateError {
         /// The folder.
         path: PathBuf,
     },
-    /// A Parquet file could not be written.
-    #[error("cannot write {}: {problem}; check the free space on the disk and run again", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the Parquet writer said.
-        problem: String,
-    },
+    /// A file could not be written.
+    #[error(transparent)]
+    Part(#[from] PartError),
+    /// A table operation failed.
+    #[error("a table operation failed: {0}; this is a defect: please report it")]
+    Arrow(#[from] arrow::error::ArrowError),
 }
 
 impl SimulateError {
@@ -31,14 +30,8 @@ impl SimulateError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Core(e) => e.fault(),
-            Self::NotEmpty { .. } | Self::Write { .. } => Fault::User,
-        }
-    }
-
-    pub(super) fn write(path: impl Into<PathBuf>, problem: impl ToString) -> Self {
-        Self::Write {
-            path: path.into(),
-            problem: problem.to_string(),
+            Self::NotEmpty { .. } | Self::Part(_) => Fault::User,
+            Self::Arrow(_) => Fault::Internal,
         }
     }
 }

@@ -287,7 +287,7 @@ pub fn simulate(
         let first = index * config.shard_users;
         let users = first..config.users.min(first + config.shard_users);
         let count = users.end - users.start;
-        let files = tables::write_shard(&simulator, index, users, folder.path())?;
+        let files = tables::write_shard(&simulator, index as usize, users, folder.path())?;
         progress(done.fetch_add(count, Ordering::Relaxed) + count);
         Ok(files)
     };

@@ -1,30 +1,22 @@
 //! Users and events as Parquet files.
 
 use super::{Event, SimulateError, Simulator, User};
+use crate::part::PartFile;
 use arrow::{
     array::{
         ArrayRef, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
     },
     datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
+    error::ArrowError,
     record_batch::RecordBatch,
 };
-use ltv_core::{
-    artefact::{AtomicFile, checksum},
-    manifest::FileEntry,
-};
+use ltv_core::manifest::FileEntry;
 use parquet::{
-    arrow::ArrowWriter,
     basic::{Compression, Encoding},
     file::properties::{EnabledStatistics, WriterProperties},
     schema::types::ColumnPath,
 };
-use std::{
-    fs::File,
-    io::BufWriter,
-    ops::Range,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{ops::Range, path::Path, sync::Arc};
 
 /// Rows handed to the Parquet writer at a time.
 const BATCH_ROWS: usize = 1 << 16;
@@ -34,12 +26,16 @@ const GROUP_ROWS: usize = 1 << 20;
 /// Writes the users of one shard and their events.
 pub(super) fn write_shard(
     simulator: &Simulator,
-    index: u64,
+    index: usize,
     users: Range<u64>,
     out: &Path,
 ) -> Result<(FileEntry, FileEntry), SimulateError> {
-    let mut event_file = Table::create(out, format!("events/part-{index:05}.parquet"), events())?;
-    let mut user_file = Table::create(out, format!("users/part-{index:05}.parquet"), people())?;
+    let create = |folder: &str, schema| {
+        let name = format!("{folder}/{}", PartFile::name(index));
+        PartFile::create(out, name, schema, properties())
+    };
+    let mut event_file = create("events", events())?;
+    let mut user_file = create("users", people())?;
     let mut event_rows = EventRows::default();
     let mut user_rows = UserRows::default();
     for user in users {
@@ -47,14 +43,14 @@ pub(super) fn write_shard(
         user.events.iter().for_each(|e| event_rows.push(user.id, e));
         user_rows.push(&user);
         if event_rows.users.len() >= BATCH_ROWS {
-            event_file.write(std::mem::take(&mut event_rows).columns())?;
+            event_file.add(&std::mem::take(&mut event_rows).batch()?)?;
         }
         if user_rows.users.len() >= BATCH_ROWS {
-            user_file.write(std::mem::take(&mut user_rows).columns())?;
+            user_file.add(&std::mem::take(&mut user_rows).batch()?)?;
         }
     }
-    event_file.write(event_rows.columns())?;
-    user_file.write(user_rows.columns())?;
+    event_file.add(&event_rows.batch()?)?;
+    user_file.add(&user_rows.batch()?)?;
     Ok((event_file.finish()?, user_file.finish()?))
 }
 
@@ -101,14 +97,15 @@ impl EventRows {
         self.values.push(event.value);
     }
 
-    fn columns(self) -> Vec<ArrayRef> {
-        vec![
+    fn batch(self) -> Result<RecordBatch, ArrowError> {
+        let columns: Vec<ArrayRef> = vec![
             Arc::new(Int64Array::from(self.users)),
             Arc::new(TimestampMicrosecondArray::from(self.times).with_timezone("UTC")),
             Arc::new(Float64Array::from(self.minutes)),
             Arc::new(Int32Array::from(self.videos)),
             Arc::new(Float64Array::from(self.values)),
-        ]
+        ];
+        RecordBatch::try_new(events(), columns)
     }
 }
 
@@ -132,72 +129,21 @@ impl UserRows {
         self.costs.push(user.cost);
     }
 
-    fn columns(self) -> Vec<ArrayRef> {
-        vec![
+    fn batch(self) -> Result<RecordBatch, ArrowError> {
+        let columns: Vec<ArrayRef> = vec![
             Arc::new(Int64Array::from(self.users)),
             Arc::new(TimestampMicrosecondArray::from(self.times).with_timezone("UTC")),
             Arc::new(StringArray::from(self.channels)),
             Arc::new(StringArray::from(self.devices)),
             Arc::new(StringArray::from(self.cities)),
             Arc::new(Float64Array::from(self.costs)),
-        ]
+        ];
+        RecordBatch::try_new(people(), columns)
     }
 }
 
 fn micros(event: &Event) -> i64 {
     (i64::from(event.day.0) * 86_400 + i64::from(event.second)) * 1_000_000
-}
-
-/// A Parquet file under construction.
-struct Table {
-    path: PathBuf,
-    name: String,
-    schema: SchemaRef,
-    file: AtomicFile,
-    writer: ArrowWriter<BufWriter<File>>,
-    rows: u64,
-}
-
-impl Table {
-    fn create(out: &Path, name: String, schema: SchemaRef) -> Result<Self, SimulateError> {
-        let path = out.join(&name);
-        let file = AtomicFile::create(&path)?;
-        let sink = BufWriter::with_capacity(1 << 20, file.handle()?);
-        let writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties()))
-            .map_err(|e| SimulateError::write(&path, e))?;
-        Ok(Self {
-            path,
-            name,
-            schema,
-            file,
-            writer,
-            rows: 0,
-        })
-    }
-
-    fn write(&mut self, columns: Vec<ArrayRef>) -> Result<(), SimulateError> {
-        let batch = RecordBatch::try_new(self.schema.clone(), columns)
-            .map_err(|e| SimulateError::write(&self.path, e))?;
-        self.rows += batch.num_rows() as u64;
-        self.writer
-            .write(&batch)
-            .map_err(|e| SimulateError::write(&self.path, e))
-    }
-
-    fn finish(self) -> Result<FileEntry, SimulateError> {
-        let failed = |e: &dyn std::fmt::Display| SimulateError::write(&self.path, e);
-        let sink = self.writer.into_inner().map_err(|e| failed(&e))?;
-        sink.into_inner().map_err(|e| failed(&e))?;
-        self.file.commit()?;
-        let bytes = self.path.metadata().map_err(|e| failed(&e))?.len();
-        let blake3 = checksum(&self.path)?;
-        Ok(FileEntry {
-            path: self.name,
-            rows: self.rows,
-            bytes,
-            blake3,
-        })
-    }
 }
 
 fn properties() -> WriterProperties {

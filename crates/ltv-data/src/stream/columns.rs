@@ -24,6 +24,37 @@ pub(crate) fn get<'a>(
         })
 }
 
+/// The column `name`, without nulls.
+///
+/// # Errors
+/// When it is missing or has a null. `place` is named in errors.
+pub fn required<'a>(
+    batch: &'a RecordBatch,
+    name: &str,
+    place: &str,
+) -> Result<&'a ArrayRef, StreamError> {
+    let column = get(batch, name, place)?;
+    no_nulls(column, name, place)?;
+    Ok(column)
+}
+
+/// `column` as Utf8, where it is text of any layout.
+///
+/// # Errors
+/// When it is not text; `expected` says what would do.
+pub fn utf8(
+    column: &ArrayRef,
+    name: &str,
+    place: &str,
+    expected: &'static str,
+) -> Result<StringArray, StreamError> {
+    if !is_text(column.data_type()) {
+        return Err(wrong_type(column, name, place, expected));
+    }
+    let column = cast(column, &DataType::Utf8, name, place, expected)?;
+    downcast(&column, place).cloned()
+}
+
 /// The column `name`, which must already be an array of type `T`.
 pub(crate) fn typed<T: Array + Clone + 'static>(
     batch: &RecordBatch,

@@ -10,7 +10,7 @@
 //! dataset. The same seed and epoch give the same batches, on any machine.
 
 mod batches;
-pub(crate) mod columns;
+pub mod columns;
 mod error;
 pub(crate) mod reader;
 pub(crate) mod worker;

@@ -4,14 +4,14 @@
 use super::*;
 use crate::{
     dataset::Dataset,
-    encoding::{EncodingOptions, encode_batch, fit},
+    encoding::{EncodingPlan, encode_batch, fit},
     split::Rows,
     testing::{Row, batch, rows, write_rows},
 };
 use arrow::array::{Array, AsArray, Int64Array};
 use ltv_core::{
     Horizons,
-    config::{Mature, Part, Split},
+    config::{EncodingOptions, Mature, Part, Split},
     encoding::{EncodedRows, Encoding},
     seed::user_fraction,
 };
@@ -35,11 +35,14 @@ fn dataset(rows: &[Row], file_rows: usize, group_rows: usize) -> (tempfile::Temp
 }
 
 fn fitted(dataset: &Dataset) -> Arc<Encoding> {
-    let options = EncodingOptions {
-        min_category_rows: 1,
-        max_bins: 4,
+    let options = EncodingPlan {
+        cells: EncodingOptions {
+            min_category_rows: 1,
+            max_bins: 4,
+            ..EncodingOptions::default()
+        },
         numbers: true,
-        ..Default::default()
+        horizons: None,
     };
     Arc::new(fit(dataset, &split(), &options).unwrap().encoding)
 }
@@ -106,7 +109,7 @@ fn parts_are_disjoint_and_complete() {
         assert_eq!(got, lines(&reference));
         got.len() as u64
     });
-    let fit = fit(&dataset, &split(), &EncodingOptions::default()).unwrap();
+    let fit = fit(&dataset, &split(), &EncodingPlan::default()).unwrap();
     assert_eq!(counts, [fit.train_rows, fit.validation_rows, fit.test_rows]);
     assert!(counts.iter().all(|&n| n > 20));
 }
@@ -234,7 +237,7 @@ proptest! {
             row.labels[1] = Some(i as f64);
         }
         let (_folder, dataset) = dataset(&rows, file_rows, group_rows);
-        let encoding = fit(&dataset, &all_train, &EncodingOptions::default()).unwrap().encoding;
+        let encoding = fit(&dataset, &all_train, &EncodingPlan::default()).unwrap().encoding;
         let shuffle = (!in_order).then_some(Shuffle { seed, epoch: 3, buffer_rows });
         let options = StreamOptions { shuffle, ..options(Arc::new(encoding), Rows::All, batch_rows) };
         let batches = collect(stream(&dataset, options).unwrap());

@@ -4,12 +4,12 @@
 use super::house::{self, Cell, Event, Row, User, strategy};
 use crate::{
     BuildOptions, Dataset,
-    encoding::{EncodingOptions, fit},
+    encoding::{EncodingPlan, fit},
     split,
     stream::{StreamOptions, stream},
 };
 use ltv_core::{
-    config::{FeatureConfig, Label, Mature, Part, Split},
+    config::{EncodingOptions, FeatureConfig, Label, Mature, Part, Split},
     encoding::Encoding,
 };
 use proptest::prelude::*;
@@ -44,9 +44,15 @@ fn perturb(events: &[Event], others: Vec<Event>, late: impl Fn(&Event) -> bool) 
     new.into_iter().chain(kept).collect()
 }
 
-/// What a model gets to see besides labels: who takes which part, the fitted encoding (where
-/// anybody trains), and everybody's cells.
-fn seen(built: &house::Built, split: &Split) -> (Vec<Option<Part>>, Option<(Encoding, Vec<u32>)>) {
+/// What a model gets to see besides labels.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    parts: Vec<Option<Part>>,
+    /// The fitted encoding and everybody's cells, where anybody trains.
+    fitted: Option<(Encoding, Vec<u32>)>,
+}
+
+fn seen(built: &house::Built, split: &Split) -> Seen {
     let dataset = Dataset::open(built.folder.path().join("dataset")).unwrap();
     let horizons = &dataset.manifest().horizons;
     let batches = dataset
@@ -57,9 +63,12 @@ fn seen(built: &house::Built, split: &Split) -> (Vec<Option<Part>>, Option<(Enco
         .flatten()
         .flat_map(|batch| split::parts(&batch, split, horizons, "a file").unwrap())
         .collect();
-    let options = EncodingOptions {
-        min_category_rows: 1,
-        ..EncodingOptions::default()
+    let options = EncodingPlan {
+        cells: EncodingOptions {
+            min_category_rows: 1,
+            ..EncodingOptions::default()
+        },
+        ..EncodingPlan::default()
     };
     let fitted = fit(&dataset, split, &options).ok().map(|fitted| {
         let scoring = StreamOptions::scoring(Arc::new(fitted.encoding.clone()));
@@ -67,7 +76,7 @@ fn seen(built: &house::Built, split: &Split) -> (Vec<Option<Part>>, Option<(Enco
         let cells = rows.flat_map(|rows| rows.unwrap().cells).collect();
         (fitted.encoding, cells)
     });
-    (parts, fitted)
+    Seen { parts, fitted }
 }
 
 /// The day from which events are in no window of the user, where there is a registration.

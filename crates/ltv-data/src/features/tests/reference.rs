@@ -55,15 +55,8 @@ fn text(x: Option<String>) -> Cell {
 
 fn row(mine: &[&Event], user: Option<&User>, table: bool, reg: i32, config: &FeatureConfig) -> Row {
     let (as_of, w) = (config.dataset.as_of.0, config.dataset.window_days as i32);
-    let rel = |e: &&Event| e.day() - reg;
-    let window: Vec<&Event> = mine
-        .iter()
-        .filter(|e| (0..w).contains(&rel(e)))
-        .copied()
-        .collect();
-    let mut row: Row = vec![];
-    let mut put = |name: &str, cell: Cell| row.push((name.to_string(), cell));
-    put("reg_day", number(f64::from(reg)));
+    let inside = |e: &&&Event| (0..w).contains(&(e.day() - reg));
+    let window: Vec<&Event> = mine.iter().filter(inside).copied().collect();
     let longest = config.dataset.horizons.longest() as i32;
     let status = if mine.is_empty() {
         "no_events"
@@ -74,91 +67,91 @@ fn row(mine: &[&Event], user: Option<&User>, table: bool, reg: i32, config: &Fea
     } else {
         "active"
     };
+    let mut row: Row = vec![];
+    let mut put = |name: &str, cell: Cell| row.push((name.to_string(), cell));
+    put("reg_day", number(f64::from(reg)));
     put("status", Cell::Text(status.into()));
-    let day_column = |k: i32, of: &dyn Fn(&Event) -> f64| {
-        let sum: f64 = window.iter().filter(|e| rel(e) == k).map(|e| of(e)).sum();
-        if reg + k < as_of {
-            number(sum)
-        } else {
-            Cell::Null
-        }
-    };
-    (0..w).for_each(|k| put(&format!("cnt_d{k}"), day_column(k, &|_| 1.0)));
-    (0..w).for_each(|k| {
-        put(
-            &format!("val_d{k}"),
-            day_column(k, &|e| e.cents as f64 / 100.0),
-        )
-    });
-    (0..w).for_each(|k| {
-        put(
-            &format!("Size_d{k}"),
-            day_column(k, &|e| e.size.unwrap_or(0.0)),
-        )
-    });
-    put("n_events", number(window.len() as f64));
-    let days: BTreeSet<i32> = window.iter().map(rel).collect();
-    put("active_days", number(days.len() as f64));
-    put("recency", maybe(days.last().map(|&d| f64::from(d))));
-    let cents: i64 = window.iter().map(|e| e.cents).sum();
-    put("value_sum", number(cents as f64 / 100.0));
-    let share = |sum: f64, n: usize| if n == 0 { None } else { Some(sum / n as f64) };
-    put(
-        "value_mean",
-        maybe(share(cents as f64 / 100.0, window.len())),
-    );
-    put(
-        "value_max",
-        maybe(
-            window
-                .iter()
-                .map(|e| e.cents)
-                .max()
-                .map(|c| c as f64 / 100.0),
-        ),
-    );
-    let sizes: Vec<f64> = window.iter().filter_map(|e| e.size).collect();
-    put("mean_size", maybe(share(sizes.iter().sum(), sizes.len())));
-    let flags: Vec<bool> = window.iter().filter_map(|e| e.flag).collect();
-    let yes = flags.iter().filter(|&&f| f).count();
-    put("mean_flag", maybe(share(yes as f64, flags.len())));
-    put(
-        "max_code",
-        maybe(window.iter().filter_map(|e| e.code).max().map(f64::from)),
-    );
-    let firsts = firsts(&window, config.events.order.is_some());
-    let first_word = firsts.iter().filter_map(|e| e.word).min();
-    put("first_Word", text(first_word.map(String::from)));
-    let first_code = firsts.iter().filter_map(|e| e.code).min();
-    put("first_code", text(first_code.map(|c| c.to_string())));
-    let first_flag = firsts.iter().filter_map(|e| e.flag).min();
-    put("first_flag", text(first_flag.map(|f| f.to_string())));
-    put(
-        "first_size",
-        maybe(firsts.iter().filter_map(|e| e.size).reduce(f64::min)),
-    );
-    put(
-        "mode_Word",
-        text(mode(window.iter().filter_map(|e| e.word)).map(String::from)),
-    );
-    put(
-        "mode_code",
-        text(mode(window.iter().filter_map(|e| e.code)).map(|c| c.to_string())),
-    );
+    let later = daily(&window, reg, w, as_of)
+        .into_iter()
+        .chain(totals(&window, reg))
+        .chain(chosen(&window, config.events.order.is_some()));
+    later.for_each(|(name, cell)| put(&name, cell));
     for (name, cell) in calendar(reg, w, &config.holidays.days) {
         put(name, cell);
     }
     if table {
-        put(
-            "channel",
-            text(user.and_then(|u| u.channel).map(String::from)),
-        );
+        let channel = user.and_then(|u| u.channel);
+        put("channel", text(channel.map(String::from)));
         put("cost", maybe(user.and_then(|u| u.cost)));
     }
     for &n in config.dataset.horizons.days() {
         put(&format!("ltv_{n}"), label(mine, reg, n as i32, config));
     }
     row
+}
+
+/// The columns of each day; null for days that are not over.
+fn daily(window: &[&Event], reg: i32, w: i32, as_of: i32) -> Row {
+    let measure = |name: &str, e: &Event| match name {
+        "cnt" => 1.0,
+        "val" => e.cents as f64 / 100.0,
+        _ => e.size.unwrap_or(0.0),
+    };
+    let mut row = vec![];
+    for name in ["cnt", "val", "Size"] {
+        for k in 0..w {
+            let today = window.iter().filter(|e| e.day() - reg == k);
+            let sum: f64 = today.map(|e| measure(name, e)).sum();
+            let known = (reg + k < as_of).then_some(sum);
+            row.push((format!("{name}_d{k}"), maybe(known)));
+        }
+    }
+    row
+}
+
+/// The columns of the whole window that are numbers.
+fn totals(window: &[&Event], reg: i32) -> Row {
+    let days: BTreeSet<i32> = window.iter().map(|e| e.day() - reg).collect();
+    let money: i64 = window.iter().map(|e| e.cents).sum();
+    let money = money as f64 / 100.0;
+    let most = window.iter().map(|e| e.cents).max();
+    let sizes: Vec<f64> = window.iter().filter_map(|e| e.size).collect();
+    let flags: Vec<bool> = window.iter().filter_map(|e| e.flag).collect();
+    let yes = flags.iter().filter(|&&f| f).count();
+    let code = window.iter().filter_map(|e| e.code).max();
+    let share = |sum: f64, n: usize| maybe((n > 0).then(|| sum / n as f64));
+    let cells = [
+        ("n_events", number(window.len() as f64)),
+        ("active_days", number(days.len() as f64)),
+        ("recency", maybe(days.last().map(|&d| f64::from(d)))),
+        ("value_sum", number(money)),
+        ("value_mean", share(money, window.len())),
+        ("value_max", maybe(most.map(|c| c as f64 / 100.0))),
+        ("mean_size", share(sizes.iter().sum(), sizes.len())),
+        ("mean_flag", share(yes as f64, flags.len())),
+        ("max_code", maybe(code.map(f64::from))),
+    ];
+    cells.map(|(name, cell)| (name.to_string(), cell)).into()
+}
+
+/// The columns of first and most frequent values.
+fn chosen(window: &[&Event], ordered: bool) -> Row {
+    let firsts = firsts(window, ordered);
+    let word = firsts.iter().filter_map(|e| e.word).min();
+    let code = firsts.iter().filter_map(|e| e.code).min();
+    let flag = firsts.iter().filter_map(|e| e.flag).min();
+    let size = firsts.iter().filter_map(|e| e.size).reduce(f64::min);
+    let often_word = mode(window.iter().filter_map(|e| e.word));
+    let often_code = mode(window.iter().filter_map(|e| e.code));
+    let cells = [
+        ("first_Word", text(word.map(String::from))),
+        ("first_code", text(code.map(|c| c.to_string()))),
+        ("first_flag", text(flag.map(|f| f.to_string()))),
+        ("first_size", maybe(size)),
+        ("mode_Word", text(often_word.map(String::from))),
+        ("mode_code", text(often_code.map(|c| c.to_string()))),
+    ];
+    cells.map(|(name, cell)| (name.to_string(), cell)).into()
 }
 
 /// The events that come first; more than one when they tie.
