@@ -31,7 +31,7 @@ impl AtomicFile {
         let temp = tempfile::Builder::new()
             .prefix(".partial-")
             .tempfile_in(parent(&target))
-            .map_err(|e| Error::io(&target, "create", e))?;
+            .map_err(|e| Error::io(&target, "create", about_target(&e)))?;
         Ok(Self { target, temp })
     }
 
@@ -64,6 +64,15 @@ impl AtomicFile {
         temp.persist(&target)
             .map_err(|e| Error::io(&target, "rename to", e.error))?;
         sync_folder(parent(&target))
+    }
+}
+
+/// The same error without the temporary file's name, which says nothing to the user.
+fn about_target(error: &std::io::Error) -> std::io::Error {
+    let kind = error.kind();
+    match kind {
+        std::io::ErrorKind::NotFound => std::io::Error::new(kind, "its folder is not there"),
+        _ => kind.into(),
     }
 }
 

@@ -128,7 +128,7 @@ pub enum DataError {
     },
     /// Nobody to make features of.
     #[error(
-        "no user to make features of: there are {events} events before the as-of date {as_of}, and left out were {left_out}; give a log with events before it, another dataset.as_of, or wider dataset.registered_from .. registered_before"
+        "no user to make features of: {events} events before the as-of date {as_of}{left_out}; give a log with events before it, another dataset.as_of, or wider dataset.registered_from .. registered_before"
     )]
     NoUsers {
         /// The first day whose events are not known.

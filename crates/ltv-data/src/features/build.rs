@@ -97,15 +97,13 @@ fn check_users(manifest: &DatasetManifest) -> Result<()> {
     if manifest.rows > 0 {
         return Ok(());
     }
-    let left_out = manifest.dropped.iter();
-    let left_out: Vec<_> = left_out.map(|(why, n)| format!("{n} {why}")).collect();
+    let dropped = manifest.dropped.iter();
     Err(DataError::NoUsers {
         as_of: manifest.as_of,
         events: manifest.events,
-        left_out: match left_out.is_empty() {
-            true => "nothing".to_string(),
-            false => left_out.join(", "),
-        },
+        left_out: dropped
+            .map(|(why, n)| format!("; left out: {n} {why}"))
+            .collect(),
     })
 }
 

@@ -12,6 +12,7 @@ use ltv_core::config::{FeatureConfig, Measure};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use std::{
     fs::File,
+    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -302,7 +303,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 fn read_footer(path: &Path) -> Result<ArrowReaderMetadata> {
-    let file = File::open(path).map_err(|e| DataError::io(path, "open", e))?;
+    let mut file = File::open(path).map_err(|e| DataError::io(path, "open", e))?;
     let size = file
         .metadata()
         .map_err(|e| DataError::io(path, "read", e))?
@@ -313,6 +314,11 @@ fn read_footer(path: &Path) -> Result<ArrowReaderMetadata> {
     };
     if size == 0 {
         return Err(fail("it is empty".into()));
+    }
+    let mut magic = [0; 4];
+    let start = file.read_exact(&mut magic);
+    if start.is_err() || magic != *b"PAR1" {
+        return Err(fail("it does not start as one".into()));
     }
     ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|e| fail(e.to_string()))
 }

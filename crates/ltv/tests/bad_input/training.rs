@@ -51,9 +51,10 @@ const CASES: &[(&str, &str)] = &[
     ),
     ("resume without naming a checkpoint", "--data data --resume"),
     (
-        "resume from a checkpoint that is not there",
-        "--data data --epochs 1 --checkpoint nowhere --resume",
+        "a checkpoint in no folder",
+        "--data data --checkpoint no/such/part",
     ),
+    ("no cell for any category", "--data data --max-categories 0"),
 ];
 
 const OUTPUTS: &[(&str, &str)] = &[
@@ -70,5 +71,5 @@ fn training() {
     at.write("part", "not a checkpoint");
     cases.all_of(TRAIN, CASES);
     cases.all_of("train --quiet --data data", OUTPUTS);
-    cases.check("training", 24);
+    cases.check("training", 25);
 }

@@ -197,11 +197,11 @@ fn a_dataset_of_nobody_is_never_written() {
     let text = problem(&[], &config);
     assert!(text.contains("0 events before the as-of date"), "{text}");
     let text = problem(&[Event::new(1, 19_100, 1)], &config);
-    assert!(text.contains("left out were 1 events_later"), "{text}");
+    assert!(text.contains("left out: 1 events_later"), "{text}");
     config.dataset.registered_from = Some(Day(19_050));
     let text = problem(&[Event::new(1, 19_000, 1)], &config);
     assert!(text.contains("1 events before the as-of date"), "{text}");
-    assert!(text.contains("left out were 1 users_filtered"), "{text}");
+    assert!(text.contains("left out: 1 users_filtered"), "{text}");
     let with_registration = house::with_users(house::full_config(19_100, 7, Label::Value), true);
     let text = problem(&[Event::new(1, 19_000, 1)], &with_registration);
     assert_eq!(
