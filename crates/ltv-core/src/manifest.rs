@@ -6,7 +6,7 @@ use crate::{
     artefact::{self, read_json},
     config::{FeatureConfig, Label},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::Path;
 
 /// Name of the manifest inside an artefact's folder.
@@ -101,17 +101,11 @@ impl DatasetManifest {
     /// # Errors
     /// When the folder has no manifest, or one of another kind or version.
     pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
-        let path = folder.as_ref().join(MANIFEST);
-        if !path.exists() {
-            return Err(Error::artefact(
-                folder,
-                "not a dataset: it has no manifest.json",
-                "make one with 'ltv features'",
-            ));
-        }
-        let head: Head = read_json(&path)?;
-        head.expect(&path, Self::FORMAT, Self::VERSION)?;
-        read_json(&path)
+        let missing = (
+            "not a dataset: it has no manifest.json",
+            "make one with 'ltv features'",
+        );
+        read_manifest(folder.as_ref(), Self::FORMAT, Self::VERSION, missing)
     }
 
     /// Writes the manifest into `folder`, whole or not at all.
@@ -173,17 +167,11 @@ impl SnapshotManifest {
     /// # Errors
     /// When the folder has no manifest, or one of another kind or version.
     pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
-        let path = folder.as_ref().join(MANIFEST);
-        if !path.exists() {
-            return Err(Error::artefact(
-                folder,
-                "not a snapshot: it has no manifest.json",
-                "make one with 'ltv score'",
-            ));
-        }
-        let head: Head = read_json(&path)?;
-        head.expect(&path, Self::FORMAT, Self::VERSION)?;
-        read_json(&path)
+        let missing = (
+            "not a snapshot: it has no manifest.json",
+            "make one with 'ltv score'",
+        );
+        read_manifest(folder.as_ref(), Self::FORMAT, Self::VERSION, missing)
     }
 
     /// Writes the manifest into `folder`, whole or not at all.
@@ -193,6 +181,23 @@ impl SnapshotManifest {
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<()> {
         artefact::write_json(folder.as_ref().join(MANIFEST), self)
     }
+}
+
+/// Reads a manifest of the given kind and version; `missing` is what to say, and advise, where the
+/// folder has none.
+fn read_manifest<T: DeserializeOwned>(
+    folder: &Path,
+    format: &str,
+    version: u32,
+    (problem, hint): (&'static str, &'static str),
+) -> Result<T> {
+    let path = folder.join(MANIFEST);
+    if !path.exists() {
+        return Err(Error::artefact(folder, problem, hint));
+    }
+    let head: Head = read_json(&path)?;
+    head.expect(&path, format, version)?;
+    read_json(&path)
 }
 
 /// The fields that every manifest starts with.
