@@ -23,6 +23,14 @@ pub enum DataError {
         /// "event log" or "user table".
         table: &'static str,
     },
+    /// A file that is given more than once, by whatever names.
+    #[error("{}: given more than once as part of the {table}; its rows would count twice: name it once", path.display())]
+    FileTwice {
+        /// The file.
+        path: PathBuf,
+        /// "event log" or "user table".
+        table: &'static str,
+    },
     /// A file that is empty, cut short, damaged or of another format.
     #[error("{}: not a readable Parquet file ({problem}); write it again", path.display())]
     NotParquet {

@@ -162,17 +162,18 @@ fn cell(score: Option<&Score>) -> String {
     let Some((score, value)) = score.and_then(|s| Some((s, s.value?))) else {
         return "–".to_owned();
     };
-    let decimals = match value.abs() {
+    let half = score.interval.map(|i| (i.high - i.low) / 2.0);
+    // An interval far wider than its value decides how much of either can be told.
+    let decimals = match value.abs().max(half.unwrap_or(0.0)) {
         v if v < 10.0 => 3,
         v if v < 100.0 => 2,
         v if v < 1000.0 => 1,
         _ => 0,
     };
     let text = fixed(value, decimals);
-    let Some(interval) = score.interval else {
+    let Some(half) = half.map(|half| fixed(half, decimals)) else {
         return text;
     };
-    let half = fixed((interval.high - interval.low) / 2.0, decimals);
     let both = match half.strip_prefix("0.") {
         Some(digits) => format!("{text}±.{digits}"),
         None => format!("{text}±{half}"),

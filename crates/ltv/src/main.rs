@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod exit;
 mod options;
+mod outputs;
 mod progress;
 mod report;
 mod signals;

@@ -1,6 +1,7 @@
 //! What a command has to say when it is done: text for people or one JSON document for programs.
 
 use crate::exit::Failure;
+use ltv_core::config::Label;
 use serde::Serialize;
 use std::{
     fmt::Write as _,
@@ -78,6 +79,14 @@ pub(crate) fn count(n: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// What a label counts, in words.
+pub(crate) fn label_words(label: Label) -> &'static str {
+    match label {
+        Label::ActiveDays => "active days",
+        Label::Value => "value",
+    }
 }
 
 #[cfg(test)]

@@ -282,6 +282,16 @@ fn find_files(paths: &[PathBuf], table: &'static str) -> Result<Vec<PathBuf>> {
             table,
         });
     }
+    let mut seen = std::collections::BTreeSet::new();
+    for file in &files {
+        let real = std::fs::canonicalize(file).map_err(|e| DataError::io(file, "read", e))?;
+        if !seen.insert(real) {
+            return Err(DataError::FileTwice {
+                path: file.clone(),
+                table,
+            });
+        }
+    }
     Ok(files)
 }
 

@@ -1,7 +1,13 @@
 //! `ltv evaluate`: a model against the labels of a dataset.
 
 use super::Context;
-use crate::{cli::Common, exit::Failure, options::Overlay, report::Report};
+use crate::{
+    cli::Common,
+    exit::Failure,
+    options::Overlay,
+    outputs::{self, Kind},
+    report::Report,
+};
 use clap::{Args, ValueEnum};
 use ltv_core::{
     Day, artefact,
@@ -175,6 +181,9 @@ fn heading(users: Users, as_of: Day) -> String {
 /// Evaluates and reports.
 pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let options = flags.resolve()?;
+    if let Some(out) = &flags.out {
+        outputs::check(out, Kind::Evaluation)?;
+    }
     let dataset = Dataset::open(&flags.data)?;
     let model = Model::new(super::bundle(&flags.model)?, options.decoding)?;
     let document = model.document();

@@ -5,7 +5,7 @@ use crate::{
     cli::Common,
     exit::Failure,
     options::Overlay,
-    report::{Facts, Report, count},
+    report::{Facts, Report, count, label_words},
 };
 use clap::{Args, ValueEnum};
 use ltv_core::{
@@ -309,10 +309,7 @@ pub(super) fn summary(folder: &Path, manifest: &DatasetManifest) -> String {
     for (reason, n) in &manifest.dropped {
         facts.add(format!("  left out: {reason}"), count(*n));
     }
-    let label = match manifest.label {
-        Label::ActiveDays => "active days",
-        Label::Value => "value",
-    };
+    let label = label_words(manifest.label);
     facts.add(
         "label",
         format!("{label} in {:?} days", manifest.horizons.days()),

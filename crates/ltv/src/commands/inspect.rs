@@ -8,6 +8,7 @@ use crate::{
     cli::Common,
     exit::Failure,
     options::Overlay,
+    outputs::header,
     report::{Facts, Report, count},
 };
 use clap::Args;
@@ -69,7 +70,7 @@ pub(crate) fn run(flags: Flags, _: &Context) -> Result<Report, Failure> {
     match &start[..read] {
         b"PAR1" => parquet_file(path, file, &options),
         [b'{', ..] => evaluation(path),
-        _ => match checkpoint::header(path)? {
+        _ => match header(path)? {
             Some(header) if checkpoint::is_one(&header) => checkpoint::report(path, &header),
             Some(_) => bundle(path, &options),
             None => {

@@ -3,7 +3,12 @@
 mod fresh;
 
 use super::{Context, inspect::snapshot_text};
-use crate::{cli::Common, exit::Failure, options::Overlay, report::Report};
+use crate::{
+    cli::Common,
+    exit::Failure,
+    options::Overlay,
+    report::{Report, label_words},
+};
 use clap::{Args, ValueEnum};
 use fresh::Fresh;
 use ltv_core::{Day, manifest::SnapshotManifest, progress::Progress};
@@ -123,7 +128,11 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     };
     let (out, progress) = (&flags.out, &context.progress);
     let manifest = match &flags.data {
-        Some(data) => score_dataset(&Dataset::open(data)?, &model, out, &how, progress)?,
+        Some(data) => {
+            let dataset = Dataset::open(data)?;
+            check_label(&dataset, &model)?;
+            score_dataset(&dataset, &model, out, &how, progress)?
+        }
         None => {
             let fresh = Fresh::build(&flags, model.document(), context)?;
             let scored = score(&fresh.dataset, &model, out, &how, progress);
@@ -132,6 +141,20 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         }
     };
     Report::new(snapshot_text(&flags.out, &manifest), &manifest)
+}
+
+/// Columns of the same names may mean another thing where values are of another kind.
+fn check_label(dataset: &Dataset, model: &Model) -> Result<(), Failure> {
+    let (found, trained) = (dataset.manifest().label, model.document().label);
+    if found == trained {
+        return Ok(());
+    }
+    let (found, trained) = (label_words(found), label_words(trained));
+    Err(Failure::user(format!(
+        "{}: its label is '{found}', but the model's is '{trained}'; score a dataset made \
+         with the feature configuration that the model was trained with",
+        dataset.folder().display()
+    )))
 }
 
 /// What follows from the model.

@@ -5,7 +5,8 @@ use crate::{
     cli::Common,
     exit::Failure,
     options::Overlay,
-    report::{Facts, Report, count},
+    outputs::{self, Kind},
+    report::{Facts, Report, count, label_words},
 };
 use clap::{Args, ValueEnum};
 use ltv_core::{
@@ -300,12 +301,13 @@ pub(super) fn train(
     out: &Path,
     progress: &dyn Progress,
 ) -> Result<Bundle, Failure> {
-    if out.is_dir() {
-        let problem = format!(
-            "{}: is a folder; give the name of a file to write",
-            out.display()
-        );
-        return Err(Failure::user(problem));
+    outputs::check(out, Kind::Bundle)?;
+    if let Some(checkpoint) = &run.checkpoint {
+        outputs::check(checkpoint, Kind::Checkpoint)?;
+        if checkpoint == out {
+            let problem = "both --out and --checkpoint; give the checkpoint a name of its own";
+            return Err(Failure::user(format!("{}: {problem}", out.display())));
+        }
     }
     // Asked now, so that a long training does not end with a refusal.
     drop(ltv_core::artefact::AtomicFile::create(out)?);
@@ -324,7 +326,11 @@ pub(super) fn summary(path: &Path, bundle: &Bundle) -> String {
     facts.add("horizons", format!("{:?} days", document.horizons.days()));
     facts.add(
         "label",
-        format!("{:?} after {} days", document.label, document.window_days),
+        format!(
+            "{} after {} days",
+            label_words(document.label),
+            document.window_days
+        ),
     );
     facts.add("trained as of", document.as_of);
     let record = &document.record;

@@ -63,6 +63,18 @@ const SCORE: &[(&str, &str)] = &[
     ("an output that is a file", "--out words.ltv"),
 ];
 
+/// What would be lost or misread without a word.
+const CONFUSED: &[(&str, &str)] = &[
+    (
+        "scores of users whose value is of another kind",
+        "score --quiet --data money --out snap",
+    ),
+    (
+        "an evaluation over a model",
+        "evaluate --quiet --data data --out model.ltv",
+    ),
+];
+
 /// Event logs in place of a dataset.
 const FRESH: &[(&str, &str)] = &[
     ("neither a dataset nor events", ""),
@@ -193,7 +205,10 @@ fn models_and_datasets() {
     cases.all_of("evaluate --quiet --model model.ltv", EVALUATE);
     cases.all_of("score --quiet --model model.ltv --data data", SCORE);
     cases.all_of("score --quiet --model model.ltv --out snap", FRESH);
-    cases.check("models_and_datasets", 31);
+    for (what, line) in CONFUSED {
+        cases.case(what, &format!("{line} --model model.ltv"));
+    }
+    cases.check("models_and_datasets", 33);
 }
 
 /// Everything that can be verified, with one byte of one of its files changed.

@@ -46,9 +46,10 @@ fn event_files() {
         ("a truncated file", "cut.parquet"),
         ("a CSV file", "table.csv"),
         ("one file of two is truncated", "good.parquet cut.parquet"),
+        ("the same file by two names", "good.parquet ./good.parquet"),
     ];
     cases.all_of(BASE, &files);
-    cases.check("event_files", 6);
+    cases.check("event_files", 7);
 }
 
 /// Event logs of three events, each with one thing wrong.

@@ -59,6 +59,18 @@ const CASES: &[(&str, &str)] = &[
 
 const OUTPUTS: &[(&str, &str)] = &[
     ("an output that is a folder", "--out sim"),
+    (
+        "an output that is an event log",
+        "--out sim/events/part-00000.parquet",
+    ),
+    (
+        "a checkpoint that is a model",
+        "--out new.ltv --checkpoint model.ltv",
+    ),
+    (
+        "one name for the model and the checkpoint",
+        "--out new.ltv --checkpoint new.ltv",
+    ),
     ("an output in no folder", "--out no/such/model.ltv"),
 ];
 
@@ -71,5 +83,5 @@ fn training() {
     at.write("part", "not a checkpoint");
     cases.all_of(TRAIN, CASES);
     cases.all_of("train --quiet --data data", OUTPUTS);
-    cases.check("training", 25);
+    cases.check("training", 28);
 }

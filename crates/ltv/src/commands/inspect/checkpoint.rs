@@ -8,28 +8,6 @@ use ltv_core::Error;
 use serde_json::{Value, json};
 use std::{fs::File, io::Read, path::Path};
 
-/// Headers longer than this are none (the limit of the format's own library).
-const LONGEST: u64 = 100_000_000;
-
-/// The JSON header of a safetensors file; `None` when the file is no such thing.
-pub(super) fn header(path: &Path) -> Result<Option<Value>, Failure> {
-    let failed = |e| Error::io(path, "read", e);
-    let mut file = File::open(path).map_err(failed)?;
-    let size = file.metadata().map_err(failed)?.len();
-    let mut length = [0; 8];
-    if size < 8 {
-        return Ok(None);
-    }
-    file.read_exact(&mut length).map_err(failed)?;
-    let length = u64::from_le_bytes(length);
-    if length > LONGEST.min(size - 8) {
-        return Ok(None);
-    }
-    let mut text = vec![];
-    file.take(length).read_to_end(&mut text).map_err(failed)?;
-    Ok(serde_json::from_slice(&text).ok())
-}
-
 /// Whether it is that of a checkpoint, of any version.
 pub(super) fn is_one(header: &Value) -> bool {
     let format = header["__metadata__"]["format"].as_str();

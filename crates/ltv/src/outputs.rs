@@ -1,0 +1,121 @@
+//! Files to write: one that is there is replaced only by another of its kind, so that a slip of the
+//! keyboard never costs a model or an event log.
+
+use crate::exit::Failure;
+use ltv_core::Error;
+use serde_json::Value;
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::Path,
+};
+
+/// Headers longer than this are none (the limit of the safetensors library).
+const LONGEST: u64 = 100_000_000;
+
+/// What a file is to hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    Bundle,
+    Checkpoint,
+    Evaluation,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bundle => "a model bundle",
+            Self::Checkpoint => "a checkpoint",
+            Self::Evaluation => "an evaluation",
+        }
+    }
+
+    fn format(self) -> &'static str {
+        match self {
+            Self::Bundle => "ltv-bundle",
+            Self::Checkpoint => "ltv-checkpoint",
+            Self::Evaluation => "ltv-evaluation",
+        }
+    }
+}
+
+/// Asked before the work, so that it does not end with a refusal: whether `path` may be written.
+///
+/// # Errors
+/// When it is a folder, or a file of another kind that is not empty.
+pub(crate) fn check(path: &Path, kind: Kind) -> Result<(), Failure> {
+    let Ok(metadata) = fs::metadata(path) else {
+        return Ok(());
+    };
+    if metadata.is_dir() {
+        let problem = "is a folder; give the name of a file to write";
+        return Err(Failure::user(format!("{}: {problem}", path.display())));
+    }
+    if metadata.len() == 0 || format(path)?.is_some_and(|f| f == kind.format()) {
+        return Ok(());
+    }
+    let (path, kind) = (path.display(), kind.name());
+    Err(Failure::user(format!(
+        "{path}: is there and is not {kind}, so it is not replaced; give another name, or delete it"
+    )))
+}
+
+/// The format that a file says it has, if it is one of ours.
+fn format(path: &Path) -> Result<Option<String>, Failure> {
+    if let Some(header) = header(path)? {
+        return Ok(header["__metadata__"]["format"].as_str().map(String::from));
+    }
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let document: Option<Value> = serde_json::from_str(&text).ok();
+    Ok(document.and_then(|d| d["format"].as_str().map(String::from)))
+}
+
+/// The JSON header of a safetensors file; `None` when the file is no such thing.
+pub(crate) fn header(path: &Path) -> Result<Option<Value>, Failure> {
+    let failed = |e| Error::io(path, "read", e);
+    let mut file = File::open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    let mut length = [0; 8];
+    if size < 8 {
+        return Ok(None);
+    }
+    file.read_exact(&mut length).map_err(failed)?;
+    let length = u64::from_le_bytes(length);
+    if length > LONGEST.min(size - 8) {
+        return Ok(None);
+    }
+    let mut text = vec![];
+    file.take(length).read_to_end(&mut text).map_err(failed)?;
+    Ok(serde_json::from_slice(&text).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn only_the_same_kind_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str, text: &[u8]| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let json = br#"{"__metadata__":{"format":"ltv-bundle"}}"#;
+        let bundle = [&(json.len() as u64).to_le_bytes()[..], json].concat();
+        let bundle = at("model.ltv", &bundle);
+        let evaluation = at("eval.json", br#"{"format": "ltv-evaluation"}"#);
+        let log = at("events.parquet", b"PAR1 and much more");
+        check(&bundle, Kind::Bundle).unwrap();
+        check(&evaluation, Kind::Evaluation).unwrap();
+        check(&at("empty", b""), Kind::Checkpoint).unwrap();
+        check(&folder.path().join("new"), Kind::Bundle).unwrap();
+        assert!(check(&bundle, Kind::Checkpoint).is_err());
+        assert!(check(&bundle, Kind::Evaluation).is_err());
+        for kind in [Kind::Bundle, Kind::Checkpoint, Kind::Evaluation] {
+            assert!(check(&log, kind).is_err(), "{kind:?}");
+            assert!(check(folder.path(), kind).is_err(), "{kind:?}");
+        }
+    }
+}
