@@ -6,6 +6,8 @@ pub trait Progress: Send + Sync {
     fn start(&self, stage: &str, total: Option<u64>);
     /// `n` more units of the current stage are done.
     fn advance(&self, n: u64);
+    /// What came out of the current stage so far, in words; the last one counts.
+    fn note(&self, _text: &str) {}
     /// The current stage is over.
     fn finish(&self);
 }

@@ -128,7 +128,7 @@ impl<'a> Fit<'a> {
             self.position.batches += 1;
             let every = self.config.fit.validation_steps;
             if every > 0 && self.position.steps.is_multiple_of(every) {
-                self.look()?;
+                self.look(progress)?;
                 if self.has_waited_enough() {
                     break;
                 }
@@ -141,7 +141,7 @@ impl<'a> Fit<'a> {
                 self.save()?;
             }
         }
-        self.look_after_epoch()?;
+        self.look_after_epoch(progress)?;
         self.position.epoch += 1;
         self.position.batches = 0;
         progress.finish();
@@ -173,19 +173,19 @@ impl<'a> Fit<'a> {
 
     /// The look that an epoch owes: every epoch where no number of steps is given, else only the
     /// last one, so that no training ends on weights that nobody has looked at.
-    fn look_after_epoch(&mut self) -> Result<(), TrainError> {
+    fn look_after_epoch(&mut self, progress: &dyn Progress) -> Result<(), TrainError> {
         let fit = &self.config.fit;
         let last = self.position.epoch + 1 >= fit.epochs;
         let looked = self.position.validations.last();
         let is_new = looked.is_none_or(|v| v.step != self.position.steps);
         if is_new && (fit.validation_steps == 0 || last) {
-            self.look()?;
+            self.look(progress)?;
         }
         Ok(())
     }
 
     /// Looks at the validation rows and remembers the best weights.
-    fn look(&mut self) -> Result<(), TrainError> {
+    fn look(&mut self, progress: &dyn Progress) -> Result<(), TrainError> {
         let rows = self.stream(Part::Validation, None)?;
         let Prepared {
             trainer,
@@ -213,7 +213,21 @@ impl<'a> Fit<'a> {
         } else {
             self.position.waited += 1;
         }
+        progress.note(&self.standing(likelihood));
         Ok(())
+    }
+
+    /// How the last look compares, for whoever watches.
+    fn standing(&self, likelihood: f64) -> String {
+        let Position { best, waited, .. } = &self.position;
+        let patience = self.config.fit.patience;
+        match best {
+            Some((best, _)) if *waited > 0 => format!(
+                "validation loss {likelihood:.4}, best {best:.4} ({waited} of {patience} looks \
+                 without a better one)"
+            ),
+            _ => format!("validation loss {likelihood:.4}, the best so far"),
+        }
     }
 
     fn has_waited_enough(&self) -> bool {

@@ -31,6 +31,7 @@ struct Stage {
     began: Instant,
     said: Instant,
     bar: Option<ProgressBar>,
+    note: String,
 }
 
 impl Display {
@@ -88,6 +89,7 @@ impl Progress for Display {
             began: now,
             said: now,
             bar,
+            note: String::new(),
         };
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(stage);
     }
@@ -107,6 +109,13 @@ impl Progress for Display {
         }
     }
 
+    fn note(&self, text: &str) {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stage) = stage.as_mut() {
+            stage.note = format!("; {text}");
+        }
+    }
+
     fn finish(&self) {
         let stage = self
             .stage
@@ -117,18 +126,23 @@ impl Progress for Display {
         if let Some(bar) = &stage.bar {
             bar.finish_and_clear();
         }
-        let seconds = stage.began.elapsed().as_secs_f64();
-        let rate = rate(stage.done, seconds);
-        eprintln!(
-            "{}: {} in {}{rate}",
-            stage.name,
-            count(stage.done),
-            duration(seconds)
-        );
+        eprintln!("{}", stage.closing());
     }
 }
 
 impl Stage {
+    /// The line that stays when it is over.
+    fn closing(&self) -> String {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let rate = rate(self.done, seconds);
+        let done = match self.done {
+            0 => String::new(),
+            n => format!("{} in ", count(n)),
+        };
+        let (name, note) = (&self.name, &self.note);
+        format!("{name}: {done}{}{rate}{note}", duration(seconds))
+    }
+
     fn line(&self) -> String {
         let seconds = self.began.elapsed().as_secs_f64();
         let rate = rate(self.done, seconds);
