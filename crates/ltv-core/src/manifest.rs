@@ -115,6 +115,15 @@ impl DatasetManifest {
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<()> {
         artefact::write_json(folder.as_ref().join(MANIFEST), self)
     }
+
+    /// The first entry of the folder `out` that is no part of a dataset there; `None` where a dataset
+    /// may be written.
+    ///
+    /// # Errors
+    /// When it holds the manifest of something else, or cannot be listed.
+    pub fn stranger(out: &Path) -> Result<Option<String>> {
+        stranger(out, || Ok(Self::read(out)?.files))
+    }
 }
 
 /// Describes a snapshot: the scores of every user from one model at one as-of date.
@@ -181,6 +190,15 @@ impl SnapshotManifest {
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<()> {
         artefact::write_json(folder.as_ref().join(MANIFEST), self)
     }
+
+    /// The first entry of the folder `out` that is no part of a snapshot there; `None` where a
+    /// snapshot may be written.
+    ///
+    /// # Errors
+    /// When it holds the manifest of something else, or cannot be listed.
+    pub fn stranger(out: &Path) -> Result<Option<String>> {
+        stranger(out, || Ok(Self::read(out)?.files))
+    }
 }
 
 /// Reads a manifest of the given kind and version; `missing` is what to say, and advise, where the
@@ -198,6 +216,15 @@ fn read_manifest<T: DeserializeOwned>(
     let head: Head = read_json(&path)?;
     head.expect(&path, format, version)?;
     read_json(&path)
+}
+
+fn stranger(out: &Path, files: impl FnOnce() -> Result<Vec<FileEntry>>) -> Result<Option<String>> {
+    let mut own = vec![];
+    if out.join(MANIFEST).exists() {
+        own.extend(files()?.into_iter().map(|f| f.path));
+        own.push(MANIFEST.to_string());
+    }
+    artefact::stranger(out, own.iter().map(String::as_str))
 }
 
 /// The fields that every manifest starts with.

@@ -84,7 +84,8 @@ pub struct Bundle {
     pub id: String,
 }
 
-const FORMAT: Format = Format {
+/// How its file says what it is.
+pub const FORMAT: Format = Format {
     name: "ltv-bundle",
     version: 1,
     what: "model bundle",

@@ -3,8 +3,8 @@
 use crate::ScoreError;
 use arrow::record_batch::RecordBatch;
 use ltv_core::{
-    artefact::{self, AtomicFolder},
-    manifest::{FileEntry, MANIFEST, SnapshotManifest},
+    artefact::AtomicFolder,
+    manifest::{FileEntry, SnapshotManifest},
 };
 use ltv_data::part::{PartError, PartFile};
 use std::path::{Path, PathBuf};
@@ -25,13 +25,7 @@ pub(crate) fn commit(folder: AtomicFolder, manifest: &SnapshotManifest) -> Resul
 
 /// Nothing is ever replaced but a snapshot and its own files.
 fn check_output(out: &Path) -> Result<(), ScoreError> {
-    let mut own = vec![];
-    if out.join(MANIFEST).exists() {
-        let old = SnapshotManifest::read(out)?;
-        own.extend(old.files.into_iter().map(|f| f.path));
-        own.push(MANIFEST.to_owned());
-    }
-    match artefact::stranger(out, own.iter().map(String::as_str))? {
+    match SnapshotManifest::stranger(out)? {
         Some(entry) => Err(ScoreError::OutputInUse {
             path: out.to_path_buf(),
             entry,

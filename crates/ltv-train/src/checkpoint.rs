@@ -32,7 +32,8 @@ pub struct Position {
     pub waited: u32,
 }
 
-const FORMAT: Format = Format {
+/// How its file says what it is.
+pub const FORMAT: Format = Format {
     name: "ltv-checkpoint",
     version: 1,
     what: "checkpoint",

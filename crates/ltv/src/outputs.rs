@@ -32,9 +32,9 @@ impl Kind {
 
     fn format(self) -> &'static str {
         match self {
-            Self::Bundle => "ltv-bundle",
-            Self::Checkpoint => "ltv-checkpoint",
-            Self::Evaluation => "ltv-evaluation",
+            Self::Bundle => ltv_model::bundle::FORMAT.name,
+            Self::Checkpoint => ltv_train::checkpoint::FORMAT.name,
+            Self::Evaluation => ltv_eval::report::FORMAT,
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct EncodingOptions {
     pub max_bins: usize,
     /// Training rows a category must have to get a cell of its own.
     pub min_category_rows: u64,
-    /// Cells of a category at most.
+    /// Cells of a category at most, `1..=1_000_000`.
     pub max_categories: usize,
 }
 
@@ -137,11 +137,26 @@ impl TrainConfig {
     pub fn check(&self) -> Result<()> {
         self.split.check()?;
         self.model.check()?;
-        if !(2..=1024).contains(&self.encoding.max_bins) {
-            let problem = format!("{} is not between 2 and 1024", self.encoding.max_bins);
+        self.encoding.check()?;
+        self.fit.check()
+    }
+}
+
+impl EncodingOptions {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// Names the key and its range.
+    pub fn check(&self) -> Result<()> {
+        if !(2..=1024).contains(&self.max_bins) {
+            let problem = format!("{} is not between 2 and 1024", self.max_bins);
             return Err(Error::config("encoding.max_bins", problem));
         }
-        self.fit.check()
+        if !(1..=1_000_000).contains(&self.max_categories) {
+            let problem = format!("{} is not between 1 and 1000000", self.max_categories);
+            return Err(Error::config("encoding.max_categories", problem));
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use arrow::{
     record_batch::RecordBatch,
 };
 use ltv_core::{
-    Error, Horizons,
+    Horizons,
     baseline::{BaselineHorizon, Baselines},
     config::{EncodingOptions, Part, Split},
     encoding::{Cells, Encoding, FeatureEncoding},
@@ -24,21 +24,12 @@ use rayon::prelude::*;
 /// How encodings are fitted.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EncodingPlan {
-    /// How features become cells; checked with the configuration it is a part of.
+    /// How features become cells.
     pub cells: EncodingOptions,
     /// Whether numeric features also become scaled network inputs.
     pub numbers: bool,
     /// The horizons to fit for, among the dataset's; all of them when `None`.
     pub horizons: Option<Horizons>,
-}
-
-/// The range of `max_categories`; the other options have been checked with the configuration.
-fn check(cells: &EncodingOptions) -> Result<(), Error> {
-    if (1..=1_000_000).contains(&cells.max_categories) {
-        return Ok(());
-    }
-    let problem = format!("{} is not between 1 and 1000000", cells.max_categories);
-    Err(Error::config("encoding.max_categories", problem))
 }
 
 /// Distinct categories counted at once: a feature's count is too low by at most `2 rows / this`,
@@ -74,7 +65,7 @@ pub struct Fitted {
 /// When split or options are out of range, a file cannot be read, a label is impossible, or no user is
 /// left to train on.
 pub fn fit(dataset: &Dataset, split: &Split, how: &EncodingPlan) -> Result<Fitted, StreamError> {
-    check(&how.cells)?;
+    how.cells.check()?;
     split.check()?;
     let horizons = how
         .horizons

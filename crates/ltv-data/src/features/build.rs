@@ -15,10 +15,7 @@ use arrow::{
     datatypes::{DataType, Schema},
 };
 use ltv_core::{
-    Error,
-    artefact::{self, AtomicFolder},
-    config::FeatureConfig,
-    manifest::{DatasetManifest, MANIFEST},
+    Error, artefact::AtomicFolder, config::FeatureConfig, manifest::DatasetManifest,
     progress::Progress,
 };
 use std::{
@@ -109,13 +106,7 @@ fn check_users(manifest: &DatasetManifest) -> Result<()> {
 
 /// A folder that is not empty must be a dataset and nothing else: only datasets are replaced.
 fn check_output(out: &Path) -> Result<()> {
-    let mut own = vec![];
-    if out.join(MANIFEST).exists() {
-        let old = DatasetManifest::read(out)?;
-        own.extend(old.files.into_iter().map(|f| f.path));
-        own.push(MANIFEST.to_string());
-    }
-    match artefact::stranger(out, own.iter().map(String::as_str))? {
+    match DatasetManifest::stranger(out)? {
         Some(entry) => Err(DataError::OutputInUse {
             path: out.to_path_buf(),
             entry,

@@ -11,7 +11,7 @@ use std::{fs::File, io::Read, path::Path};
 /// Whether it is that of a checkpoint, of any version.
 pub(super) fn is_one(header: &Value) -> bool {
     let format = header["__metadata__"]["format"].as_str();
-    format.is_some_and(|f| f.starts_with("ltv-checkpoint"))
+    format.is_some_and(|f| f.starts_with(ltv_train::checkpoint::FORMAT.name))
 }
 
 /// What a checkpoint holds, on less than a screen.
