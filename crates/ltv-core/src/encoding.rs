@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Encoding {
     /// In the order in which the network sees them.
     pub features: Vec<FeatureEncoding>,
+    /// Numeric dataset columns that enter as they are, for models that are no networks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plain: Vec<String>,
 }
 
 /// The encoding of one feature: one column, or the columns of a day-level sequence, which share
@@ -138,6 +141,8 @@ pub struct EncodedRows {
     pub cells: Vec<u32>,
     /// Scaled numbers, row-major `[rows, numbers]`; empty when the encoding has none.
     pub numbers: Vec<f32>,
+    /// Columns as they are, row-major `[rows, plain]`; NaN where missing.
+    pub plain: Vec<f64>,
     /// Labels, row-major `[rows, horizons]`; NaN where immature; empty when scoring.
     pub labels: Vec<f64>,
 }

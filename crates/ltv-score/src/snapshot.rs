@@ -287,6 +287,7 @@ fn filter_encoded(encoded: &EncodedRows, mask: &[bool]) -> EncodedRows {
         rows: mask.iter().filter(|&&kept| kept).count(),
         cells: pick(&encoded.cells, mask),
         numbers: pick(&encoded.numbers, mask),
+        plain: pick(&encoded.plain, mask),
         labels: pick(&encoded.labels, mask),
     }
 }

@@ -184,7 +184,10 @@ impl Fake {
         ];
         Self {
             horizons: Horizons::new(vec![30, 90]).unwrap(),
-            encoding: Encoding { features },
+            encoding: Encoding {
+                features,
+                ..Encoding::default()
+            },
             hook: Box::new(hook),
         }
     }

@@ -90,12 +90,26 @@ impl Encoder {
             rows,
             cells: vec![0; rows * fields.len()],
             numbers: vec![0.0; rows * self.encoding.numbers()],
+            plain: self.plain(batch, place)?,
             labels: labels(batch, horizons, place)?,
         };
         for start in (0..rows).step_by(TILE_ROWS) {
             encode_tile(&fields, start, (start + TILE_ROWS).min(rows), &mut encoded);
         }
         Ok(encoded)
+    }
+
+    /// The columns that enter as they are, row-major, NaN where null.
+    fn plain(&self, batch: &RecordBatch, place: &str) -> Result<Vec<f64>, StreamError> {
+        let width = self.encoding.plain.len();
+        let mut plain = vec![f64::NAN; batch.num_rows() * width];
+        for (i, name) in self.encoding.plain.iter().enumerate() {
+            let column = columns::number(batch, name, place)?;
+            for (row, slots) in plain.chunks_exact_mut(width).enumerate() {
+                slots[i] = value(&column, row).unwrap_or(f64::NAN);
+            }
+        }
+        Ok(plain)
     }
 
     fn fields(&self, batch: &RecordBatch, place: &str) -> Result<Vec<Field<'_>>, StreamError> {

@@ -206,7 +206,10 @@ impl Pass {
             horizons: horizons.map(|(&days, sums)| sums.means(days)).collect(),
         };
         Ok(Fitted {
-            encoding: Encoding { features },
+            encoding: Encoding {
+                features,
+                plain: vec![],
+            },
             horizons: self.horizons,
             labels: self.labels,
             baselines,

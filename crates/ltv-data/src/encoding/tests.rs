@@ -195,6 +195,7 @@ fn a_scoring_batch_may_have_other_types_but_no_gaps() {
                 false,
             ),
         ],
+        plain: vec![],
     };
     let n: ArrayRef = Arc::new(Int32Array::from(vec![Some(2), None, Some(0)]));
     let b: ArrayRef = Arc::new(BooleanArray::from(vec![true, false, true]));
@@ -249,6 +250,7 @@ proptest! {
                 cnt,
                 feature("active_days", Cells::Bins { edges }, false),
             ],
+            plain: vec!["active_days".into()],
         };
         let rows = testing::rows(n + skip).split_off(skip);
         let horizons = Horizons::new(vec![90]).unwrap();
@@ -259,6 +261,7 @@ proptest! {
             expected.cells.push(channel.cells.of_text(row.channel));
             expected.cells.extend(row.cnt.map(|x| cnt.cells.of_number(x)));
             expected.cells.push(active.cells.of_number(row.active_days));
+            expected.plain.push(row.active_days.unwrap_or(f64::NAN));
             expected.numbers.extend(row.cnt.map(|x| cnt.scale.unwrap().apply(x)));
             expected.labels.push(row.labels[1].unwrap_or(f64::NAN));
         }

@@ -189,7 +189,8 @@ fn plan(
         .encoding
         .features
         .iter()
-        .flat_map(|f| f.columns.iter().cloned());
+        .flat_map(|f| f.columns.iter().cloned())
+        .chain(options.encoding.plain.iter().cloned());
     reader::Plan::new(
         dataset,
         features.chain(raw),
@@ -299,6 +300,7 @@ impl<'a> Batcher<'a> {
             rows: 0,
             cells: Vec::with_capacity(self.batch.cells.len()),
             numbers: Vec::with_capacity(self.batch.numbers.len()),
+            plain: Vec::with_capacity(self.batch.plain.len()),
             labels: Vec::with_capacity(self.batch.labels.len()),
         };
         self.out.offer(std::mem::replace(&mut self.batch, fresh))
@@ -316,6 +318,7 @@ fn emptied(mut rows: EncodedRows) -> EncodedRows {
     rows.rows = 0;
     rows.cells.clear();
     rows.numbers.clear();
+    rows.plain.clear();
     rows.labels.clear();
     rows
 }
@@ -330,6 +333,8 @@ fn append(to: &mut EncodedRows, from: &EncodedRows, rows: std::ops::Range<usize>
         .extend_from_slice(&from.cells[span(from.cells.len())]);
     to.numbers
         .extend_from_slice(&from.numbers[span(from.numbers.len())]);
+    to.plain
+        .extend_from_slice(&from.plain[span(from.plain.len())]);
     to.labels
         .extend_from_slice(&from.labels[span(from.labels.len())]);
     to.rows += rows.len();

@@ -1,0 +1,1 @@
+//! What a network has to beat: boosting, buy-till-you-die, RFM, simple rules.
