@@ -216,6 +216,7 @@ proptest! {
                     cells: vec![0, 1, 2, 3, 4, 5],
                     numbers: vec![0.5; 2 * loaded.document.encoding.numbers()],
                     labels: vec![],
+                    ..EncodedRows::default()
                 };
                 let model = Model::new(loaded, Decoding::Expectation).unwrap();
                 let predictions = model.predict(&rows);
