@@ -22,6 +22,7 @@ mod audit;
 mod build;
 mod calendar;
 mod columns;
+mod history;
 mod input;
 mod normalise;
 mod output;
@@ -32,4 +33,5 @@ pub mod sql;
 mod tests;
 
 pub use build::{BuildOptions, build_dataset};
+pub use history::{Purchases, purchases};
 pub use sql::feature_sql;

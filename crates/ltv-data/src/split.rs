@@ -71,7 +71,8 @@ fn is_mature(label: &Float64Array, row: usize) -> bool {
     label.is_valid(row)
 }
 
-fn fractions(batch: &RecordBatch, place: &str) -> Result<Vec<f64>, StreamError> {
+/// The hash fraction of every user.
+pub(crate) fn fractions(batch: &RecordBatch, place: &str) -> Result<Vec<f64>, StreamError> {
     let users = columns::required(batch, "user_id", place)?;
     if let Some(ids) = users.as_primitive_opt::<Int64Type>() {
         return Ok(ids.values().iter().map(|&id| user_fraction(id)).collect());

@@ -32,7 +32,7 @@ pub(crate) fn prepare(
     let plan = EncodingPlan {
         cells: config.encoding.clone(),
         numbers: config.model.numbers,
-        horizons: None,
+        horizons: config.chosen_horizons()?,
     };
     let fitted = ltv_data::encoding::fit(dataset, &config.split, &plan)?;
     if fitted.validation_rows == 0 {

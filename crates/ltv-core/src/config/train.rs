@@ -1,13 +1,17 @@
 //! How a network is trained, and the whole configuration of `ltv train`.
 
 use super::{ModelConfig, Split};
-use crate::{Error, Result};
+use crate::{Error, Horizons, Result};
 use serde::{Deserialize, Serialize};
 
 /// All options of `ltv train`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
+    /// The horizons to predict, among the dataset's; empty for all of them. One alone is the
+    /// paper's MDME, which stands without a chain (section 5.3.1).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub horizons: Vec<u32>,
     /// Which users train and validate.
     pub split: Split,
     /// How features become cells.
@@ -130,11 +134,23 @@ impl TrainConfig {
         }
     }
 
+    /// The horizons to predict; `None` for all of the dataset's.
+    ///
+    /// # Errors
+    /// When they are no list of horizons.
+    pub fn chosen_horizons(&self) -> Result<Option<Horizons>> {
+        match &self.horizons[..] {
+            [] => Ok(None),
+            days => Horizons::new(days.to_vec()).map(Some),
+        }
+    }
+
     /// Checks all parts.
     ///
     /// # Errors
     /// Names the key and its range.
     pub fn check(&self) -> Result<()> {
+        self.chosen_horizons()?;
         self.split.check()?;
         self.model.check()?;
         self.encoding.check()?;

@@ -50,6 +50,34 @@ pub fn feature_sql(config: &FeatureConfig, with_users: bool) -> String {
     format!("WITH {}\n{}\n", tables.join(",\n"), query.last())
 }
 
+/// The SQL text that makes one row for each user with events: first and last day, days with
+/// events, days on which the value adds up to more than zero, and what these add up to. It reads
+/// `events` alone.
+pub(crate) fn history_sql(config: &FeatureConfig) -> String {
+    let total = match &config.events.value {
+        Some(column) => format!("SUM(CAST({} AS {MONEY}))", name("num", column)),
+        None => "CAST(NULL AS DOUBLE)".into(),
+    };
+    let as_of = config.dataset.as_of.0;
+    let daily = format!(
+        "SELECT user_id, day, {total} AS total\nFROM events\nWHERE day < {as_of}\nGROUP BY user_id, day"
+    );
+    let items = [
+        "user_id",
+        "MIN(day) AS first_day",
+        "MAX(day) AS last_day",
+        "COUNT(*) AS days",
+        "COUNT(CASE WHEN total > 0 THEN 1 END) AS paid_days",
+        "COALESCE(CAST(SUM(CASE WHEN total > 0 THEN total END) AS DOUBLE), CAST(0 AS DOUBLE)) AS paid",
+    ]
+    .map(String::from);
+    format!(
+        "{}\nFROM (\n{}\n) daily\nGROUP BY user_id\nORDER BY user_id\n",
+        select(&items),
+        indent(&daily)
+    )
+}
+
 struct Query<'a> {
     config: &'a FeatureConfig,
     with_users: bool,

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod formats;
+mod history;
 mod house;
 mod leaks;
 mod reference;

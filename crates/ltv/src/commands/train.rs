@@ -41,6 +41,9 @@ pub(crate) struct Flags {
     /// Go on from the checkpoint, if it is there
     #[arg(long, requires = "checkpoint")]
     resume: bool,
+    /// Predict these horizons alone, in days [default: all of the dataset's]
+    #[arg(long, value_name = "DAYS,..", value_delimiter = ',')]
+    horizons: Vec<u32>,
     #[command(flatten)]
     split: SplitFlags,
     #[command(flatten)]
@@ -207,6 +210,7 @@ impl Flags {
             Preset::Paper => TrainConfig::paper(),
         };
         let mut options = Overlay::over(&base)?.file(self.common.config.as_deref())?;
+        options.list("horizons", &self.horizons)?;
         self.split.apply(&mut options)?;
         self.encoding.apply(&mut options)?;
         self.model.apply(&mut options)?;
