@@ -147,6 +147,33 @@ pub struct EncodedRows {
     pub labels: Vec<f64>,
 }
 
+impl EncodedRows {
+    /// Adds a copy of a row of `from`, which must have the same columns.
+    pub fn push(&mut self, from: &Self, row: usize) {
+        fn one<T: Copy>(to: &mut Vec<T>, from: &[T], rows: usize, row: usize) {
+            let width = from.len() / rows;
+            to.extend_from_slice(&from[row * width..(row + 1) * width]);
+        }
+        one(&mut self.cells, &from.cells, from.rows, row);
+        one(&mut self.numbers, &from.numbers, from.rows, row);
+        one(&mut self.plain, &from.plain, from.rows, row);
+        one(&mut self.labels, &from.labels, from.rows, row);
+        self.rows += 1;
+    }
+
+    /// Puts a copy of a row of `from`, which must have the same columns, in the place of row `at`.
+    pub fn replace(&mut self, at: usize, from: &Self, row: usize) {
+        fn one<T: Copy>(to: &mut [T], at: usize, from: &[T], rows: usize, row: usize) {
+            let width = from.len() / rows;
+            to[at * width..(at + 1) * width].copy_from_slice(&from[row * width..(row + 1) * width]);
+        }
+        one(&mut self.cells, at, &from.cells, from.rows, row);
+        one(&mut self.numbers, at, &from.numbers, from.rows, row);
+        one(&mut self.plain, at, &from.plain, from.rows, row);
+        one(&mut self.labels, at, &from.labels, from.rows, row);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +193,24 @@ mod tests {
             [2, 2, 3, 3, 4]
         );
         assert_eq!(cell(f64::INFINITY), 4);
+    }
+
+    #[test]
+    fn rows_are_copied_whole() {
+        let from = EncodedRows {
+            rows: 2,
+            cells: vec![1, 2, 3, 4],
+            numbers: vec![],
+            plain: vec![0.5, 1.5],
+            labels: vec![7.0, f64::NAN],
+        };
+        let mut rows = EncodedRows::default();
+        rows.push(&from, 1);
+        rows.push(&from, 1);
+        rows.replace(1, &from, 0);
+        assert_eq!(rows.cells, [3, 4, 1, 2]);
+        assert_eq!((rows.rows, &rows.plain[..]), (2, &[1.5, 0.5][..]));
+        assert!(rows.labels[0].is_nan() && rows.labels[1] == 7.0);
     }
 
     #[test]

@@ -1,5 +1,12 @@
 //! Labels of a dataset against the predictions of a model and of the baselines, in one pass.
 
+mod baseline;
+mod coder;
+mod evidence;
+
+pub use coder::{COHORT, MOST_SEGMENTS, NO_VALUE, OTHER};
+pub use evidence::{Breakdown, Evidence, Group, QUANTILES, QuantileTally, Tally};
+
 use crate::{
     ScoreError,
     batch::Rows as Scored,
@@ -7,16 +14,17 @@ use crate::{
     users::UserOrder,
 };
 use arrow::{
-    array::{ArrayRef, AsArray, RecordBatch},
+    array::{ArrayRef, RecordBatch},
     compute::cast,
-    datatypes::{DataType, Float64Type},
+    datatypes::DataType,
 };
+use baseline::Baseline;
+use coder::{Coder, Months};
 use ltv_core::{
     Day, Horizons,
-    baseline::{BaselineHorizon, Baselines},
+    baseline::Baselines,
     config::{Mature, Part, Split},
     encoding::EncodedRows,
-    manifest::FeatureKind,
     predictor::Predictor,
     progress::Progress,
 };
@@ -26,21 +34,12 @@ use ltv_data::{
     stream::{StreamOptions, stream_with_columns},
 };
 use ltv_eval::{Bootstrap, EvalInput, Evaluation, NamedPredictions, Segments, evaluate};
-use std::{cmp::Reverse, collections::HashMap, path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 /// Name of the baseline that ranks by what a user did in the observation window.
 pub const TRIVIAL_SORT: &str = "trivial sort";
 /// Name of the baseline that predicts one number for everybody.
 pub const TRAIN_MEAN: &str = "train mean";
-/// Segment of rows without a value.
-pub const NO_VALUE: &str = "(missing)";
-/// Segment of the rows whose value is not among the [`MOST_SEGMENTS`] most frequent.
-pub const OTHER: &str = "(other)";
-/// Values of a column that are reported by themselves.
-pub const MOST_SEGMENTS: usize = 50;
-/// Values of a column that are told apart, so that memory is bounded.
-const MOST_VALUES: usize = 100_000;
-
 /// What to evaluate, and how.
 #[derive(Debug, Clone)]
 pub struct EvaluateOptions {
@@ -108,6 +107,19 @@ pub fn evaluate_dataset(
     options: &EvaluateOptions,
     progress: &dyn Progress,
 ) -> Result<Evaluation, ScoreError> {
+    Ok(assess_dataset(dataset, model, options, progress)?.0)
+}
+
+/// As [`evaluate_dataset`], with what a report shows beside metrics.
+///
+/// # Errors
+/// As [`evaluate_dataset`].
+pub fn assess_dataset(
+    dataset: &Dataset,
+    model: Option<&dyn Predictor>,
+    options: &EvaluateOptions,
+    progress: &dyn Progress,
+) -> Result<(Evaluation, Evidence), ScoreError> {
     at_least_one("batch_rows", options.batch_rows)?;
     let pool = pool(options.threads)?;
     let mut collected = Collected::prepare(dataset, model, options)?;
@@ -124,6 +136,7 @@ pub fn evaluate_dataset(
         return Err(nobody(dataset, &collected.horizons, options));
     }
     let (predictions, segments) = collected.sets(options);
+    let evidence = collected.evidence(&predictions, &segments);
     progress.start("measure", None);
     let evaluation = pool.install(|| {
         evaluate(&EvalInput {
@@ -136,7 +149,7 @@ pub fn evaluate_dataset(
         })
     })?;
     progress.finish();
-    Ok(evaluation)
+    Ok((evaluation, evidence))
 }
 
 /// Why nobody has a label to evaluate on.
@@ -192,6 +205,8 @@ struct Collected {
     medians: Vec<f64>,
     baselines: Option<Baseline>,
     segments: Vec<Coder>,
+    months: Months,
+    tally: Tally,
 }
 
 impl Collected {
@@ -223,6 +238,8 @@ impl Collected {
             .iter()
             .map(|column| Coder::new(dataset, column));
         Ok(Self {
+            tally: Tally::new(horizons.len()),
+            months: Months::default(),
             horizons,
             positions,
             order: UserOrder::new(dataset),
@@ -265,6 +282,8 @@ impl Collected {
             self.order.skip(raw.num_rows());
             let predictions = rows.predict(model, encoded)?;
             let width = model.horizons().len();
+            self.tally
+                .add(&predictions, &self.positions, &encoded.labels);
             for row in 0..raw.num_rows() {
                 for t in &self.positions {
                     let cell = row * width + t;
@@ -276,7 +295,18 @@ impl Collected {
         if let Some(baselines) = &mut self.baselines {
             baselines.add(raw)?;
         }
+        self.months.add(raw)?;
         self.segments.iter_mut().try_for_each(|s| s.add(raw))
+    }
+
+    /// What a report shows beside metrics.
+    fn evidence(&mut self, sets: &[NamedPredictions], segments: &[Segments]) -> Evidence {
+        let months = std::mem::take(&mut self.months).finish();
+        let columns = std::iter::once((&months, true)).chain(segments.iter().map(|s| (s, false)));
+        let breakdown =
+            |(codes, ordered)| Breakdown::new(codes, ordered, &self.horizons, &self.labels, sets);
+        let breakdowns = columns.map(breakdown).collect();
+        std::mem::take(&mut self.tally).finish(breakdowns)
     }
 
     /// The sets of predictions by name, and the segments.
@@ -313,165 +343,6 @@ fn positions_in(horizons: &Horizons, known: &Horizons) -> Result<Vec<usize>, Sco
         })
     };
     horizons.days().iter().map(position).collect()
-}
-
-/// The trivial predictions of the rows so far.
-struct Baseline {
-    signal: String,
-    means: Vec<BaselineHorizon>,
-    trivial: Vec<f64>,
-}
-
-impl Baseline {
-    fn new(
-        baselines: &Baselines,
-        dataset: &Dataset,
-        horizons: &Horizons,
-    ) -> Result<Self, ScoreError> {
-        let expected = Baselines::signal_of(dataset.manifest().label);
-        if baselines.signal != expected {
-            return Err(ScoreError::Signal {
-                path: dataset.folder().to_path_buf(),
-                expected,
-                found: baselines.signal.clone(),
-            });
-        }
-        let means = |&days: &u32| {
-            baselines
-                .horizon(days)
-                .copied()
-                .ok_or_else(|| ScoreError::Horizon {
-                    what: "baselines",
-                    days,
-                    known: baselines.horizons.iter().map(|h| h.days).collect(),
-                })
-        };
-        Ok(Self {
-            signal: baselines.signal.clone(),
-            means: horizons
-                .days()
-                .iter()
-                .map(means)
-                .collect::<Result<_, _>>()?,
-            trivial: vec![],
-        })
-    }
-
-    fn add(&mut self, raw: &RecordBatch) -> Result<(), ScoreError> {
-        let column = column(raw, &self.signal, &DataType::Float64)?;
-        for signal in column.as_primitive::<Float64Type>() {
-            self.trivial
-                .extend(self.means.iter().map(|h| h.trivial(signal)));
-        }
-        Ok(())
-    }
-}
-
-/// Numbers the values of a column as they appear.
-struct Coder {
-    path: PathBuf,
-    column: String,
-    codes: Vec<u32>,
-    known: HashMap<String, u32>,
-}
-
-impl Coder {
-    fn new(dataset: &Dataset, column: &str) -> Result<Self, ScoreError> {
-        let path = || dataset.folder().to_path_buf();
-        let (known, column) = (segment_columns(dataset), column.to_owned());
-        let Some((_, found)) = known.iter().find(|(name, _)| *name == column) else {
-            let known = known.into_iter().map(|(name, _)| name).collect();
-            return Err(ScoreError::Segment {
-                path: path(),
-                column,
-                known,
-            });
-        };
-        if is_measurement(found) {
-            let found = found.to_string();
-            let categories = known.into_iter().filter(|(_, t)| !is_measurement(t));
-            return Err(ScoreError::SegmentType {
-                path: path(),
-                column,
-                found,
-                known: categories.map(|(name, _)| name).collect(),
-            });
-        }
-        Ok(Self {
-            path: path(),
-            column,
-            codes: vec![],
-            known: HashMap::new(),
-        })
-    }
-
-    fn add(&mut self, raw: &RecordBatch) -> Result<(), ScoreError> {
-        let values = column(raw, &self.column, &DataType::Utf8)?;
-        for value in values.as_string::<i32>() {
-            let value = value.unwrap_or(NO_VALUE);
-            let next = self.known.len() as u32;
-            let code = match self.known.get(value) {
-                Some(&code) => code,
-                None => *self.known.entry(value.to_owned()).or_insert(next),
-            };
-            self.codes.push(code);
-        }
-        if self.known.len() > MOST_VALUES {
-            return Err(ScoreError::SegmentValues {
-                path: self.path.clone(),
-                column: self.column.clone(),
-                most: MOST_VALUES,
-            });
-        }
-        Ok(())
-    }
-
-    /// The codes again, now in the order of their values, rare ones last and together.
-    fn finish(self) -> Segments {
-        let mut values: Vec<(String, u32)> = self.known.into_iter().collect();
-        values.sort_unstable();
-        let mut counts = vec![0_u64; values.len()];
-        for &code in &self.codes {
-            counts[code as usize] += 1;
-        }
-        if values.len() > MOST_SEGMENTS {
-            // A stable sort: of values as frequent as each other the first ones stay.
-            values.sort_by_key(|(_, code)| Reverse(counts[*code as usize]));
-            values[..MOST_SEGMENTS].sort_unstable();
-        }
-        let mut new_code = vec![0; values.len()];
-        for (new, (_, old)) in values.iter().enumerate() {
-            new_code[*old as usize] = new.min(MOST_SEGMENTS) as u32;
-        }
-        let rare = values.len() > MOST_SEGMENTS;
-        let kept = values.into_iter().take(MOST_SEGMENTS);
-        let labels = kept.map(|(value, _)| value);
-        let codes = self.codes.iter().map(|&old| new_code[old as usize]);
-        Segments {
-            name: self.column,
-            codes: codes.collect(),
-            labels: labels.chain(rare.then(|| OTHER.to_owned())).collect(),
-        }
-    }
-}
-
-/// The columns that may hold categories, with their types: categorical features and kept columns.
-fn segment_columns(dataset: &Dataset) -> Vec<(String, DataType)> {
-    let manifest = dataset.manifest();
-    let categorical = |kind| kind == FeatureKind::Categorical;
-    let features = manifest.features.iter().filter(|f| categorical(f.kind));
-    let names = features.flat_map(|f| &f.columns).chain(&manifest.keep);
-    let schema = dataset.files().first().map(|file| file.schema());
-    let kind = |name: &String| {
-        let field = schema.and_then(|s| s.field_with_name(name).ok());
-        field.map_or(DataType::Utf8, |f| f.data_type().clone())
-    };
-    names.map(|name| (name.clone(), kind(name))).collect()
-}
-
-/// Whether values of this type measure something and so are no categories.
-fn is_measurement(kind: &DataType) -> bool {
-    kind.is_floating() || kind.is_decimal()
 }
 
 /// The column `name` as `to`.

@@ -6,6 +6,7 @@
 //! | [`batch`] | the engine-neutral core: a record batch of users to a record batch of scores |
 //! | [`snapshot`] | the scores of every user of a dataset, committed whole or not at all |
 //! | [`evaluate`] | labels against the predictions of a model and of the baselines |
+//! | [`importance`](mod@importance) | what predictions owe to each feature |
 //! | [`error`] | what can go wrong, and whose fault it is |
 //! | `model`, `users`, `output` | does the model fit the dataset; ids and their order; the files |
 //!
@@ -14,6 +15,7 @@
 pub mod batch;
 pub mod error;
 pub mod evaluate;
+pub mod importance;
 mod model;
 mod output;
 pub mod snapshot;
@@ -25,5 +27,7 @@ mod users;
 
 pub use batch::{score_batch, snapshot_schema};
 pub use error::ScoreError;
-pub use evaluate::{EvaluateOptions, evaluate_dataset};
+pub use evaluate::{EvaluateOptions, Evidence, assess_dataset, evaluate_dataset};
+pub use importance::{Importance, ImportanceOptions, importance};
+pub use model::check_fit;
 pub use snapshot::{PAST_HORIZON, PastHorizon, ScoreOptions, score};

@@ -6,8 +6,11 @@ use ltv_data::Dataset;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::collections::HashSet;
 
-/// Fails when the dataset lacks a column of the model, or was made with another window.
-pub(crate) fn check_fit(
+/// Does a model fit a dataset? Asked before a row is read.
+///
+/// # Errors
+/// When the dataset lacks a column of the model, or was made with another window.
+pub fn check_fit(
     dataset: &Dataset,
     model: &dyn Predictor,
     expected_window: Option<u32>,
@@ -32,7 +35,15 @@ pub(crate) fn check_fit(
             });
         }
     }
-    Ok(())
+    let plain = &model.encoding().plain;
+    match plain.iter().find(|c| !known.contains(c)) {
+        Some(column) => Err(ScoreError::MissingFeature {
+            path,
+            feature: column.clone(),
+            column: column.clone(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// The threads that a model predicts with.

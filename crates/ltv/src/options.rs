@@ -1,7 +1,7 @@
 //! Options from three places: a base (defaults or a preset), a TOML file over it, flags over both.
 
 use crate::exit::Failure;
-use ltv_core::Error;
+use ltv_core::{Error, config::merge};
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -123,17 +123,6 @@ fn config_file(path: &Path, error: &toml::de::Error) -> Error {
     Error::ConfigFile {
         path: path.to_path_buf(),
         problem,
-    }
-}
-
-fn merge(base: &mut Table, over: Table) {
-    for (key, value) in over {
-        match (base.get_mut(&key), value) {
-            (Some(Value::Table(inner)), Value::Table(over)) => merge(inner, over),
-            (_, value) => {
-                base.insert(key, value);
-            }
-        }
     }
 }
 

@@ -1,0 +1,168 @@
+//! The values of a column as codes, to report by.
+
+use super::column;
+use crate::ScoreError;
+use arrow::{
+    array::{AsArray, RecordBatch},
+    datatypes::{DataType, Date32Type},
+};
+use ltv_core::{Day, manifest::FeatureKind};
+use ltv_data::Dataset;
+use ltv_eval::Segments;
+use std::{cmp::Reverse, collections::HashMap, path::PathBuf};
+
+/// Segment of rows without a value.
+pub const NO_VALUE: &str = "(missing)";
+/// Segment of the rows whose value is not among the [`MOST_SEGMENTS`] most frequent.
+pub const OTHER: &str = "(other)";
+/// Values of a column that are reported by themselves.
+pub const MOST_SEGMENTS: usize = 50;
+/// Values of a column that are told apart, so that memory is bounded.
+const MOST_VALUES: usize = 100_000;
+
+/// Numbers the values of a column as they appear.
+pub(super) struct Coder {
+    path: PathBuf,
+    pub(super) column: String,
+    codes: Vec<u32>,
+    known: HashMap<String, u32>,
+}
+
+impl Coder {
+    pub(super) fn new(dataset: &Dataset, column: &str) -> Result<Self, ScoreError> {
+        let path = || dataset.folder().to_path_buf();
+        let (known, column) = (segment_columns(dataset), column.to_owned());
+        let Some((_, found)) = known.iter().find(|(name, _)| *name == column) else {
+            let known = known.into_iter().map(|(name, _)| name).collect();
+            return Err(ScoreError::Segment {
+                path: path(),
+                column,
+                known,
+            });
+        };
+        if is_measurement(found) {
+            let found = found.to_string();
+            let categories = known.into_iter().filter(|(_, t)| !is_measurement(t));
+            return Err(ScoreError::SegmentType {
+                path: path(),
+                column,
+                found,
+                known: categories.map(|(name, _)| name).collect(),
+            });
+        }
+        Ok(Self {
+            path: path(),
+            column,
+            codes: vec![],
+            known: HashMap::new(),
+        })
+    }
+
+    pub(super) fn add(&mut self, raw: &RecordBatch) -> Result<(), ScoreError> {
+        let values = column(raw, &self.column, &DataType::Utf8)?;
+        for value in values.as_string::<i32>() {
+            let value = value.unwrap_or(NO_VALUE);
+            let next = self.known.len() as u32;
+            let code = match self.known.get(value) {
+                Some(&code) => code,
+                None => *self.known.entry(value.to_owned()).or_insert(next),
+            };
+            self.codes.push(code);
+        }
+        if self.known.len() > MOST_VALUES {
+            return Err(ScoreError::SegmentValues {
+                path: self.path.clone(),
+                column: self.column.clone(),
+                most: MOST_VALUES,
+            });
+        }
+        Ok(())
+    }
+
+    /// The codes again, now in the order of their values, rare ones last and together.
+    pub(super) fn finish(self) -> Segments {
+        let mut values: Vec<(String, u32)> = self.known.into_iter().collect();
+        values.sort_unstable();
+        let mut counts = vec![0_u64; values.len()];
+        for &code in &self.codes {
+            counts[code as usize] += 1;
+        }
+        if values.len() > MOST_SEGMENTS {
+            // A stable sort: of values as frequent as each other the first ones stay.
+            values.sort_by_key(|(_, code)| Reverse(counts[*code as usize]));
+            values[..MOST_SEGMENTS].sort_unstable();
+        }
+        let mut new_code = vec![0; values.len()];
+        for (new, (_, old)) in values.iter().enumerate() {
+            new_code[*old as usize] = new.min(MOST_SEGMENTS) as u32;
+        }
+        let rare = values.len() > MOST_SEGMENTS;
+        let kept = values.into_iter().take(MOST_SEGMENTS);
+        let labels = kept.map(|(value, _)| value);
+        let codes = self.codes.iter().map(|&old| new_code[old as usize]);
+        Segments {
+            name: self.column,
+            codes: codes.collect(),
+            labels: labels.chain(rare.then(|| OTHER.to_owned())).collect(),
+        }
+    }
+}
+
+/// The columns that may hold categories, with their types: categorical features and kept columns.
+fn segment_columns(dataset: &Dataset) -> Vec<(String, DataType)> {
+    let manifest = dataset.manifest();
+    let categorical = |kind| kind == FeatureKind::Categorical;
+    let features = manifest.features.iter().filter(|f| categorical(f.kind));
+    let names = features.flat_map(|f| &f.columns).chain(&manifest.keep);
+    let schema = dataset.files().first().map(|file| file.schema());
+    let kind = |name: &String| {
+        let field = schema.and_then(|s| s.field_with_name(name).ok());
+        field.map_or(DataType::Utf8, |f| f.data_type().clone())
+    };
+    names.map(|name| (name.clone(), kind(name))).collect()
+}
+
+/// Whether values of this type measure something and so are no categories.
+fn is_measurement(kind: &DataType) -> bool {
+    kind.is_floating() || kind.is_decimal()
+}
+
+/// Numbers registration months as they appear.
+#[derive(Default)]
+pub(super) struct Months {
+    codes: Vec<u32>,
+    known: HashMap<String, u32>,
+}
+
+impl Months {
+    pub(super) fn add(&mut self, raw: &RecordBatch) -> Result<(), ScoreError> {
+        for day in column(raw, "reg_day", &DataType::Date32)?.as_primitive::<Date32Type>() {
+            let month: String = Day(day.unwrap_or(0)).to_string().chars().take(7).collect();
+            let next = self.known.len() as u32;
+            self.codes.push(*self.known.entry(month).or_insert(next));
+        }
+        Ok(())
+    }
+
+    /// The codes in the order of months.
+    pub(super) fn finish(self) -> Segments {
+        let mut months: Vec<(String, u32)> = self.known.into_iter().collect();
+        months.sort_unstable();
+        let mut new_code = vec![0; months.len()];
+        for (new, (_, old)) in months.iter().enumerate() {
+            new_code[*old as usize] = new as u32;
+        }
+        Segments {
+            name: COHORT.to_owned(),
+            codes: self
+                .codes
+                .iter()
+                .map(|&old| new_code[old as usize])
+                .collect(),
+            labels: months.into_iter().map(|(month, _)| month).collect(),
+        }
+    }
+}
+
+/// Name of the breakdown by registration month.
+pub const COHORT: &str = "registration month";

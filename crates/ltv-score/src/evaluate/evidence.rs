@@ -1,0 +1,207 @@
+//! What a report shows beside metrics: are quantiles kept, where do horizons cross, which cohorts
+//! and channels are over- or under-predicted.
+
+use ltv_core::{Horizons, predictor::Predictions};
+use ltv_eval::{NamedPredictions, Segments};
+
+/// The quantiles that a model gives.
+pub const QUANTILES: [f64; 3] = [0.1, 0.5, 0.9];
+
+/// Counts and totals over the evaluated rows.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Evidence {
+    /// Rows, mature or not.
+    pub rows: u64,
+    /// For each horizon the counts of each of [`QUANTILES`]; empty for a model without quantiles.
+    pub quantiles: Vec<[QuantileTally; 3]>,
+    /// Rows whose values the order projection changed; none without a model.
+    pub projected: Option<u64>,
+    /// Totals by registration month, then by each segment column.
+    pub breakdowns: Vec<Breakdown>,
+}
+
+/// How many labels lie below a predicted quantile. Where labels tie with it, the level is kept when
+/// it lies between the two shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QuantileTally {
+    /// Rows with a mature label.
+    pub users: u64,
+    /// Those whose label is below the predicted quantile.
+    pub below: u64,
+    /// Those whose label is not above it.
+    pub at_or_below: u64,
+}
+
+/// Totals by the values of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Breakdown {
+    /// The column.
+    pub name: String,
+    /// Whether its values follow each other in time.
+    pub ordered: bool,
+    /// For each horizon, one entry for each value.
+    pub horizons: Vec<Vec<Group>>,
+}
+
+/// The rows of one value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// The value.
+    pub label: String,
+    /// Rows with a mature label.
+    pub users: u64,
+    /// Their total label.
+    pub actual: f64,
+    /// Their total prediction by set, in the order of sets.
+    pub predicted: Vec<f64>,
+}
+
+impl Breakdown {
+    pub(super) fn new(
+        codes: &Segments,
+        ordered: bool,
+        horizons: &Horizons,
+        labels: &[f64],
+        sets: &[NamedPredictions],
+    ) -> Self {
+        let width = horizons.len();
+        let empty = |label: &String| Group {
+            label: label.clone(),
+            users: 0,
+            actual: 0.0,
+            predicted: vec![0.0; sets.len()],
+        };
+        let of = |t: usize| {
+            let mut groups: Vec<Group> = codes.labels.iter().map(empty).collect();
+            for (row, &code) in codes.codes.iter().enumerate() {
+                let cell = row * width + t;
+                if labels[cell].is_nan() {
+                    continue;
+                }
+                let group = &mut groups[code as usize];
+                group.users += 1;
+                group.actual += labels[cell];
+                for (total, set) in group.predicted.iter_mut().zip(sets) {
+                    *total += set.values[cell];
+                }
+            }
+            groups.retain(|g| g.users > 0);
+            groups
+        };
+        Self {
+            name: codes.name.clone(),
+            ordered,
+            horizons: (0..width).map(of).collect(),
+        }
+    }
+}
+
+/// Counts as blocks of rows come by.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    rows: u64,
+    projected: Option<u64>,
+    quantiles: Vec<[QuantileTally; 3]>,
+}
+
+impl Tally {
+    pub(super) fn new(horizons: usize) -> Self {
+        Self {
+            quantiles: vec![Default::default(); horizons],
+            ..Self::default()
+        }
+    }
+
+    /// `positions`: where the horizons of `labels` stand among the model's.
+    pub(super) fn add(&mut self, found: &Predictions, positions: &[usize], labels: &[f64]) {
+        let width = found.values.len() / found.rows.max(1);
+        let moved = found.projected.iter().filter(|&&p| p).count() as u64;
+        self.rows += found.rows as u64;
+        *self.projected.get_or_insert(0) += moved;
+        if found.quantiles.is_empty() {
+            return;
+        }
+        for (row, labels) in labels.chunks_exact(positions.len()).enumerate() {
+            for ((&label, tallies), t) in labels.iter().zip(&mut self.quantiles).zip(positions) {
+                let cell = (row * width + t) * QUANTILES.len();
+                let predicted = &found.quantiles[cell..cell + QUANTILES.len()];
+                for (tally, &quantile) in tallies.iter_mut().zip(predicted) {
+                    tally.add(label, quantile);
+                }
+            }
+        }
+    }
+
+    pub(super) fn finish(self, breakdowns: Vec<Breakdown>) -> Evidence {
+        let counted = self.quantiles.iter().flatten().any(|q| q.users > 0);
+        Evidence {
+            rows: self.rows,
+            quantiles: if counted { self.quantiles } else { vec![] },
+            projected: self.projected,
+            breakdowns,
+        }
+    }
+}
+
+impl QuantileTally {
+    fn add(&mut self, label: f64, quantile: f64) {
+        if label.is_nan() {
+            return;
+        }
+        self.users += 1;
+        self.below += u64::from(label < quantile);
+        self.at_or_below += u64::from(label <= quantile);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn quantiles_are_counted_with_their_ties() {
+        let found = Predictions {
+            rows: 2,
+            values: vec![0.0; 4],
+            quantiles: vec![9.0, 9.0, 9.0, 0.0, 1.0, 5.0, 9.0, 9.0, 9.0, 0.0, 2.0, 5.0],
+            projected: vec![true, false],
+            ..Predictions::default()
+        };
+        let mut tally = Tally::new(1);
+        // Only the second of the model's horizons is judged.
+        tally.add(&found, &[1], &[1.0, f64::NAN]);
+        tally.add(&found, &[1], &[7.0, 0.0]);
+        let evidence = tally.finish(vec![]);
+        let counts = evidence.quantiles[0].map(|q| (q.users, q.below, q.at_or_below));
+        assert_eq!(counts, [(3, 0, 1), (3, 1, 2), (3, 2, 2)]);
+        assert_eq!((evidence.rows, evidence.projected), (4, Some(2)));
+    }
+
+    #[test]
+    fn totals_leave_immature_labels_out() {
+        let codes = Segments {
+            name: "channel".into(),
+            codes: vec![0, 1, 0],
+            labels: vec!["ads".into(), "friend".into()],
+        };
+        let sets = [NamedPredictions {
+            name: "odmn".into(),
+            values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+        }];
+        let horizons = Horizons::new(vec![30, 90]).unwrap();
+        let labels = [10.0, f64::NAN, 20.0, f64::NAN, 30.0, 60.0];
+        let breakdown = Breakdown::new(&codes, false, &horizons, &labels, &sets);
+        let group = |label: &str, users, actual, predicted| Group {
+            label: label.into(),
+            users,
+            actual,
+            predicted: vec![predicted],
+        };
+        let short = vec![group("ads", 2, 40.0, 6.0), group("friend", 1, 20.0, 3.0)];
+        assert_eq!(
+            breakdown.horizons,
+            [short, vec![group("ads", 1, 60.0, 6.0)]]
+        );
+    }
+}
