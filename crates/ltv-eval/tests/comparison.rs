@@ -204,9 +204,9 @@ fn runs_are_averaged_values_and_resamples_alike() {
 #[test]
 fn the_clearly_better_wins_and_the_others_lose() {
     let comparison = Arena::new()
-        .mixed("poor", 0.2, 2)
-        .mixed("good", 0.9, 2)
-        .mixed("fair", 0.6, 2)
+        .mixed("poor", 0.2, 4)
+        .mixed("good", 0.9, 4)
+        .mixed("fair", 0.6, 4)
         .run();
     for result in &comparison.results {
         for metric in [Metric::NRMSE, Metric::NMAE, Metric::NormGini, Metric::Auc] {

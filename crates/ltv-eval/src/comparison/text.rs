@@ -71,7 +71,8 @@ impl Comparison {
         let (resamples, seed) = (self.bootstrap.replicates, self.bootstrap.seed);
         [
             "mean±sd: over the runs of a contestant; a single run shows its value alone",
-            "* best of its block; ≈ not the best, but within noise of it; unmarked: worse beyond noise",
+            "* best of its block; ≈ not the best, but within noise of it; unmarked: worse beyond noise, \
+             or nobody to compare with",
             &format!(
                 "noise: the 95 % interval of the difference holds 0; it joins users ({resamples} paired \
                  resamples, seed {seed}) and seeds"
