@@ -13,6 +13,7 @@ use ltv_eval::{
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::cell::RefCell;
 
 const USERS: usize = 800;
 const BOOTSTRAP: Bootstrap = Bootstrap {
@@ -455,6 +456,27 @@ fn a_source_that_fails_is_named() {
         text,
         "predictions of 'a', run '1', column ltv_30: no such file"
     );
+}
+
+#[test]
+fn every_column_is_read_once_and_in_order() {
+    let mut arena = Arena::new().mixed("a", 0.8, 2).mixed("b", 0.5, 1);
+    arena.contestants[1].horizons = Some(vec![90]);
+    let read = RefCell::new(Vec::new());
+    let input = ComparisonInput {
+        horizons: &arena.horizons,
+        labels: &arena.labels,
+        contestants: &arena.contestants,
+        bootstrap: BOOTSTRAP,
+        expect: &[],
+    };
+    let source = |c: usize, run: usize, t: usize| {
+        read.borrow_mut().push((c, run, t));
+        Ok(vec![1.0; USERS])
+    };
+    compare(&input, &source).unwrap();
+    let expected = [(0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1), (1, 0, 1)];
+    assert_eq!(*read.borrow(), expected);
 }
 
 /// In the layout of the paper: two tables, two of three models with seeds, a median for NMAE only.

@@ -200,7 +200,7 @@ mod tests {
         let lines: Vec<&str> = out.lines().collect();
         assert_eq!(lines[1], "Table 1");
         assert!(lines[3].starts_with("A name much longer than the column, whatever"));
-        assert!(lines[3].ends_with("two columns…_365         0.5±0.1*              1≈"));
+        assert!(lines[3].ends_with("…_365         0.5±0.1*              1≈"));
         assert_eq!(
             lines[5],
             format!("{:88}{:>15} {:>15}°", "a|b_365", "–", "2")
