@@ -50,6 +50,11 @@ pub struct Interval {
     pub replicates: u32,
 }
 
+/// Name of the random stream of a horizon.
+pub(crate) fn stream(horizon: u32) -> String {
+    format!("bootstrap/{horizon}")
+}
+
 /// Metrics of one resample; NaN where there is no value.
 pub(crate) type Replicate = [f64; Metric::COUNT];
 
@@ -110,7 +115,8 @@ pub(crate) fn paired_interval(
     )
 }
 
-fn percentiles(mut values: Vec<f64>, of: usize) -> Option<Interval> {
+/// 95 % interval of finite values. None when they are fewer than half of `of`.
+pub(crate) fn percentiles(mut values: Vec<f64>, of: usize) -> Option<Interval> {
     values.retain(|v| v.is_finite());
     if values.is_empty() || values.len() * 2 < of {
         return None;

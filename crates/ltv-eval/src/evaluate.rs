@@ -143,13 +143,13 @@ fn check(input: &EvalInput<'_>) -> Result<usize, EvalError> {
     Ok(rows)
 }
 
-fn check_rows(rows: usize) -> Result<(), EvalError> {
+pub(crate) fn check_rows(rows: usize) -> Result<(), EvalError> {
     u32::try_from(rows)
         .map(|_| ())
         .map_err(|_| EvalError::TooManyRows { rows })
 }
 
-fn check_labels(labels: &[f64], columns: &[String]) -> Result<(), EvalError> {
+pub(crate) fn check_labels(labels: &[f64], columns: &[String]) -> Result<(), EvalError> {
     match labels.iter().position(|y| *y < 0.0 || y.is_infinite()) {
         None => Ok(()),
         Some(i) => {
@@ -163,7 +163,11 @@ fn check_labels(labels: &[f64], columns: &[String]) -> Result<(), EvalError> {
     }
 }
 
-fn check_predictions(set: &str, values: &[f64], columns: &[String]) -> Result<(), EvalError> {
+pub(crate) fn check_predictions(
+    set: &str,
+    values: &[f64],
+    columns: &[String],
+) -> Result<(), EvalError> {
     match values.iter().position(|p| *p < 0.0 || !p.is_finite()) {
         None => Ok(()),
         Some(i) => {
@@ -178,7 +182,7 @@ fn check_predictions(set: &str, values: &[f64], columns: &[String]) -> Result<()
     }
 }
 
-fn check_names<'a>(names: impl Iterator<Item = &'a String>) -> Result<(), EvalError> {
+pub(crate) fn check_names<'a>(names: impl Iterator<Item = &'a String>) -> Result<(), EvalError> {
     let mut seen = std::collections::BTreeSet::new();
     for name in names {
         if !seen.insert(name) {
@@ -217,7 +221,7 @@ impl Column<'_> {
         let mature: Vec<u32> = (0..self.rows as u32)
             .filter(|&row| !self.cell(self.input.labels, row).is_nan())
             .collect();
-        let stream = format!("bootstrap/{horizon}");
+        let stream = bootstrap::stream(horizon);
         let segments = self.input.segments.iter().map(|segments| {
             let parts = segments.split(&mature);
             let values = parts.iter().zip(&segments.labels).map(|(rows, label)| {

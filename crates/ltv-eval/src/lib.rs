@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`metric`] | names, formulas, directions, reasons for null |
 //! | [`report`] | the document |
+//! | [`comparison`] | many models, several seeds of each, from columns read one at a time |
 //! | [`bootstrap`] | resampling by multiplicities |
 //! | [`deciles`], [`order`], [`segment`] | tables and shares beside the metrics |
 //! | `sample`, `tally`, `measure` | sort once; one pass under weights; metrics from sums |
@@ -44,6 +45,7 @@
 //! ```
 
 pub mod bootstrap;
+pub mod comparison;
 pub mod deciles;
 pub mod error;
 mod evaluate;
@@ -61,6 +63,7 @@ mod tally;
 mod text;
 
 pub use bootstrap::{Bootstrap, Interval};
+pub use comparison::{Comparison, ComparisonInput, Contestant, Source, compare};
 pub use deciles::Decile;
 pub use error::EvalError;
 pub use evaluate::{EvalInput, NamedPredictions, evaluate, score};

@@ -70,15 +70,37 @@ pub(crate) fn masses_between<const K: usize>(
     pieces: impl Iterator<Item = Piece>,
     ends: [f64; K],
 ) -> [f64; K] {
-    let mut walk = Walk::new(pieces);
+    // This runs over all rows in every resample, so it carries less than a Walk: nothing but what
+    // is left of the current piece.
+    let mut pieces = pieces;
+    let (mut piece, mut used) = (Piece::default(), 0.0);
     let mut at = 0.0;
     ends.map(|end| {
         let mut mass = Sum::default();
-        while let Some(left) = walk.left().filter(|_| at < end) {
-            let run = left.min(end - at);
-            mass.add(walk.share(run));
-            walk.advance(run);
-            at = if run < left { end } else { at + run };
+        while at < end {
+            if used >= piece.rows {
+                match pieces.next() {
+                    Some(next) => (piece, used) = (next, 0.0),
+                    None => break,
+                }
+                continue;
+            }
+            let left = piece.rows - used;
+            if left <= end - at {
+                let whole = used == 0.0;
+                mass.add(if whole {
+                    piece.mass
+                } else {
+                    piece.mass * (left / piece.rows)
+                });
+                at += left;
+                used = piece.rows;
+            } else {
+                let run = end - at;
+                mass.add(piece.mass * (run / piece.rows));
+                used += run;
+                at = end;
+            }
         }
         mass.value()
     })

@@ -8,7 +8,7 @@ use crate::{
     order::OrderViolations,
     segment::TooSmall,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Name of the document's format.
 pub const FORMAT: &str = "ltv-evaluation";
@@ -181,18 +181,7 @@ impl Evaluation {
     /// # Errors
     /// When the text is not such a document, or of another version.
     pub fn from_json(text: &str) -> Result<Self, EvalError> {
-        #[derive(Deserialize)]
-        struct Head {
-            format: String,
-            version: u32,
-        }
-        let head: Head = serde_json::from_str(text).map_err(document)?;
-        if head.format != FORMAT || head.version != VERSION {
-            let found = format!("{} version {}", head.format, head.version);
-            let problem = format!("expected {FORMAT} version {VERSION}, found {found}");
-            return Err(EvalError::Document { problem });
-        }
-        serde_json::from_str(text).map_err(document)
+        parse(text, FORMAT, VERSION).map_err(|problem| EvalError::Document { problem })
     }
 }
 
@@ -200,4 +189,25 @@ fn document(error: serde_json::Error) -> EvalError {
     EvalError::Document {
         problem: error.to_string(),
     }
+}
+
+/// Reads a document that opens with its format and version.
+pub(crate) fn parse<T: DeserializeOwned>(
+    text: &str,
+    format: &str,
+    version: u32,
+) -> Result<T, String> {
+    #[derive(Deserialize)]
+    struct Head {
+        format: String,
+        version: u32,
+    }
+    let head: Head = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if head.format != format || head.version != version {
+        let found = format!("{} version {}", head.format, head.version);
+        return Err(format!(
+            "expected {format} version {version}, found {found}"
+        ));
+    }
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
