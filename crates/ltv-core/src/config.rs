@@ -1,16 +1,18 @@
 //! Every option of every command. A configuration is read once, checked once at the edge, and
 //! valid by type from then on.
 
+mod balance;
 mod features;
 mod model;
 mod split;
 mod train;
 
+pub use balance::{Balance, ClassFactor, ClassFactors};
 pub use features::{
     Aggregate, DatasetOptions, EventColumns, FeatureConfig, Holidays, Label, Measure, Sequence,
     UserColumns,
 };
-pub use model::{Cut, ModelConfig, Mono};
+pub use model::{Cut, HeadKind, ModelConfig, Mono};
 pub use split::{Mature, Part, Split};
 pub use train::{EncodingOptions, FitOptions, Schedule, TrainConfig};
 

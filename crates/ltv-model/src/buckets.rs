@@ -21,6 +21,10 @@ pub struct Buckets {
     /// Share of the training label mass above the last edge: what labels exceed it by, over the sum
     /// of all labels. Predictions cannot hold it. Not zero only for unbounded values.
     pub mass_above: f64,
+    /// The largest mature training label; 0 in models written before it was kept. See
+    /// [`Buckets::largest_label`].
+    #[serde(default)]
+    pub largest: f64,
 }
 
 /// One sub-distribution.
@@ -99,6 +103,7 @@ impl Buckets {
             segments,
             mean: labels.mean(),
             mass_above: 0.0,
+            largest: groups[groups.len() - 1].high,
         };
         if label == Label::Value {
             fitted.trim_tail(&groups);
@@ -137,6 +142,12 @@ impl Buckets {
         }
         top.bias = (bias / top.rows.max(1) as f64).clamp(0.0, 1.0);
         self.mass_above = over / groups.iter().map(|g| g.sum).sum::<f64>();
+    }
+
+    /// The largest mature training label, where it is known, and the last edge at least.
+    pub fn largest_label(&self) -> f64 {
+        let edge = |b: &Bucket| b.left + b.width;
+        self.flat().map(edge).fold(self.largest, f64::max)
     }
 
     /// Number of buckets over all sub-distributions.
@@ -410,6 +421,7 @@ mod tests {
             let over = extremes.iter().map(|x| x - edge).sum::<f64>() / total;
             assert!((b.mass_above - over).abs() < 1e-3 * over, "{over}");
             assert_eq!(b.place(4e6).bias, 1.0);
+            assert_eq!(b.largest_label(), 5e6);
             // The rows inside, evenly spread, and the five at the edge.
             let inside = top.rows as f64 - 5.0;
             let bias = (0.5 * inside + 5.0) / top.rows as f64;

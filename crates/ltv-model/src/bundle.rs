@@ -66,8 +66,8 @@ pub struct Record {
 pub struct Validation {
     /// Steps made.
     pub step: u64,
-    /// Mean negative log-likelihood of the true buckets, summed over horizons: what stops the
-    /// training.
+    /// Mean negative log-likelihood of the true buckets (of the true values, for log-normals), summed
+    /// over horizons: what stops the training. Comparable between models of one head only.
     pub likelihood: f64,
     /// Mean training loss since the last look.
     pub training_loss: f64,

@@ -1,15 +1,20 @@
-//! From a bucket distribution to values: decodings, quantiles, and order across horizons
+//! From a row's distribution to values: decodings, quantiles, and order across horizons
 //! (DESIGN 3.9, 3.10).
+
+mod log_normals;
+
+pub use log_normals::{Component, LogNormals};
 
 use ltv_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// How the bucket distribution becomes one value.
+/// How a distribution becomes one value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Decoding {
-    /// The likeliest bucket of the likeliest sub-distribution (paper eq. 7 and 8).
+    /// The likeliest bucket of the likeliest sub-distribution (paper eq. 7 and 8). Of log-normals:
+    /// 0, or the mean of the values above zero where these are likelier.
     Argmax,
     /// The mean: what budgets and bids need, and what minimises squared error and bias.
     Expectation,
@@ -63,6 +68,27 @@ impl TryFrom<String> for Decoding {
     type Error = Error;
     fn try_from(text: String) -> Result<Self> {
         text.parse()
+    }
+}
+
+/// One row's predicted distribution at one horizon, whatever its form.
+pub trait Distribution {
+    /// The mean.
+    fn expectation(&self) -> f64;
+    /// The value below which a share `p`, in `(0, 1)`, of the distribution lies.
+    fn quantile(&self, p: f64) -> f64;
+    /// What [`Decoding::Argmax`] says.
+    fn argmax(&self) -> f64;
+    /// `P(value > 0)`.
+    fn positive(&self) -> f64;
+
+    /// The one value of a decoding.
+    fn value(&self, decoding: Decoding) -> f64 {
+        match decoding {
+            Decoding::Expectation => self.expectation(),
+            Decoding::Quantile(p) => self.quantile(p),
+            Decoding::Argmax => self.argmax(),
+        }
     }
 }
 

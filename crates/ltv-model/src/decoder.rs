@@ -1,9 +1,12 @@
 //! From the nodes of a tile to decoded rows: values, quantiles and P(value > 0), in order across
 //! horizons.
 
+mod buckets;
+mod log_normals;
+
 use crate::{
-    decode::{self, Decoding, Mass},
-    odmn::Head,
+    decode::{self, Decoding, Distribution},
+    heads::Head,
     spec::Spec,
 };
 use ltv_core::predictor::Predictions;
@@ -12,14 +15,12 @@ use ltv_nn::runner::Outputs;
 /// The quantiles that are always given.
 const QUANTILES: [f64; 3] = [0.1, 0.5, 0.9];
 
-/// Decodes the bucket distributions of every horizon.
+/// Decodes the distributions of every horizon.
 ///
 /// A row is flat: values `[horizons]`, quantiles `[horizons, 3]`, P(value > 0) `[horizons]`, and 1
 /// where the order projection had to touch the values, else 0.
 pub struct Decoder {
     heads: Vec<Head>,
-    /// Buckets of each sub-distribution, by horizon.
-    sizes: Vec<Vec<usize>>,
     decoding: Decoding,
     /// One weight for each horizon; `None` leaves horizons free of order.
     order: Option<Vec<f64>>,
@@ -28,13 +29,8 @@ pub struct Decoder {
 impl Decoder {
     /// For the heads of a network and what it was built from.
     pub fn new(heads: Vec<Head>, spec: &Spec, decoding: Decoding) -> Self {
-        let sizes = spec
-            .horizons
-            .iter()
-            .map(|h| h.segments.iter().map(|s| s.buckets.len()).collect());
         Self {
             heads,
-            sizes: sizes.collect(),
             decoding,
             order: spec.model.monotone.then(|| spec.order_weights()),
         }
@@ -53,12 +49,10 @@ impl Decoder {
     /// Decodes only the values of a tile into `rows`, `[rows, horizons]`, without projection.
     pub fn values(&self, outputs: &Outputs<'_, f32>, rows: &mut [f64]) {
         let horizons = self.heads.len();
-        let mut masses = vec![];
         for (t, head) in self.heads.iter().enumerate() {
-            let view = View::new(head, outputs);
+            let mut view = view(head, outputs);
             for (r, row) in rows.chunks_exact_mut(horizons).enumerate() {
-                view.read(r, &mut masses);
-                row[t] = view.value(self.decoding, &self.sizes[t], r, &masses);
+                row[t] = view.row(r).value(self.decoding);
             }
         }
     }
@@ -66,16 +60,15 @@ impl Decoder {
     /// Decodes everything about a tile into `rows`, `[rows, width]`.
     pub fn everything(&self, outputs: &Outputs<'_, f32>, rows: &mut [f64]) {
         let horizons = self.heads.len();
-        let mut masses = vec![];
         for (t, head) in self.heads.iter().enumerate() {
-            let view = View::new(head, outputs);
+            let mut view = view(head, outputs);
             for (r, row) in rows.chunks_exact_mut(self.width()).enumerate() {
-                view.read(r, &mut masses);
-                row[t] = view.value(self.decoding, &self.sizes[t], r, &masses);
+                let distribution = view.row(r);
+                row[t] = distribution.value(self.decoding);
                 for (q, p) in QUANTILES.iter().enumerate() {
-                    row[horizons + t * QUANTILES.len() + q] = decode::quantile(&masses, *p);
+                    row[horizons + t * QUANTILES.len() + q] = distribution.quantile(*p);
                 }
-                row[horizons * (1 + QUANTILES.len()) + t] = decode::positive(&masses);
+                row[horizons * (1 + QUANTILES.len()) + t] = distribution.positive();
             }
         }
         if let Some(weights) = &self.order {
@@ -122,56 +115,15 @@ fn order(row: &mut [f64], weights: &[f64]) {
     }
 }
 
-/// The features of one horizon in one tile.
-struct View<'a> {
-    segments: Vec<&'a [f32]>,
-    buckets: Vec<BucketView<'a>>,
+/// The outputs of one horizon in one tile.
+trait View {
+    /// The distribution of a row of the tile.
+    fn row(&mut self, r: usize) -> &dyn Distribution;
 }
 
-/// One bucket: its edges, and the tile's rows of its probability and bias.
-struct BucketView<'a> {
-    left: f64,
-    width: f64,
-    probability: &'a [f32],
-    bias: Option<&'a [f32]>,
-}
-
-impl<'a> View<'a> {
-    fn new(head: &Head, outputs: &'a Outputs<'_, f32>) -> Self {
-        let bucket =
-            |(u, &(left, width, bias)): (usize, &(f64, f64, Option<ltv_nn::Node>))| BucketView {
-                left,
-                width,
-                probability: outputs.feature(head.distribution, u),
-                bias: bias.map(|node| outputs.feature(node, 0)),
-            };
-        let segments = 0..head.segments.width();
-        Self {
-            segments: segments
-                .map(|s| outputs.feature(head.segments, s))
-                .collect(),
-            buckets: head.buckets.iter().enumerate().map(bucket).collect(),
-        }
-    }
-
-    fn read(&self, r: usize, masses: &mut Vec<Mass>) {
-        masses.clear();
-        masses.extend(self.buckets.iter().map(|b| Mass {
-            left: b.left,
-            width: b.width,
-            probability: f64::from(b.probability[r]),
-            bias: b.bias.map_or(0.0, |bias| f64::from(bias[r])),
-        }));
-    }
-
-    fn value(&self, decoding: Decoding, sizes: &[usize], r: usize, masses: &[Mass]) -> f64 {
-        match decoding {
-            Decoding::Expectation => decode::expectation(masses),
-            Decoding::Quantile(p) => decode::quantile(masses, p),
-            Decoding::Argmax => {
-                let segments: Vec<f64> = self.segments.iter().map(|s| f64::from(s[r])).collect();
-                decode::argmax(&segments, sizes, masses)
-            }
-        }
+fn view<'a>(head: &'a Head, outputs: &'a Outputs<'_, f32>) -> Box<dyn View + 'a> {
+    match head {
+        Head::Buckets(head) => Box::new(buckets::BucketView::new(head, outputs)),
+        Head::LogNormals(head) => Box::new(log_normals::LogNormalView::new(head, outputs)),
     }
 }

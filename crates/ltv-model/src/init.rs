@@ -1,6 +1,6 @@
 //! First weights.
 
-use crate::{buckets::Buckets, spec::Spec};
+use crate::{heads, spec::Spec};
 use ltv_core::{config::Mono, seed};
 use ltv_nn::{Layout, Param, Real, layout::Kind, trainer::Weights};
 use rand::{RngExt, SeedableRng};
@@ -22,8 +22,8 @@ const EMBEDDING: f64 = 0.1;
 /// nothing, whatever the seed. Hidden layers uniform with He's variance
 /// (ICCV 2015); a tower's second layer a tenth of that, so that training starts at its bias; biases
 /// zero, but the output biases, which start at the training priors (DESIGN 7): log shares for the
-/// softmax towers, log odds for the ordinal ones, the mean position in each bucket for BBT. Mono
-/// Units leave these priors alone at the start: the paper's because it adds about the same to all
+/// softmax towers, log odds for the ordinal ones, the mean position in each bucket for BBT; and for
+/// log-normals the moments of the labels' logarithms. Mono Units leave these priors alone at the start: the paper's because it adds about the same to all
 /// logits, the strict one because its increments start near zero.
 ///
 /// Every parameter has its own random stream, named after it.
@@ -55,7 +55,7 @@ pub fn weights<T: Real>(spec: &Spec, layout: &Layout, seed_: u64) -> Weights<T> 
         }
     }
     for (t, buckets) in spec.horizons.iter().enumerate() {
-        for (name, prior) in priors(buckets) {
+        for (name, prior) in heads::priors(&spec.model, buckets) {
             if let Some(param) = layout.find(&format!("t{t}.{name}.2.b")) {
                 let out = weights.of_mut(param);
                 out.iter_mut().zip(prior).for_each(|(w, p)| *w = T::of(p));
@@ -83,47 +83,6 @@ fn mono_start(mono: Mono, param: &Param) -> f64 {
 }
 
 /// `x` with `ln(1 + e^x) = y`, for positive `y`.
-fn softplus_inverse(y: f64) -> f64 {
+pub(crate) fn softplus_inverse(y: f64) -> f64 {
     y.exp_m1().ln()
-}
-
-/// First output biases of every tower of a horizon, by tower name.
-fn priors(buckets: &Buckets) -> Vec<(String, Vec<f64>)> {
-    let segments: Vec<u64> = buckets.segments.iter().map(|s| s.rows()).collect();
-    let mut list = vec![
-        ("dct".into(), shares(&segments)),
-        ("dot".into(), odds_above(&segments)),
-    ];
-    for (k, segment) in buckets.segments.iter().enumerate() {
-        let rows: Vec<u64> = segment.buckets.iter().map(|b| b.rows).collect();
-        list.push((format!("bct{k}"), shares(&rows)));
-        list.push((format!("bot{k}"), odds_above(&rows)));
-        let wide = segment.buckets.iter().filter(|b| b.width > 0.0);
-        list.push((format!("bbt{k}"), wide.map(|b| log_odds(b.bias)).collect()));
-    }
-    list
-}
-
-fn log_odds(p: f64) -> f64 {
-    let p = p.clamp(0.001, 0.999);
-    (p / (1.0 - p)).ln()
-}
-
-/// Log shares, an empty class counting half a row.
-fn shares(rows: &[u64]) -> Vec<f64> {
-    let total: u64 = rows.iter().sum();
-    let share = |&n: &u64| (n as f64).max(0.5) / total.max(1) as f64;
-    rows.iter().map(|n| share(n).ln()).collect()
-}
-
-/// `log P(class > u) / P(class <= u)` for every `u` but the last.
-fn odds_above(rows: &[u64]) -> Vec<f64> {
-    let total: u64 = rows.iter().sum();
-    let mut up_to = 0;
-    let mut out = vec![];
-    for n in &rows[..rows.len() - 1] {
-        up_to += n;
-        out.push(log_odds(1.0 - up_to as f64 / total.max(1) as f64));
-    }
-    out
 }

@@ -4,10 +4,11 @@
 //! |---|---|
 //! | [`buckets`] | segmentation and bucketing of the label range (paper section 3.3) |
 //! | [`spec`] | the shape of one network: inputs, layers, horizons |
-//! | [`odmn`] | the network: shared bottom, MDME modules, Mono Units, losses |
+//! | [`odmn`] | the network: shared bottom, a head for each horizon, losses |
+//! | [`heads`] | what stands on a horizon's representation: MDME with its Mono Units, log-normals |
 //! | [`targets`] | rows and labels to what the engine reads |
 //! | [`init`] | first weights; output biases at the training priors |
-//! | [`decode`] | from a bucket distribution to values, quantiles, and ordered horizons |
+//! | [`decode`] | from a row's distribution to values, quantiles, and ordered horizons |
 //! | [`decoder`] | the same for whole tiles of a network's outputs |
 //! | [`bundle`] | a trained model in one file |
 //! | [`tensors`] | the file that bundles and checkpoints are: a document and tensors, checksummed |
@@ -19,6 +20,7 @@ pub mod bundle;
 pub mod decode;
 pub mod decoder;
 pub mod error;
+pub mod heads;
 pub mod init;
 pub mod odmn;
 pub mod predict;

@@ -1,13 +1,11 @@
-//! The network: shared bottom, one MDME module for each horizon, Mono Units between them, and
-//! all losses (paper section 3, Figures 2 and 3).
+//! The network: shared bottom, one head for each horizon (of the paper: an MDME module, with Mono
+//! Units between them), and all losses (paper section 3, Figures 2 and 3).
 
-mod mdme;
-mod mono;
+pub use crate::heads::{Head, HorizonColumns};
 
-use crate::spec::Spec;
+use crate::{heads, spec::Spec};
 use ltv_core::config::Mono;
 use ltv_nn::{Graph, Node, Real, graph::Builder, ops::FieldSpec};
-pub use mdme::{Head, HorizonColumns};
 
 /// A built network with the nodes and columns that its users need.
 pub struct Odmn<T> {
@@ -37,13 +35,14 @@ pub fn build<T: Real>(mut b: Builder<T>, spec: &Spec, tile: usize) -> Odmn<T> {
     let representation = bottom(&mut b, spec);
     let mut heads: Vec<Head> = vec![];
     let mut columns = vec![];
-    for (t, buckets) in spec.horizons.iter().enumerate() {
+    for t in 0..spec.horizons.len() {
         let chained = spec.model.monotone && spec.model.mono != Mono::Off;
         let upstream = heads
             .last()
             .filter(|_| chained)
+            .and_then(|h| h.buckets())
             .map(|h| h.distribution.detached());
-        let (head, column) = mdme::build(&mut b, spec, t, buckets, representation, upstream);
+        let (head, column) = heads::build(&mut b, spec, t, representation, upstream);
         heads.push(head);
         columns.extend(column);
     }
@@ -73,9 +72,11 @@ fn bottom<T: Real>(b: &mut Builder<T>, spec: &Spec) -> Node {
     x
 }
 
-/// Calibration loss (eq. 12): `mean of sum over t of max(yhat_t - yhat_{t+1}, 0) / s_{t+1}`.
+/// Calibration loss (eq. 12): `mean of sum over t of max(yhat_t - yhat_{t+1}, 0) / s_{t+1}`, of
+/// heads with a bucket distribution.
 fn calibrate<T: Real>(b: &mut Builder<T>, spec: &Spec, heads: &[Head]) {
-    let expected: Vec<Node> = heads.iter().map(|h| h.expectation(b)).collect();
+    let heads = heads.iter().filter_map(Head::buckets);
+    let expected: Vec<Node> = heads.map(|h| h.expectation(b)).collect();
     for (pair, buckets) in expected.windows(2).zip(&spec.horizons[1..]) {
         b.hinge("cali", spec.model.alpha, pair[0], pair[1], buckets.mean);
     }

@@ -36,13 +36,9 @@ pub fn targets<T: Real>(
     for (t, (column, buckets)) in columns.iter().zip(&spec.horizons).enumerate() {
         for r in 0..n {
             let label = rows.labels[r * horizons + t];
-            if label.is_nan() {
-                continue;
+            if !label.is_nan() {
+                column.fill(buckets, label, r, batch);
             }
-            let place = buckets.place(label);
-            batch.classes[column.segment * n + r] = place.segment as i32;
-            batch.classes[column.buckets[place.segment] * n + r] = place.bucket as i32;
-            batch.targets[column.bias * n + r] = T::of(place.bias);
         }
     }
 }

@@ -70,6 +70,7 @@ impl Sizes {
                 segments: (0..self.segments).map(segment).collect(),
                 mean: 1.0,
                 mass_above: 0.0,
+                largest: 0.0,
             }
         };
         let model = ModelConfig {
@@ -90,7 +91,7 @@ impl Sizes {
         }
     }
 
-    /// `rows` random rows, targets included where `columns` are given.
+    /// `rows` random rows, targets included where `columns` of MDME are given.
     pub fn data(
         &self,
         shape: BatchShape,
@@ -105,7 +106,7 @@ impl Sizes {
                 *id = rng.random_range(0..cells as u32);
             }
         }
-        for column in columns {
+        for column in columns.iter().filter_map(HorizonColumns::buckets) {
             for r in 0..rows {
                 let segment = rng.random_range(0..self.segments);
                 batch.classes[column.segment * rows + r] = segment as i32;

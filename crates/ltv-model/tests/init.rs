@@ -5,13 +5,7 @@ use ltv_core::{
     config::{Label, ModelConfig, Mono},
     labels::LabelHistogram,
 };
-use ltv_model::{
-    buckets::Buckets,
-    init,
-    odmn::{self, Head},
-    spec::Spec,
-    yardstick::Sizes,
-};
+use ltv_model::{buckets::Buckets, heads::BucketHead, init, odmn, spec::Spec, yardstick::Sizes};
 use ltv_nn::{Batch, Rates, Runner, Trainer, TrainerOptions, layout::Kind, runner::Outputs};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -43,7 +37,7 @@ fn spec(mono: Mono) -> Spec {
     }
 }
 
-fn check_row(outputs: &Outputs<'_, f64>, head: &Head, buckets: &Buckets, r: usize) {
+fn check_row(outputs: &Outputs<'_, f64>, head: &BucketHead, buckets: &Buckets, r: usize) {
     let rows: u64 = buckets.segments.iter().map(|s| s.rows()).sum();
     let share = |n: u64| n as f64 / rows as f64;
     for (s, segment) in buckets.segments.iter().enumerate() {
@@ -78,6 +72,7 @@ fn untrained_it_predicts_the_priors() {
         let mut out = vec![(); batch.rows];
         Runner::new(net.graph, weights).run(&batch, &mut out, 1, |outputs, rows| {
             for (head, buckets) in heads.iter().zip(&spec.horizons) {
+                let head = head.buckets().unwrap();
                 (0..rows.len()).for_each(|r| check_row(outputs, head, buckets, r));
             }
         });

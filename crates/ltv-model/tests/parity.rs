@@ -44,6 +44,7 @@ impl Oracle {
         batch.ids.copy_from_slice(&self.ids);
         batch.numbers.copy_from_slice(&self.numbers);
         for (t, columns) in net.columns.iter().enumerate() {
+            let columns = columns.buckets().unwrap();
             for r in 0..rows {
                 let segment = self.segment[r * horizons + t];
                 if segment < 0 {
@@ -125,6 +126,7 @@ fn buckets(segments: &[Vec<(f64, f64)>], mean: f64) -> Buckets {
         segments: segments.iter().map(segment).collect(),
         mean,
         mass_above: 0.0,
+        largest: 0.0,
     }
 }
 

@@ -64,6 +64,7 @@ fn distributions(spec: &Spec, upstream: &[f64], own: &[f64], raw: &[f64]) -> Vec
     Runner::new(graph, weights).run(&batch, &mut out, 1, |outputs, rows| {
         let of = |node: ltv_nn::Node| (0..node.width()).map(move |u| (node, u));
         for head in &heads {
+            let head = head.buckets().unwrap();
             let values = of(head.distribution).map(|(node, u)| outputs.feature(node, u)[0]);
             rows[0].push(values.collect::<Vec<f64>>());
         }

@@ -30,10 +30,13 @@ pub struct Batch<T> {
     pub targets: Vec<T>,
     /// One number for each row that tells it from all others (for dropout), `[rows]`.
     pub keys: Vec<u64>,
+    /// How much each row counts in the means that losses are, finite and not negative, `[rows]`. A
+    /// weight of 2 is that of two equal rows, one of 0 that of a row which is not there.
+    pub weights: Vec<T>,
 }
 
 impl<T: Real> Batch<T> {
-    /// A batch of `rows` rows of zeros, with no class targets set.
+    /// A batch of `rows` rows of zeros, each of weight one, with no class targets set.
     pub fn new(shape: BatchShape, rows: usize) -> Self {
         Self {
             rows,
@@ -42,6 +45,7 @@ impl<T: Real> Batch<T> {
             classes: vec![-1; rows * shape.classes],
             targets: vec![T::ZERO; rows * shape.targets],
             keys: (0..rows as u64).collect(),
+            weights: vec![T::ONE; rows],
         }
     }
 
@@ -52,6 +56,7 @@ impl<T: Real> Batch<T> {
             && self.classes.len() == self.rows * shape.classes
             && self.targets.len() == self.rows * shape.targets
             && self.keys.len() == self.rows
+            && self.weights.len() == self.rows
     }
 
     /// The class targets of rows `base..base + rows` in a column.
@@ -66,14 +71,39 @@ impl<T: Real> Batch<T> {
         &self.targets[start..start + rows]
     }
 
-    /// For every class column, one over the number of rows that take part in it (at least 1): the
-    /// weight of a row in a masked mean.
-    pub(crate) fn row_weights(&self, columns: usize) -> Vec<T> {
-        let weight = |c: usize| {
-            let column = &self.classes[c * self.rows..(c + 1) * self.rows];
-            let taking_part = column.iter().filter(|&&k| k >= 0).count();
-            T::ONE / T::of(taking_part.max(1) as f64)
+    /// The weights of rows `base..base + rows`.
+    pub(crate) fn weight_rows(&self, base: usize, rows: usize) -> &[T] {
+        &self.weights[base..base + rows]
+    }
+
+    /// What turns weighted sums over rows into weighted means.
+    pub(crate) fn means(&self, columns: usize) -> Means<T> {
+        let column = |c: usize| {
+            let classes = &self.classes[c * self.rows..(c + 1) * self.rows];
+            let rows = classes.iter().zip(&self.weights);
+            inverse(rows.filter(|(k, _)| **k >= 0).map(|(_, w)| w.f64()).sum())
         };
-        (0..columns).map(weight).collect()
+        Means {
+            columns: (0..columns).map(column).collect(),
+            all: inverse(self.weights.iter().map(|w| w.f64()).sum()),
+        }
+    }
+}
+
+/// The factors of means over rows: one over the weight of the rows that take part (1 where nobody
+/// does, whose sum is zero).
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Means<T> {
+    /// For every class column.
+    pub(crate) columns: Vec<T>,
+    /// Over all rows of the batch.
+    pub(crate) all: T,
+}
+
+fn inverse<T: Real>(weight: f64) -> T {
+    if weight > 0.0 {
+        T::ONE / T::of(weight)
+    } else {
+        T::ONE
     }
 }

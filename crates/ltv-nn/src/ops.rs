@@ -10,6 +10,7 @@ mod expectation;
 mod hinge;
 mod input;
 mod linear;
+mod log_normals;
 mod mixture;
 mod narrow;
 mod ordinal;
@@ -19,6 +20,7 @@ mod softmax;
 mod survival;
 
 pub use input::FieldSpec;
+pub use log_normals::{LogNormals, log_normal_scale};
 pub use softmax::Softmax;
 
 use crate::{Real, plan::Wiring, tile::Tile};

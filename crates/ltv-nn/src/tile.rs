@@ -35,10 +35,10 @@ pub(crate) struct Tile<'a, T> {
     /// Gradient of the embedded input for the rows of this tile, row-major.
     pub(crate) input_grad: &'a mut [T],
     pub(crate) batch: &'a Batch<T>,
-    /// Weight of a row for every class column.
-    pub(crate) weights: &'a [T],
-    /// Weight of a row in a mean over the whole batch.
-    pub(crate) row_weight: T,
+    /// For every class column, the factor that makes a mean of its weighted sum.
+    pub(crate) means: &'a [T],
+    /// The same over all rows of the batch.
+    pub(crate) mean: T,
     /// Sum of each loss term, before its coefficient.
     pub(crate) losses: &'a mut [f64],
     pub(crate) scratch: &'a mut [T],
@@ -101,4 +101,20 @@ pub(crate) fn put<T: Real>(out: &mut [T], accumulate: bool, f: impl Fn(usize) ->
             *o = f(r);
         }
     }
+}
+
+/// For every row, what its loss and gradient count: its weight times `factor`, 0 where it does not
+/// take part.
+#[inline(always)]
+pub(crate) fn shares<T: Real>(out: &mut [T], factor: T, classes: &[i32], weights: &[T]) {
+    for ((out, &y), &w) in out.iter_mut().zip(classes).zip(weights) {
+        *out = if y >= 0 { factor * w } else { T::ZERO };
+    }
+}
+
+/// The weighted sum of the losses of the rows that take part.
+pub(crate) fn weighted_sum<T: Real>(losses: &[T], classes: &[i32], weights: &[T]) -> f64 {
+    let rows = losses.iter().zip(weights).zip(classes);
+    let taking_part = rows.filter(|(_, y)| **y >= 0);
+    taking_part.map(|((l, w), _)| l.f64() * w.f64()).sum()
 }

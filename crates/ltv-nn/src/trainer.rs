@@ -239,7 +239,7 @@ impl<T: Real> Trainer<T> {
             weights: &self.state.weights,
             derived: &self.derived,
             batch,
-            row_weights: &batch.row_weights(self.graph.shape.classes),
+            means: &batch.means(self.graph.shape.classes),
             noise,
             backward,
         };

@@ -4,7 +4,7 @@ use crate::TrainError;
 use ltv_model::{odmn::HorizonColumns, spec::Spec, targets};
 use ltv_nn::{Batch, Trainer};
 
-/// Sums `-ln P(true bucket)` over rows, horizon by horizon.
+/// Sums the negative log-likelihood of labels over rows, horizon by horizon.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Likelihood {
     /// Sum and number of mature rows of each horizon.
@@ -12,22 +12,19 @@ pub(crate) struct Likelihood {
 }
 
 impl Likelihood {
-    /// Adds a batch, whose loss terms are known. The likelihood of a row's bucket is that of its
-    /// sub-distribution times that of its bucket within it; both are loss terms already, as means
-    /// over the rows that take part.
+    /// Adds a batch of rows of weight one, whose loss terms are known. Which of them are the
+    /// likelihood of a label, as means over the rows that take part, the network tells.
     fn add(&mut self, batch: &Batch<f32>, columns: &[HorizonColumns], term: impl Fn(&str) -> f64) {
         self.horizons.resize(columns.len(), (0.0, 0));
-        for (t, (column, sum)) in columns.iter().zip(&mut self.horizons).enumerate() {
+        for (column, sum) in columns.iter().zip(&mut self.horizons) {
             let taking_part = |c: usize| {
                 let column = &batch.classes[c * batch.rows..(c + 1) * batch.rows];
                 column.iter().filter(|&&k| k >= 0).count() as u64
             };
-            let mature = taking_part(column.segment);
-            sum.0 += mature as f64 * term(&format!("t{t}.dct_ce"));
-            sum.1 += mature;
-            for (k, &c) in column.buckets.iter().enumerate() {
-                sum.0 += taking_part(c) as f64 * term(&format!("t{t}.bct{k}_ce"));
+            for part in &column.likelihood {
+                sum.0 += taking_part(part.column) as f64 * term(&part.term);
             }
+            sum.1 += taking_part(column.mature);
         }
     }
 
@@ -38,7 +35,8 @@ impl Likelihood {
     }
 }
 
-/// Mean negative log-likelihood of the true buckets of a stream of rows, summed over horizons.
+/// Mean negative log-likelihood of the labels of a stream of rows (of their buckets, or of the
+/// values, as the head predicts them), summed over horizons.
 pub(crate) fn likelihood(
     trainer: &mut Trainer<f32>,
     spec: &Spec,
@@ -57,7 +55,6 @@ pub(crate) fn likelihood(
         let mut batch = targets::inputs(spec, trainer.graph().shape(), &block);
         targets::targets(spec, columns, &block, &mut batch);
         let values = trainer.losses(&batch);
-        // A sub-distribution of one bucket has no term: its bucket is certain.
         let term = |name: &str| {
             names
                 .iter()

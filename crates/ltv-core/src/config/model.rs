@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 ///
 /// | name | default | purpose | range |
 /// |---|---|---|---|
+/// | `head` | mdme | what a horizon's value is predicted as | mdme, ziln, mixture |
+/// | `components` | 4 | log-normals of the mixture | 2..=16 |
+/// | `bias` | true | mdme: the position in a bucket is learned | |
+/// | `ordinal` | true | mdme: order of classes is learned and distilled | |
 /// | `embedding` | 8 | dimensions of an embedding | 1..=256 |
 /// | `bottom` | 128, 64 | outputs of the shared bottom's layers | 1..=4096 each, at least one |
 /// | `tower` | 32 | hidden outputs of a tower | 1..=1024 |
@@ -25,6 +29,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
+    /// What a horizon's value is predicted as.
+    pub head: HeadKind,
+    /// Log-normals of [`HeadKind::Mixture`].
+    pub components: usize,
+    /// MDME: whether bucket bias towers (BBT) learn the position in a bucket. Without them a bucket
+    /// stands for its middle, the mean of its boundaries (paper section 5.3.1, models NM and NMO).
+    pub bias: bool,
+    /// MDME: whether ordinal towers (DOT, BOT) learn the order of classes, and are distilled into
+    /// the softmax towers (without them, the paper's models NM and NMB).
+    pub ordinal: bool,
     /// Dimensions of an embedding.
     pub embedding: usize,
     /// Outputs of the shared bottom's layers.
@@ -62,6 +76,25 @@ pub struct ModelConfig {
     pub order_weights: Vec<f64>,
 }
 
+/// What a horizon's value is predicted as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadKind {
+    /// Multi Distribution Multi Experts: a distribution over buckets, and the position in each
+    /// (paper section 3.3).
+    #[default]
+    Mdme,
+    /// Zero-inflated log-normal: zero, or one log-normal (Wang, Liu and Miao, 2019). Neither Mono
+    /// Units nor a calibration loss.
+    Ziln,
+    /// Zero, or a mixture of [`ModelConfig::components`] log-normals whose shares depend on the
+    /// user. Close to OptDist (Weng et al., CIKM 2024), several log-normal experts and a selector,
+    /// but the loss is the likelihood of the mixture: there is no Gumbel-softmax selection of one
+    /// expert, and no loss that aligns the selector with the likeliest one. Neither Mono Units nor
+    /// a calibration loss.
+    Mixture,
+}
+
 /// How a horizon hears of the one before it (DESIGN 3.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -92,6 +125,10 @@ pub enum Cut {
 impl Default for ModelConfig {
     fn default() -> Self {
         Self {
+            head: HeadKind::Mdme,
+            components: 4,
+            bias: true,
+            ordinal: true,
             embedding: 8,
             bottom: vec![128, 64],
             tower: 32,
@@ -123,6 +160,7 @@ impl ModelConfig {
             ("model.mono_hidden", self.mono_hidden, 1..=256),
             ("model.segments", self.segments, 2..=8),
             ("model.buckets", self.buckets, 2..=100),
+            ("model.components", self.components, 2..=16),
         ];
         for (key, value, range) in sizes {
             if !range.contains(&value) {
@@ -216,6 +254,7 @@ mod tests {
         };
         weighted.check_horizons(2).unwrap();
         assert!(weighted.check_horizons(4).is_err());
+        assert!(fails(|c| c.components = 1).contains("between 2 and 16"));
         assert!(fails(|c| c.segments = 1).contains("between 2 and 8"));
     }
 }

@@ -1,6 +1,6 @@
 //! How a network is trained, and the whole configuration of `ltv train`.
 
-use super::{ModelConfig, Split};
+use super::{Balance, ModelConfig, Split};
 use crate::{Error, Horizons, Result};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,7 @@ impl Default for EncodingOptions {
 /// | `checkpoint_steps` | 2000 | steps between checkpoints | >= 1 |
 /// | `shuffle_rows` | 262144 | rows that are shuffled at a time | >= 1 |
 /// | `validation_steps` | 0 | steps between validations, and one at the end; 0: once an epoch | |
+/// | `balance` | none | how users with and without value are brought to equal weight | none, oversample, undersample, reweight |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FitOptions {
@@ -84,6 +85,8 @@ pub struct FitOptions {
     pub shuffle_rows: usize,
     /// Steps between validations, beside one at the very end; 0 for once an epoch.
     pub validation_steps: u64,
+    /// How users with and without value are brought to equal weight.
+    pub balance: Balance,
 }
 
 /// How learning rates change after the warm-up.
@@ -110,6 +113,7 @@ impl Default for FitOptions {
             checkpoint_steps: 2000,
             shuffle_rows: 1 << 18,
             validation_steps: 0,
+            balance: Balance::None,
         }
     }
 }

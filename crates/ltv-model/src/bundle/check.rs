@@ -87,6 +87,10 @@ fn check_buckets(buckets: &Buckets) -> Check {
     ensure((0.0..=1.0).contains(&buckets.mass_above), || {
         format!("mass_above {} is not in [0, 1]", buckets.mass_above)
     })?;
+    ensure(
+        buckets.largest >= 0.0 && buckets.largest.is_finite(),
+        || format!("largest {} is not zero or positive", buckets.largest),
+    )?;
     let segments = &buckets.segments;
     ensure((2..=8).contains(&segments.len()), || {
         format!("{} sub-distributions", segments.len())

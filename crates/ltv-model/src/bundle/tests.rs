@@ -2,15 +2,50 @@
 
 use super::*;
 use crate::{Decoding, Model, init};
-use ltv_core::{encoding::EncodedRows, labels::LabelHistogram, predictor::Predictor};
+use ltv_core::{
+    config::{HeadKind, ModelConfig},
+    encoding::EncodedRows,
+    labels::LabelHistogram,
+    predictor::Predictor,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 
 const PATH: &str = "models/a.ltv";
 
+/// Every head and every switch of MDME; the default first.
+fn heads() -> [ModelConfig; 6] {
+    let default = ModelConfig::default;
+    [
+        default(),
+        ModelConfig {
+            bias: false,
+            ..default()
+        },
+        ModelConfig {
+            ordinal: false,
+            ..default()
+        },
+        ModelConfig {
+            bias: false,
+            ordinal: false,
+            ..default()
+        },
+        ModelConfig {
+            head: HeadKind::Ziln,
+            ..default()
+        },
+        ModelConfig {
+            head: HeadKind::Mixture,
+            components: 3,
+            ..default()
+        },
+    ]
+}
+
 /// A small model with both kinds of features.
-fn bundle() -> Bundle {
+fn bundle(model: ModelConfig) -> Bundle {
     let encoding: Encoding = serde_json::from_value(json!({ "features": [
         { "name": "cnt", "columns": ["cnt_d0", "cnt_d1"],
           "cells": { "bins": { "edges": [1.0, 4.0] } }, "scale": { "mean": 0.7, "sd": 0.4 } },
@@ -18,7 +53,10 @@ fn bundle() -> Bundle {
           "cells": { "vocabulary": { "values": ["ads", "search"] } } },
     ] }))
     .unwrap();
-    let mut config = TrainConfig::default();
+    let mut config = TrainConfig {
+        model,
+        ..TrainConfig::default()
+    };
     config.model.embedding = 2;
     config.model.bottom = vec![4];
     config.model.tower = 3;
@@ -51,13 +89,20 @@ fn bundle() -> Bundle {
     Bundle::new(document, weights).unwrap()
 }
 
-fn whole() -> &'static (Bundle, Vec<u8>) {
-    static WHOLE: OnceLock<(Bundle, Vec<u8>)> = OnceLock::new();
-    WHOLE.get_or_init(|| {
-        let bundle = bundle();
-        let bytes = bundle.encode().unwrap().0;
-        (bundle, bytes)
+fn all() -> &'static [(Bundle, Vec<u8>)] {
+    static ALL: OnceLock<Vec<(Bundle, Vec<u8>)>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let with_bytes = |model| {
+            let bundle = bundle(model);
+            let bytes = bundle.encode().unwrap().0;
+            (bundle, bytes)
+        };
+        heads().map(with_bytes).into()
     })
+}
+
+fn whole() -> &'static (Bundle, Vec<u8>) {
+    &all()[0]
 }
 
 fn load(bytes: &[u8]) -> Result<Bundle, ModelError> {
@@ -66,7 +111,10 @@ fn load(bytes: &[u8]) -> Result<Bundle, ModelError> {
 
 /// The file with another document and a checksum that fits it.
 fn with_document(document: &Value) -> Vec<u8> {
-    let (bundle, _) = whole();
+    with_document_of(&whole().0, document)
+}
+
+fn with_document_of(bundle: &Bundle, document: &Value) -> Vec<u8> {
     let layout = bundle.layout();
     let tensor = |p: &ltv_nn::Param| Tensor {
         name: p.name.clone(),
@@ -98,6 +146,63 @@ fn it_is_what_was_saved() {
 }
 
 #[test]
+fn every_head_and_switch_is_what_was_saved() {
+    for (bundle, bytes) in all() {
+        let loaded = load(bytes).unwrap();
+        assert_eq!(&loaded, bundle);
+        let rows = two_rows(&loaded);
+        let predict = |b: &Bundle| {
+            let model = Model::new(b.clone(), Decoding::Expectation).unwrap();
+            model.predict(&rows)
+        };
+        assert_eq!(predict(&loaded), predict(bundle));
+    }
+    let mut ids: Vec<_> = all().iter().map(|(bundle, _)| &bundle.id).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), all().len(), "no two are the same model");
+}
+
+/// A file from before heads could be chosen.
+#[test]
+fn what_old_files_lack_has_its_old_meaning() {
+    let mut old = document();
+    for model in ["/spec/model", "/config/model"] {
+        let model = old.pointer_mut(model).unwrap().as_object_mut().unwrap();
+        for key in ["head", "components", "bias", "ordinal"] {
+            assert!(model.remove(key).is_some(), "{key}");
+        }
+    }
+    for horizon in old
+        .pointer_mut("/spec/horizons")
+        .unwrap()
+        .as_array_mut()
+        .unwrap()
+    {
+        assert!(horizon.as_object_mut().unwrap().remove("largest").is_some());
+    }
+    let loaded = load(&with_document(&old)).unwrap();
+    assert_eq!(loaded.document.spec.model, whole().0.document.spec.model);
+    assert_eq!(loaded.weights, whole().0.weights);
+    let known = |b: &Bundle| b.document.spec.horizons[1].largest_label();
+    assert_eq!(
+        known(&loaded),
+        known(&whole().0),
+        "nothing was trimmed here"
+    );
+}
+
+fn two_rows(bundle: &Bundle) -> EncodedRows {
+    EncodedRows {
+        rows: 2,
+        cells: vec![0, 1, 2, 3, 4, 5],
+        numbers: vec![0.5; 2 * bundle.document.encoding.numbers()],
+        labels: vec![],
+        ..EncodedRows::default()
+    }
+}
+
+#[test]
 fn edits_that_make_no_model_are_refused() {
     let bucket = "/spec/horizons/0/segments/1/buckets/0";
     let edits = [
@@ -107,6 +212,11 @@ fn edits_that_make_no_model_are_refused() {
         ("/spec/model/bottom", json!([4096, 4096, 4096]), "weights"),
         ("/spec/model/tower", json!(4), "t0.dct.1.w"),
         ("/spec/model/mono", json!("off"), "tensors"),
+        ("/spec/model/head", json!("ziln"), "tensors"),
+        ("/spec/model/bias", json!(false), "tensors"),
+        ("/spec/model/ordinal", json!(false), "tensors"),
+        ("/spec/model/components", json!(17), "model.components"),
+        ("/spec/horizons/1/largest", json!(-1.0), "largest"),
         ("/spec/model/order_weights", json!([1.0]), "order_weights"),
         ("/spec/fields", json!([]), "spec.fields"),
         ("/spec/fields/0", json!(6), "spec.fields"),
@@ -179,6 +289,8 @@ fn any_value() -> impl Strategy<Value = Value> {
         Just(json!([])),
         Just(json!({})),
         Just(json!("strict")),
+        Just(json!("ziln")),
+        Just(json!("mixture")),
         any::<bool>().prop_map(Value::from),
         prop_oneof![0u64..10, Just(u64::MAX), Just(1 << 40)].prop_map(Value::from),
         prop_oneof![-2.0..2.0, Just(1e300), Just(-0.0), Just(5e-324)].prop_map(Value::from),
@@ -203,21 +315,20 @@ proptest! {
     /// Any one value of the document replaced, and the checksum made to fit: refused, or a model
     /// that predicts.
     #[test]
-    fn no_edited_document_panics(at in any::<prop::sample::Index>(), value in any_value()) {
-        let mut edited = document();
+    fn no_edited_document_panics(
+        head in 0..heads().len(),
+        at in any::<prop::sample::Index>(),
+        value in any_value(),
+    ) {
+        let (bundle, _) = &all()[head];
+        let mut edited = serde_json::to_value(&bundle.document).unwrap();
         let mut all = vec![];
         pointers(&edited, "", &mut all);
         let pointer = &all[at.index(all.len())];
         *edited.pointer_mut(pointer).unwrap() = value;
-        match load(&with_document(&edited)) {
+        match load(&with_document_of(bundle, &edited)) {
             Ok(loaded) => {
-                let rows = EncodedRows {
-                    rows: 2,
-                    cells: vec![0, 1, 2, 3, 4, 5],
-                    numbers: vec![0.5; 2 * loaded.document.encoding.numbers()],
-                    labels: vec![],
-                    ..EncodedRows::default()
-                };
+                let rows = two_rows(&loaded);
                 let model = Model::new(loaded, Decoding::Expectation).unwrap();
                 let predictions = model.predict(&rows);
                 prop_assert!(predictions.values.iter().all(|v| v.is_finite()));

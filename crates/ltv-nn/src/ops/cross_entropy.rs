@@ -6,7 +6,7 @@ use crate::{
     graph::{Builder, Edge},
     plan::Wiring,
     simd::simd,
-    tile::{Tile, feature, feature_mut, parts, put},
+    tile::{Tile, feature, feature_mut, parts, put, shares},
 };
 
 struct CrossEntropy {
@@ -18,7 +18,7 @@ struct CrossEntropy {
 }
 
 impl<T: Real> Builder<T> {
-    /// Mean over the rows that take part of `-ln p_y = ln sum exp z - z_y`: the classification
+    /// Weighted mean over the rows that take part of `-ln p_y = ln sum exp z - z_y`: the classification
     /// losses of DCT and BCT (paper eq. 14).
     ///
     /// # Shapes
@@ -26,6 +26,7 @@ impl<T: Real> Builder<T> {
     pub fn cross_entropy(&mut self, name: &str, coefficient: f64, s: Softmax, classes: usize) {
         let into = self.edge(s.logits);
         let term = self.term(name, coefficient);
+        self.need_scratch(1);
         self.ops.push(Box::new(CrossEntropy {
             s,
             into,
@@ -51,35 +52,34 @@ impl<T: Real> Op<T> for CrossEntropy {
             &t.values[t.at(self.s.log_sum)],
         );
         let mut sum = 0.0;
-        for (r, &y) in t
-            .batch
-            .class_rows(self.classes, t.base, t.rows)
-            .iter()
-            .enumerate()
-        {
+        let y = t.batch.class_rows(self.classes, t.base, t.rows);
+        let weights = t.batch.weight_rows(t.base, t.rows);
+        for (r, (&y, &w)) in y.iter().zip(weights).enumerate() {
             if y >= 0 {
-                sum += (log_sum[r] - z[y as usize * ld + r]).f64();
+                sum += (log_sum[r] - z[y as usize * ld + r]).f64() * w.f64();
             }
         }
-        t.losses[self.term] += sum * t.weights[self.classes].f64();
+        t.losses[self.term] += sum * t.means[self.classes].f64();
     }
 
     /// `dz_k += w (p_k - [k = y])`.
     fn backward(&self, t: &mut Tile<'_, T>) {
         let Some(edge) = self.into else { return };
         let (ld, rows) = (t.ld, t.rows);
-        let w = t.weights[self.classes] * T::of(self.coefficient);
+        let factor = t.means[self.classes] * T::of(self.coefficient);
         let p = &t.values[t.at(self.s.probabilities)];
         let (range, accumulate) = t.back(edge);
         let y = t.batch.class_rows(self.classes, t.base, rows);
+        let weights = t.batch.weight_rows(t.base, rows);
         let [dz] = parts(t.grads, [range]);
+        let w = &mut t.scratch[..rows];
         simd!(t.arch, {
+            shares(w, factor, y, weights);
             for j in 0..self.s.logits.width {
                 let (p, dz) = (feature(p, j, ld, rows), feature_mut(dz, j, ld, rows));
                 put(dz, accumulate, |r| {
                     let hot = if y[r] == j as i32 { T::ONE } else { T::ZERO };
-                    let w = if y[r] >= 0 { w } else { T::ZERO };
-                    w * (p[r] - hot)
+                    w[r] * (p[r] - hot)
                 });
             }
         });
@@ -102,6 +102,11 @@ mod tests {
     #[test]
     fn gradient() {
         case().check();
+    }
+
+    #[test]
+    fn rows_weigh_what_they_are_given() {
+        case().check_weights();
     }
 
     #[test]

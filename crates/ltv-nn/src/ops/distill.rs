@@ -6,7 +6,7 @@ use crate::{
     graph::{Builder, Edge, Node},
     plan::Wiring,
     simd::simd,
-    tile::{Tile, feature, feature_mut, parts, put},
+    tile::{Tile, feature, feature_mut, parts, put, shares, weighted_sum},
 };
 
 struct Distill {
@@ -20,7 +20,7 @@ struct Distill {
 }
 
 impl<T: Real> Builder<T> {
-    /// Mean over the rows that take part of the cross-entropy `-sum_u c_u ln p_u` of the softmax
+    /// Weighted mean over the rows that take part of the cross-entropy `-sum_u c_u ln p_u` of the softmax
     /// `s` against the soft label `c` made from ordinal probabilities `P_u = P(label > u)`:
     /// `c_0 = 1 - P_0`, `c_u = max(P_{u-1} - P_u, 0)`, `c_{k-1} = P_{k-2}`, divided by their sum,
     /// gradient stopped (paper section 3.3; DESIGN 3.2).
@@ -108,29 +108,30 @@ impl<T: Real> Op<T> for Distill {
                     .for_each(|(c, &s)| *c *= s);
             }
         });
-        let taking_part = dot.iter().zip(y).filter(|(_, y)| **y >= 0);
-        let loss: f64 = taking_part.map(|(l, _)| l.f64()).sum();
-        t.losses[self.term] += loss * t.weights[self.classes].f64();
+        let loss = weighted_sum(dot, y, t.batch.weight_rows(t.base, rows));
+        t.losses[self.term] += loss * t.means[self.classes].f64();
     }
 
     /// `dz_k += w (p_k - c_k)`.
     fn backward(&self, t: &mut Tile<'_, T>) {
         let Some(edge) = self.into else { return };
         let (ld, rows) = (t.ld, t.rows);
-        let w = t.weights[self.classes] * T::of(self.coefficient);
+        let factor = t.means[self.classes] * T::of(self.coefficient);
         let (c, p) = (
             &t.values[t.at(self.teacher)],
             &t.values[t.at(self.s.probabilities)],
         );
         let (range, accumulate) = t.back(edge);
         let y = t.batch.class_rows(self.classes, t.base, rows);
+        let weights = t.batch.weight_rows(t.base, rows);
         let [dz] = parts(t.grads, [range]);
+        let w = &mut t.scratch[..rows];
         simd!(t.arch, {
+            shares(w, factor, y, weights);
             for j in 0..self.s.logits.width {
                 let (c, p) = (feature(c, j, ld, rows), feature(p, j, ld, rows));
                 put(feature_mut(dz, j, ld, rows), accumulate, |r| {
-                    let w = if y[r] >= 0 { w } else { T::ZERO };
-                    w * (p[r] - c[r])
+                    w[r] * (p[r] - c[r])
                 });
             }
         });
@@ -155,6 +156,11 @@ mod tests {
     #[test]
     fn gradient() {
         case().check();
+    }
+
+    #[test]
+    fn rows_weigh_what_they_are_given() {
+        case().check_weights();
     }
 
     #[test]

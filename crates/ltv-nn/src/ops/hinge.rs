@@ -19,7 +19,7 @@ struct Hinge {
 }
 
 impl<T: Real> Builder<T> {
-    /// Mean over all rows of `max(low - high, 0) / scale`: one pair of the calibration loss
+    /// Weighted mean over all rows of `max(low - high, 0) / scale`: one pair of the calibration loss
     /// (paper eq. 12; DESIGN 3.7). Rows with immature labels take part.
     ///
     /// # Shapes
@@ -52,23 +52,31 @@ impl<T: Real> Op<T> for Hinge {
 
     fn forward(&self, t: &mut Tile<'_, T>) {
         let (low, high) = (&t.values[t.at(self.low)], &t.values[t.at(self.high)]);
-        let pairs = low.iter().zip(high).take(t.rows);
-        let sum: f64 = pairs.map(|(&a, &b)| (a - b).positive().f64()).sum();
-        t.losses[self.term] += sum * t.row_weight.f64() / self.scale;
+        let weights = t.batch.weight_rows(t.base, t.rows);
+        let rows = low.iter().zip(high).zip(weights);
+        let sum: f64 = rows
+            .map(|((&a, &b), w)| (a - b).positive().f64() * w.f64())
+            .sum();
+        t.losses[self.term] += sum * t.mean.f64() / self.scale;
     }
 
     /// `dlow += w [low > high]`, `dhigh -= w [low > high]`.
     fn backward(&self, t: &mut Tile<'_, T>) {
         let (rows, arch) = (t.rows, t.arch);
         let (low, high) = (&t.values[t.at(self.low)], &t.values[t.at(self.high)]);
-        let w = t.row_weight * T::of(self.coefficient / self.scale);
+        let weights = t.batch.weight_rows(t.base, rows);
+        let w = t.mean * T::of(self.coefficient / self.scale);
         for (edge, w) in self.into.into_iter().zip([w, -w]) {
             let Some(edge) = edge else { continue };
             let (range, accumulate) = t.back(edge);
             let [d] = parts(t.grads, [range]);
             simd!(arch, {
                 put(&mut d[..rows], accumulate, |r| {
-                    if low[r] > high[r] { w } else { T::ZERO }
+                    if low[r] > high[r] {
+                        w * weights[r]
+                    } else {
+                        T::ZERO
+                    }
                 });
             });
         }
@@ -79,13 +87,20 @@ impl<T: Real> Op<T> for Hinge {
 mod tests {
     use crate::check::{Case, leaf};
 
-    #[test]
-    fn gradient() {
-        let loss = Case::new(|b| {
+    fn case() -> Case {
+        Case::new(|b| {
             let x = leaf(b, "x", 2);
             b.hinge("order", 1.5, x.slice(0..1), x.slice(1..2), 3.0);
         })
-        .check();
-        assert!(loss > 0.0);
+    }
+
+    #[test]
+    fn gradient() {
+        assert!(case().check() > 0.0);
+    }
+
+    #[test]
+    fn rows_weigh_what_they_are_given() {
+        case().check_weights();
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     graph::{Builder, Edge, Node},
     plan::Wiring,
     simd::simd,
-    tile::{Tile, feature, feature_mut, parts, put},
+    tile::{Tile, feature, feature_mut, parts, put, shares, weighted_sum},
 };
 
 struct Ordinal {
@@ -19,7 +19,7 @@ struct Ordinal {
 }
 
 impl<T: Real> Builder<T> {
-    /// Mean over the rows that take part of `sum over u of BCE(sigmoid(z_u), [y > u])`, the
+    /// Weighted mean over the rows that take part of `sum over u of BCE(sigmoid(z_u), [y > u])`, the
     /// ordinal losses of DOT and BOT (paper eq. 9), computed from logits. Returns
     /// `P_u = P(label > u)`, detached: it is the teacher of [`Builder::distill`].
     ///
@@ -73,27 +73,28 @@ impl<T: Real> Op<T> for Ordinal {
                 }
             }
         });
-        let taking_part = loss.iter().zip(y).filter(|(_, y)| **y >= 0);
-        let sum: f64 = taking_part.map(|(l, _)| l.f64()).sum();
-        t.losses[self.term] += sum * t.weights[self.classes].f64();
+        let sum = weighted_sum(loss, y, t.batch.weight_rows(t.base, rows));
+        t.losses[self.term] += sum * t.means[self.classes].f64();
     }
 
     /// `dz_u += w (P_u - [y > u])`.
     fn backward(&self, t: &mut Tile<'_, T>) {
         let Some(edge) = self.into else { return };
         let (ld, rows) = (t.ld, t.rows);
-        let w = t.weights[self.classes] * T::of(self.coefficient);
+        let factor = t.means[self.classes] * T::of(self.coefficient);
         let above = &t.values[t.at(self.above)];
         let (range, accumulate) = t.back(edge);
         let y = t.batch.class_rows(self.classes, t.base, rows);
+        let weights = t.batch.weight_rows(t.base, rows);
         let [dz] = parts(t.grads, [range]);
+        let w = &mut t.scratch[..rows];
         simd!(t.arch, {
+            shares(w, factor, y, weights);
             for j in 0..self.logits.width {
                 let (p, dz) = (feature(above, j, ld, rows), feature_mut(dz, j, ld, rows));
                 put(dz, accumulate, |r| {
                     let hit = if y[r] > j as i32 { T::ONE } else { T::ZERO };
-                    let w = if y[r] >= 0 { w } else { T::ZERO };
-                    w * (p[r] - hit)
+                    w[r] * (p[r] - hit)
                 });
             }
         });
@@ -121,6 +122,11 @@ mod tests {
     #[test]
     fn extreme_logits() {
         assert!(case().scaled(80.0).check_finite() > 10.0);
+    }
+
+    #[test]
+    fn rows_weigh_what_they_are_given() {
+        case().check_weights();
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Op;
 use crate::{
-    Real,
+    Batch, Real,
     graph::{Builder, Edge, Node},
     plan::Wiring,
     tile::Tile,
@@ -19,7 +19,7 @@ struct Pick {
 }
 
 impl<T: Real> Builder<T> {
-    /// Mean over the rows that take part of `(s_{slot(y)} - target)^2`, 0 for a class without a
+    /// Weighted mean over the rows that take part of `(s_{slot(y)} - target)^2`, 0 for a class without a
     /// slot: the bias regression of BBT, which trains only the row's own bucket (paper section
     /// 3.3; DESIGN 3.3, 3.4).
     ///
@@ -54,18 +54,36 @@ impl<T: Real> Builder<T> {
     }
 }
 
+/// The rows of a tile, and how far its features lie apart.
+#[derive(Clone, Copy)]
+struct Rows {
+    base: usize,
+    count: usize,
+    ld: usize,
+}
+
+impl Rows {
+    fn of<T>(t: &Tile<'_, T>) -> Self {
+        Self {
+            base: t.base,
+            count: t.rows,
+            ld: t.ld,
+        }
+    }
+}
+
 impl Pick {
-    /// Calls `f(place in s, error)` for every row that takes part.
-    fn each<T: Real>(&self, t: &Tile<'_, T>, mut f: impl FnMut(usize, T)) {
-        let s = &t.values[t.at(self.s)];
-        let classes = t.batch.class_rows(self.classes, t.base, t.rows);
-        let targets = t.batch.target_rows(self.targets, t.base, t.rows);
-        for (r, (&y, &target)) in classes.iter().zip(targets).enumerate() {
+    /// Calls `f(place in s, target, weight)` for every row whose class has a slot.
+    fn each<T: Real>(&self, batch: &Batch<T>, rows: Rows, mut f: impl FnMut(usize, T, T)) {
+        let Rows { base, count, ld } = rows;
+        let classes = batch.class_rows(self.classes, base, count);
+        let targets = batch.target_rows(self.targets, base, count);
+        let weights = batch.weight_rows(base, count);
+        for (r, ((&y, &target), &w)) in classes.iter().zip(targets).zip(weights).enumerate() {
             if y >= 0
                 && let Some(j) = self.slots[y as usize]
             {
-                let place = j * t.ld + r;
-                f(place, s[place] - target);
+                f(j * ld + r, target, w);
             }
         }
     }
@@ -81,30 +99,28 @@ impl<T: Real> Op<T> for Pick {
 
     fn forward(&self, t: &mut Tile<'_, T>) {
         let mut sum = 0.0;
-        self.each(t, |_, error| sum += (error * error).f64());
-        t.losses[self.term] += sum * t.weights[self.classes].f64();
+        let s = &t.values[t.at(self.s)];
+        self.each(t.batch, Rows::of(t), |place, target, w| {
+            let error = s[place] - target;
+            sum += (error * error).f64() * w.f64();
+        });
+        t.losses[self.term] += sum * t.means[self.classes].f64();
     }
 
     /// `ds_{slot(y)} += 2 w (s - target)`.
     fn backward(&self, t: &mut Tile<'_, T>) {
         let Some(edge) = self.into else { return };
-        let w = t.weights[self.classes] * T::of(2.0 * self.coefficient);
+        let factor = t.means[self.classes] * T::of(2.0 * self.coefficient);
         let (range, accumulate) = t.back(edge);
         if !accumulate {
             t.grads[range.clone()].fill(T::ZERO);
         }
         let s = &t.values[t.at(self.s)];
-        let classes = t.batch.class_rows(self.classes, t.base, t.rows);
-        let targets = t.batch.target_rows(self.targets, t.base, t.rows);
+        let rows = Rows::of(t);
         let ds = &mut t.grads[range];
-        for (r, (&y, &target)) in classes.iter().zip(targets).enumerate() {
-            if y >= 0
-                && let Some(j) = self.slots[y as usize]
-            {
-                let place = j * t.ld + r;
-                ds[place] += w * (s[place] - target);
-            }
-        }
+        self.each(t.batch, rows, |place, target, w| {
+            ds[place] += factor * w * (s[place] - target);
+        });
     }
 }
 
@@ -124,6 +140,11 @@ mod tests {
     #[test]
     fn gradient() {
         case().check();
+    }
+
+    #[test]
+    fn rows_weigh_what_they_are_given() {
+        case().check_weights();
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A worker: arenas for one tile, and the shards it is answerable for.
 
 use super::{Cut, Weights};
-use crate::{Batch, Graph, Real, simd::simd, tile::Tile};
+use crate::{Batch, Graph, Real, batch::Means, simd::simd, tile::Tile};
 use std::ops::Range;
 
 /// What is computed for one shard of a batch.
@@ -31,7 +31,7 @@ pub(crate) struct Pass<'a, T> {
     pub(crate) weights: &'a Weights<T>,
     pub(crate) derived: &'a [T],
     pub(crate) batch: &'a Batch<T>,
-    pub(crate) row_weights: &'a [T],
+    pub(crate) means: &'a Means<T>,
     pub(crate) noise: Option<u64>,
     pub(crate) backward: bool,
 }
@@ -72,7 +72,6 @@ impl<T: Real> Worker<T> {
 
     fn run_rows(&mut self, pass: &Pass<'_, T>, rows: Range<usize>, out: &mut Shard<T>) {
         let graph = pass.graph;
-        let row_weight = T::ONE / T::of(pass.batch.rows as f64);
         let tiles = rows.clone().step_by(graph.tile);
         for base in tiles {
             let width = graph.input.embedded;
@@ -99,8 +98,8 @@ impl<T: Real> Worker<T> {
                 first: base == rows.start,
                 input_grad: &mut out.input[input],
                 batch: pass.batch,
-                weights: pass.row_weights,
-                row_weight,
+                means: &pass.means.columns,
+                mean: pass.means.all,
                 losses: &mut out.losses,
                 scratch: &mut self.scratch,
                 noise: pass.noise,
