@@ -7,7 +7,7 @@ mod model;
 mod split;
 mod train;
 
-pub use balance::{Balance, ClassFactor, ClassFactors};
+pub use balance::{Balance, ClassFactor, ClassFactors, has_value};
 pub use features::{
     Aggregate, DatasetOptions, EventColumns, FeatureConfig, Holidays, Label, Measure, Sequence,
     UserColumns,

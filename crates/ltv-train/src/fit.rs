@@ -78,8 +78,7 @@ impl<'a> Fit<'a> {
         run: &'a FitRun,
         mut prepared: Prepared,
     ) -> Result<Self, TrainError> {
-        let record = &prepared.document.record;
-        let per_epoch = record.train_rows.div_ceil(config.fit.batch as u64);
+        let per_epoch = prepared.epoch_rows().div_ceil(config.fit.batch as u64);
         let total_steps = per_epoch * u64::from(config.fit.epochs);
         let mut best = prepared.trainer.state().weights.clone();
         let fingerprint = fingerprint(dataset, config, run.seed)?;
@@ -109,7 +108,7 @@ impl<'a> Fit<'a> {
     /// One pass over the training rows, or what is left of it after a resume.
     fn epoch(&mut self, progress: &dyn Progress) -> Result<(), TrainError> {
         let epoch = self.position.epoch;
-        let rows = self.prepared.document.record.train_rows;
+        let rows = self.prepared.epoch_rows();
         progress.start(&format!("epoch {}", epoch + 1), Some(rows));
         let shuffle = Shuffle {
             seed: self.run.seed,
@@ -153,9 +152,18 @@ impl<'a> Fit<'a> {
             trainer,
             columns,
             document,
+            factors,
+            ..
         } = &mut self.prepared;
         let mut batch = targets::inputs(&document.spec, trainer.graph().shape(), block);
         targets::targets(&document.spec, columns, block, &mut batch);
+        for (weight, labels) in batch
+            .weights
+            .iter_mut()
+            .zip(block.labels.chunks_exact(columns.len()))
+        {
+            *weight = factors.of(labels).weight as f32;
+        }
         let step = self.position.steps;
         let rates = schedule::rates(&self.config.fit, step, self.total_steps);
         // Mixed with the step instead of hashed: it only has to differ.
@@ -191,6 +199,7 @@ impl<'a> Fit<'a> {
             trainer,
             columns,
             document,
+            ..
         } = &mut self.prepared;
         let likelihood = validate::likelihood(trainer, &document.spec, columns, rows)?;
         if !likelihood.is_finite() || !is_finite(&trainer.state().weights) {
@@ -244,6 +253,8 @@ impl<'a> Fit<'a> {
             } else {
                 4096
             },
+            // Validation rows count as they are.
+            draws: shuffle.and(self.prepared.draws()),
             shuffle,
             ..StreamOptions::scoring(self.encoding.clone())
         };

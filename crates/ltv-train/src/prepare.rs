@@ -1,7 +1,11 @@
 //! What is fitted before the first step: encoding, buckets, network, first weights.
 
 use crate::TrainError;
-use ltv_core::{Horizons, config::TrainConfig, seed};
+use ltv_core::{
+    Horizons,
+    config::{ClassFactors, TrainConfig},
+    seed,
+};
 use ltv_data::{
     Dataset,
     encoding::{EncodingPlan, Fitted},
@@ -20,6 +24,24 @@ pub(crate) struct Prepared {
     pub(crate) trainer: Trainer<f32>,
     pub(crate) columns: Vec<HorizonColumns>,
     pub(crate) document: Document,
+    /// How often users of each class are drawn, and what they count.
+    pub(crate) factors: ClassFactors,
+    /// Training rows without and with value.
+    pub(crate) classes: [u64; 2],
+}
+
+impl Prepared {
+    /// How often users are drawn, where not once.
+    pub(crate) fn draws(&self) -> Option<ClassFactors> {
+        let ClassFactors { zero, positive } = self.factors;
+        (zero.copies != 1.0 || positive.copies != 1.0).then_some(self.factors)
+    }
+
+    /// Rows of an epoch, about, where chance has a say.
+    pub(crate) fn epoch_rows(&self) -> u64 {
+        let [zeros, positives] = self.classes;
+        self.factors.draws(zeros, positives).round().max(1.0) as u64
+    }
 }
 
 /// Fits encoding and buckets on the training rows, and draws the first weights.
@@ -40,6 +62,7 @@ pub(crate) fn prepare(
         return Err(TrainError::NoValidationRows { dataset });
     }
     config.model.check_horizons(fitted.horizons.days().len())?;
+    let classes = fitted.classes;
     let document = document(dataset, config, fitted, seed_)?;
     let net = odmn::training::<f32>(&document.spec);
     let adam = Adam {
@@ -59,6 +82,8 @@ pub(crate) fn prepare(
         trainer,
         columns: net.columns,
         document,
+        factors: config.fit.balance.factors(classes[0], classes[1]),
+        classes,
     })
 }
 

@@ -54,6 +54,34 @@ impl ClassFactor {
     }
 }
 
+impl ClassFactors {
+    /// Nobody counts for more or less than one.
+    pub const ONE: Self = Self {
+        zero: ClassFactor::ONE,
+        positive: ClassFactor::ONE,
+    };
+
+    /// The factor of a user with these labels, NaN where immature.
+    pub fn of(&self, labels: &[f64]) -> ClassFactor {
+        match has_value(labels) {
+            true => self.positive,
+            false => self.zero,
+        }
+    }
+
+    /// Rows of an epoch to expect, of so many users of each class.
+    pub fn draws(&self, zeros: u64, positives: u64) -> f64 {
+        self.zero.copies * zeros as f64 + self.positive.copies * positives as f64
+    }
+}
+
+/// The class of a user: whether the label of the longest mature horizon is above 0. Labels are in
+/// the order of horizons, NaN where immature.
+pub fn has_value(labels: &[f64]) -> bool {
+    let longest = labels.iter().rev().find(|y| !y.is_nan());
+    longest.is_some_and(|&y| y > 0.0)
+}
+
 impl Balance {
     /// What to do to each class, given how many training users are in it. `copies * weight * users`
     /// is then the same for both. With an empty class there is nothing to balance.
@@ -107,6 +135,17 @@ mod tests {
             (empty.zero, empty.positive),
             (ClassFactor::ONE, ClassFactor::ONE)
         );
+    }
+
+    #[test]
+    fn a_user_is_of_the_class_of_the_longest_known_label() {
+        let nan = f64::NAN;
+        assert!(has_value(&[0.0, 3.0, nan]) && !has_value(&[0.0, nan]));
+        assert!(!has_value(&[nan, nan]) && !has_value(&[]));
+        let factors = Balance::Oversample.factors(90, 10);
+        assert_eq!(factors.of(&[0.0, 1.0]).copies, 9.0);
+        assert_eq!(factors.draws(90, 10), 180.0);
+        assert_eq!(ClassFactors::ONE.draws(90, 10), 100.0);
     }
 
     #[test]

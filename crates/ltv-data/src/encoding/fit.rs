@@ -14,7 +14,7 @@ use arrow::{
 use ltv_core::{
     Horizons,
     baseline::{BaselineHorizon, Baselines},
-    config::{EncodingOptions, Part, Split},
+    config::{EncodingOptions, Part, Split, has_value},
     encoding::{Cells, Encoding, FeatureEncoding},
     labels::LabelHistogram,
     manifest::{DatasetManifest, FeatureEntry, FeatureKind},
@@ -51,6 +51,8 @@ pub struct Fitted {
     pub baselines: Baselines,
     /// Users of the training part; mature in the sense of [`Split::mature`].
     pub train_rows: u64,
+    /// Users of the training part without and with value ([`has_value`]).
+    pub classes: [u64; 2],
     /// Users of the validation part.
     pub validation_rows: u64,
     /// Users of the test part.
@@ -97,6 +99,8 @@ struct Pass {
     signal: (&'static str, bool),
     /// Rows by part: train, validation, test.
     rows: [u64; 3],
+    /// Training rows without and with value.
+    classes: [u64; 2],
     cells: EncodingOptions,
 }
 
@@ -136,6 +140,7 @@ impl Pass {
             signal: (signal, entries.iter().any(is_signal)),
             horizons,
             rows: [0; 3],
+            classes: [0; 2],
             cells: how.cells.clone(),
         }
     }
@@ -166,15 +171,21 @@ impl Pass {
             (name, true) => Some(columns::number(batch, name, place)?),
             (_, false) => None,
         };
+        let mut known = vec![f64::NAN; batch.num_rows()];
         for (t, name) in self.horizons.columns().iter().enumerate() {
             let labels = columns::number(batch, name, place)?;
             let sums = &mut self.sums[t];
             for row in (0..labels.len()).filter(|&i| labels.is_valid(i)) {
+                known[row] = labels.value(row);
                 self.labels[t].add(labels.value(row));
                 sums.rows += 1;
                 sums.label += labels.value(row);
-                sums.signal += signal.as_ref().map_or(0.0, |s| known(s, row));
+                sums.signal += signal.as_ref().map_or(0.0, |s| number(s, row));
             }
+        }
+        // The last one written is that of the longest mature horizon.
+        for label in known {
+            self.classes[usize::from(has_value(&[label]))] += 1;
         }
         Ok(())
     }
@@ -214,6 +225,7 @@ impl Pass {
             labels: self.labels,
             baselines,
             train_rows,
+            classes: self.classes,
             validation_rows,
             test_rows,
         })
@@ -221,7 +233,7 @@ impl Pass {
 }
 
 /// The number in a row; 0 where it is missing.
-fn known(column: &Float64Array, row: usize) -> f64 {
+fn number(column: &Float64Array, row: usize) -> f64 {
     let value = Some(column.value(row));
     value
         .filter(|x| column.is_valid(row) && x.is_finite())

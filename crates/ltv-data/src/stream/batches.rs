@@ -5,12 +5,12 @@ use crate::{dataset::Dataset, encoding::Encoder, split::Rows};
 use arrow::{compute::concat_batches, record_batch::RecordBatch};
 use ltv_core::{
     Error, Horizons,
-    config::Split,
+    config::{ClassFactors, Split},
     encoding::{EncodedRows, Encoding},
     manifest::FeatureKind,
     seed,
 };
-use rand::{SeedableRng, seq::SliceRandom};
+use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -30,6 +30,9 @@ pub struct StreamOptions {
     pub batch_rows: usize,
     /// Order of the rows; that of the files when `None`.
     pub shuffle: Option<Shuffle>,
+    /// How often each row is drawn in an epoch, by its class; once when `None`. Chances come from the
+    /// seed of the shuffle, so that without one only whole copies are made.
+    pub draws: Option<ClassFactors>,
     /// Whether raw batches of [`stream_with_raw`] hold the manifest's `keep` columns.
     pub keep: bool,
 }
@@ -44,6 +47,7 @@ impl StreamOptions {
             horizons: None,
             batch_rows: 8192,
             shuffle: None,
+            draws: None,
             keep: false,
         }
     }
@@ -259,6 +263,9 @@ impl<'a> Batcher<'a> {
         let encoded = self
             .encoder
             .encode_at(&selected, options.horizons.as_ref(), place)?;
+        if let Some(draws) = options.draws {
+            return Ok(self.draw(&encoded, &draws));
+        }
         let mut start = 0;
         while start < encoded.rows {
             let end = encoded.rows.min(start + self.block_rows - self.block.rows);
@@ -269,6 +276,23 @@ impl<'a> Batcher<'a> {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Adds every row as often as its class says.
+    fn draw(&mut self, encoded: &EncodedRows, draws: &ClassFactors) -> ControlFlow<()> {
+        let horizons = encoded.labels.len().checked_div(encoded.rows).unwrap_or(0);
+        for row in 0..encoded.rows {
+            let labels = &encoded.labels[row * horizons..(row + 1) * horizons];
+            // No chance without a generator: only the whole part is drawn.
+            let chance = self.rng.as_mut().map_or(1.0, |rng| rng.random());
+            for _ in 0..draws.of(labels).draws(chance) {
+                append(&mut self.block, encoded, row..row + 1);
+                if self.block.rows == self.block_rows {
+                    self.cut_block()?;
+                }
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     /// Empties the block into batches.

@@ -11,7 +11,7 @@ use crate::{
 use arrow::array::{Array, AsArray, Int64Array};
 use ltv_core::{
     Horizons,
-    config::{EncodingOptions, Mature, Part, Split},
+    config::{Balance, ClassFactors, EncodingOptions, Mature, Part, Split, has_value},
     encoding::{EncodedRows, Encoding},
     seed::user_fraction,
 };
@@ -252,4 +252,35 @@ proptest! {
         seen.sort_unstable();
         prop_assert_eq!(seen, (0..n).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn classes_are_drawn_as_often_as_asked_for() {
+    let (_folder, dataset) = dataset(&rows(900), 300, 100);
+    let read = |draws: Option<ClassFactors>| {
+        let options = StreamOptions {
+            draws,
+            shuffle: Some(Shuffle::new(3, 1)),
+            ..options(fitted(&dataset), Rows::Part(Part::Train), 64)
+        };
+        let mut counts = [0_u64; 2];
+        for block in stream(&dataset, options).unwrap() {
+            for labels in block.unwrap().labels.chunks(2) {
+                counts[usize::from(has_value(labels))] += 1;
+            }
+        }
+        counts
+    };
+    let [zeros, positives] = read(None);
+    assert_eq!(read(Some(ClassFactors::ONE)), [zeros, positives]);
+    let over = Balance::Oversample.factors(zeros, positives);
+    let [drawn, same] = read(Some(over));
+    assert!(zeros > 0 && zeros < positives);
+    assert_eq!(same, positives);
+    let expected = over.zero.copies * zeros as f64;
+    assert!(
+        (drawn as f64 / expected - 1.0).abs() < 0.1,
+        "{drawn} for {expected}"
+    );
+    assert_eq!(read(Some(over)), [drawn, same]);
 }
