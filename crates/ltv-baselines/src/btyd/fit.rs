@@ -1,0 +1,403 @@
+//! Maximum likelihood for positive parameters.
+//!
+//! The models hand over the sum of log-likelihoods and its gradient; the search runs over the
+//! logarithms of the parameters with L-BFGS and the line search of More and Thuente from `argmin`.
+
+use super::{BtydError, TimeUnit};
+use argmin::{
+    core::{CostFunction, Error as ArgminError, Executor, Gradient},
+    solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS},
+};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+
+/// How a model is fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FitOptions {
+    /// Weight of an L2 penalty, at least 0. What is minimised is
+    /// `-mean log-likelihood + penalty * sum of squared parameters`, as in the Python package
+    /// `lifetimes`; as there, count models are penalised on a clock whose largest age is 10, which
+    /// concerns `alpha` and `beta`.
+    pub penalty: f64,
+    /// Most steps of the search from one start.
+    pub max_iterations: u64,
+}
+
+impl Default for FitOptions {
+    /// No penalty, at most 500 steps.
+    fn default() -> Self {
+        Self {
+            penalty: 0.0,
+            max_iterations: 500,
+        }
+    }
+}
+
+/// A fitted model and how the fit went.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Fit<M> {
+    /// The model; its times are in `unit`.
+    pub model: M,
+    /// The unit of its times; for a model without times the default.
+    pub unit: TimeUnit,
+    /// Sum of the log-likelihoods of all customers, without the penalty.
+    pub log_likelihood: f64,
+    /// How many customers it was fitted to.
+    pub customers: u64,
+    /// How often likelihood and gradient were evaluated.
+    pub evaluations: u64,
+    /// Largest absolute derivative of what is minimised by a logarithm of a parameter, at the end.
+    pub slope: f64,
+}
+
+/// The log-likelihood of customers and its derivatives.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Slope<const N: usize> {
+    /// Sum of log-likelihoods.
+    pub(super) value: f64,
+    /// Its derivatives by the parameters.
+    pub(super) by: [f64; N],
+}
+
+impl<const N: usize> Slope<N> {
+    pub(super) const ZERO: Self = Self {
+        value: 0.0,
+        by: [0.0; N],
+    };
+
+    /// Adds another one, `weight` times.
+    pub(super) fn add(&mut self, weight: f64, other: &Self) {
+        self.value += weight * other.value;
+        for (sum, term) in self.by.iter_mut().zip(other.by) {
+            *sum += weight * term;
+        }
+    }
+}
+
+/// How many items one task sums. Fixed, so that sums do not depend on the number of threads.
+const CHUNK: usize = 2048;
+
+/// Sums over chunks of a fixed size in parallel, then over chunks in order.
+pub(super) fn sum<T: Sync, const N: usize>(
+    items: &[T],
+    chunk: impl Fn(&[T]) -> Slope<N> + Send + Sync,
+) -> Slope<N> {
+    let parts: Vec<Slope<N>> = items.par_chunks(CHUNK).map(chunk).collect();
+    let mut total = Slope::ZERO;
+    for part in &parts {
+        total.add(1.0, part);
+    }
+    total
+}
+
+/// What is maximised, and how.
+pub(super) struct Search<F, const N: usize> {
+    /// For messages.
+    pub(super) model: &'static str,
+    /// Sum of log-likelihoods at some parameters.
+    pub(super) likelihood: F,
+    /// Number of customers.
+    pub(super) customers: f64,
+    /// What each parameter is measured in: the search covers a factor of a million around it.
+    pub(super) typical: [f64; N],
+    /// Where to start, one after the other until one converges.
+    pub(super) starts: Vec<[f64; N]>,
+}
+
+/// Where a search ended.
+pub(super) struct Found<const N: usize> {
+    pub(super) parameters: [f64; N],
+    pub(super) log_likelihood: f64,
+    pub(super) evaluations: u64,
+    pub(super) slope: f64,
+}
+
+/// A search ends here: slopes of a mean, so that 1e-9 leaves about 1e-7 in the parameters.
+const WANTED: f64 = 1e-9;
+/// And this counts as converged, where rounding of many customers' sum ends the search.
+const ENOUGH: f64 = 1e-7;
+/// Logarithms of parameters over their typical values stay within this distance of 0; the objective
+/// rises beyond it.
+const FURTHEST: f64 = 14.0;
+
+impl<F: Fn(&[f64; N]) -> Slope<N>, const N: usize> Search<F, N> {
+    /// Finds the parameters of the largest likelihood.
+    ///
+    /// # Errors
+    /// When the options are out of range, or no start leads to a maximum.
+    pub(super) fn run(&self, options: &FitOptions) -> Result<Found<N>, BtydError> {
+        check(options)?;
+        let probe = Probe {
+            search: self,
+            penalty: options.penalty,
+            seen: RefCell::new(Seen::default()),
+        };
+        for start in &self.starts {
+            probe.seen.borrow_mut().best = None;
+            let mut from: Vec<f64> = (0..N).map(|i| (start[i] / self.typical[i]).ln()).collect();
+            // L-BFGS starts again from the best point, without its memory, where a line search
+            // has failed: near the maximum that is rounding, far from it a poor model of the curve.
+            for _ in 0..4 {
+                probe.descend(from, options.max_iterations);
+                let Some(best) = probe.seen.borrow().best.clone() else {
+                    break;
+                };
+                if best.slope() <= WANTED {
+                    break;
+                }
+                from = best.at;
+            }
+            if let Some(found) = probe.found().filter(|f| f.slope <= ENOUGH) {
+                return Ok(found);
+            }
+        }
+        Err(self.failure(&probe))
+    }
+
+    fn parameters(&self, at: &[f64]) -> [f64; N] {
+        std::array::from_fn(|i| at[i].clamp(-FURTHEST, FURTHEST).exp() * self.typical[i])
+    }
+
+    fn failure(&self, probe: &Probe<'_, F, N>) -> BtydError {
+        let found = probe.found();
+        BtydError::NotConverged {
+            model: self.model,
+            parameters: found.as_ref().map_or(vec![], |f| f.parameters.to_vec()),
+            slope: found.map_or(f64::NAN, |f| f.slope),
+            evaluations: probe.seen.borrow().evaluations,
+        }
+    }
+}
+
+fn check(options: &FitOptions) -> Result<(), BtydError> {
+    if options.penalty.is_finite() && options.penalty >= 0.0 {
+        return Ok(());
+    }
+    Err(BtydError::Option {
+        key: "penalty",
+        value: options.penalty,
+        range: "give a finite number of at least 0",
+    })
+}
+
+/// The objective at one point, over logarithms of parameters.
+#[derive(Debug, Clone)]
+struct Point {
+    at: Vec<f64>,
+    cost: f64,
+    gradient: Vec<f64>,
+    log_likelihood: f64,
+}
+
+impl Point {
+    fn slope(&self) -> f64 {
+        self.gradient.iter().fold(0.0, |m: f64, g| m.max(g.abs()))
+    }
+}
+
+/// What a search has seen so far. The optimiser asks for cost and gradient one after the other.
+#[derive(Debug, Default)]
+struct Seen {
+    evaluations: u64,
+    last: Option<Point>,
+    best: Option<Point>,
+}
+
+struct Probe<'a, F, const N: usize> {
+    search: &'a Search<F, N>,
+    penalty: f64,
+    seen: RefCell<Seen>,
+}
+
+impl<F: Fn(&[f64; N]) -> Slope<N>, const N: usize> Probe<'_, F, N> {
+    /// One run of the optimiser. How it ends does not matter: the best point is kept here.
+    fn descend(&self, from: Vec<f64>, iterations: u64) {
+        let line = MoreThuenteLineSearch::new();
+        let Ok(solver) = LBFGS::new(line, 8).with_tolerance_grad(WANTED) else {
+            return;
+        };
+        let Ok(solver) = solver.with_tolerance_cost(0.0) else {
+            return;
+        };
+        let run = Executor::new(self, solver)
+            .configure(|state| state.param(from).max_iters(iterations))
+            .run();
+        drop(run);
+    }
+
+    fn found(&self) -> Option<Found<N>> {
+        let seen = self.seen.borrow();
+        let best = seen.best.as_ref()?;
+        let inside = best.at.iter().all(|v| v.abs() < FURTHEST);
+        Some(Found {
+            parameters: self.search.parameters(&best.at),
+            log_likelihood: best.log_likelihood,
+            evaluations: seen.evaluations,
+            slope: if inside { best.slope() } else { f64::INFINITY },
+        })
+    }
+
+    fn point(&self, at: &[f64]) -> Point {
+        let mut seen = self.seen.borrow_mut();
+        if let Some(last) = seen.last.as_ref().filter(|p| p.at == at) {
+            return last.clone();
+        }
+        let point = self.evaluate(at);
+        seen.evaluations += 1;
+        let better = |best: &Point| {
+            point.cost < best.cost || (point.cost == best.cost && point.slope() < best.slope())
+        };
+        if point.cost.is_finite() && seen.best.as_ref().is_none_or(better) {
+            seen.best = Some(point.clone());
+        }
+        seen.last = Some(point.clone());
+        point
+    }
+
+    fn evaluate(&self, at: &[f64]) -> Point {
+        let values = self.search.parameters(at);
+        let found = (self.search.likelihood)(&values);
+        let mut point = Point {
+            at: at.to_vec(),
+            cost: -found.value / self.search.customers,
+            gradient: vec![0.0; N],
+            log_likelihood: found.value,
+        };
+        for (i, value) in values.iter().enumerate() {
+            let excess = at[i] - at[i].clamp(-FURTHEST, FURTHEST);
+            point.cost += self.penalty * value * value + excess * excess;
+            // Beyond the edge the likelihood is the edge's, so that its slope does not count.
+            point.gradient[i] = if excess == 0.0 {
+                value * (2.0 * self.penalty * value - found.by[i] / self.search.customers)
+            } else {
+                2.0 * excess
+            };
+        }
+        point
+    }
+}
+
+impl<F: Fn(&[f64; N]) -> Slope<N>, const N: usize> CostFunction for &Probe<'_, F, N> {
+    type Param = Vec<f64>;
+    type Output = f64;
+
+    fn cost(&self, at: &Self::Param) -> Result<f64, ArgminError> {
+        let cost = self.point(at).cost;
+        if cost.is_nan() {
+            return Err(ArgminError::msg("the likelihood is not a number here"));
+        }
+        Ok(cost)
+    }
+}
+
+impl<F: Fn(&[f64; N]) -> Slope<N>, const N: usize> Gradient for &Probe<'_, F, N> {
+    type Param = Vec<f64>;
+    type Gradient = Vec<f64>;
+
+    fn gradient(&self, at: &Self::Param) -> Result<Vec<f64>, ArgminError> {
+        Ok(self.point(at).gradient)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `-(ln a - 1)^2 - 100 (ln b - ln a)^2`, a narrow valley with its top at `a = b = e`.
+    fn valley(p: &[f64; 2]) -> Slope<2> {
+        let (a, b) = (p[0].ln(), p[1].ln());
+        Slope {
+            value: -(a - 1.0).powi(2) - 100.0 * (b - a).powi(2),
+            by: [
+                (-2.0 * (a - 1.0) + 200.0 * (b - a)) / p[0],
+                -200.0 * (b - a) / p[1],
+            ],
+        }
+    }
+
+    fn search<F: Fn(&[f64; 2]) -> Slope<2>>(likelihood: F) -> Search<F, 2> {
+        Search {
+            model: "test",
+            likelihood,
+            customers: 1.0,
+            typical: [1.0, 10.0],
+            starts: vec![[0.1, 50.0]],
+        }
+    }
+
+    #[test]
+    fn a_valley_is_followed_to_its_end() {
+        let found = search(valley).run(&FitOptions::default()).unwrap();
+        let e = 1f64.exp();
+        assert!(
+            (found.parameters[0] - e).abs() < 1e-7,
+            "{:?}",
+            found.parameters
+        );
+        assert!((found.parameters[1] - e).abs() < 1e-7);
+        assert!(found.slope <= ENOUGH && found.evaluations > 2);
+    }
+
+    #[test]
+    fn a_penalty_moves_the_maximum_by_its_definition() {
+        let options = FitOptions {
+            penalty: 0.01,
+            ..FitOptions::default()
+        };
+        let found = search(valley).run(&options).unwrap();
+        // At the minimum of -likelihood + penalty * sum of squares by the logarithms.
+        let p = found.parameters;
+        let slope = valley(&p).by;
+        for i in 0..2 {
+            let total = -slope[i] * p[i] + 2.0 * 0.01 * p[i] * p[i];
+            assert!(total.abs() < 1e-7, "{total}");
+        }
+        assert!(p[0] < 2.7);
+    }
+
+    #[test]
+    fn without_a_maximum_there_is_an_error() {
+        let rising = |p: &[f64; 2]| Slope {
+            value: p[0].ln(),
+            by: [1.0 / p[0], 0.0],
+        };
+        let error = search(rising).run(&FitOptions::default()).err().unwrap();
+        assert!(matches!(error, BtydError::NotConverged { .. }), "{error}");
+        let broken = |_: &[f64; 2]| Slope {
+            value: f64::NAN,
+            by: [f64::NAN; 2],
+        };
+        assert!(search(broken).run(&FitOptions::default()).is_err());
+    }
+
+    #[test]
+    fn options_are_checked() {
+        for penalty in [-1.0, f64::NAN, f64::INFINITY] {
+            let options = FitOptions {
+                penalty,
+                ..FitOptions::default()
+            };
+            assert!(search(valley).run(&options).is_err());
+        }
+    }
+
+    #[test]
+    fn sums_are_the_same_on_any_number_of_threads() {
+        let items: Vec<f64> = (0..10_000)
+            .map(|i| (f64::from(i) * 0.7).sin() * 1e9)
+            .collect();
+        let total = || {
+            sum(&items, |part| Slope {
+                value: part.iter().sum(),
+                by: [part.len() as f64],
+            })
+        };
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.unwrap().install(total)
+        };
+        assert_eq!(on(1), on(3));
+        assert_eq!(on(1).by, [10_000.0]);
+    }
+}
