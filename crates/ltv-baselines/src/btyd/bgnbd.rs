@@ -68,6 +68,7 @@ impl BgNbd {
             customers: histories.customers(),
             evaluations: found.evaluations,
             slope: found.slope,
+            at_limit: found.at_limit,
         })
     }
 
@@ -78,11 +79,12 @@ impl BgNbd {
 
     fn total(&self, groups: &[Group]) -> Slope<4> {
         let most = groups.iter().map(|g| g.history.repeats).max().unwrap_or(0);
-        let tables = [self.r, self.b, self.a + self.b].map(|v| Rising::new(v, most));
+        let rates = Rising::new(self.r, most);
+        let staying = Staying::new(self.a, self.b, most);
         sum(groups, |part| {
             let mut total = Slope::ZERO;
             for group in part {
-                total.add(group.customers, &self.one(&group.history, &tables));
+                total.add(group.customers, &self.one(&group.history, &rates, &staying));
             }
             total
         })
@@ -92,36 +94,38 @@ impl BgNbd {
     /// `(v)_x = Gamma(v + x) / Gamma(v)`, section 7 of the paper is
     ///
     /// ```text
-    /// ln (r)_x + ln (b)_x - ln (a+b)_x + r ln alpha
-    ///   + ln[(alpha + T)^-(r+x) + {x > 0} a / (b + x - 1) (alpha + t_x)^-(r+x)]
+    /// ln (r)_x + ln (b)_x - ln (a+b)_x + ln[L(T) + {x > 0} a / (b + x - 1) L(t_x)]
+    /// ln L(t) = r ln alpha - (r+x) ln(alpha+t) = -r ln(1 + t/alpha) - x ln(alpha+t)
     /// ```
-    fn one(&self, h: &History, [rise_r, rise_b, rise_ab]: &[Rising; 3]) -> Slope<4> {
+    ///
+    /// where the last form keeps its digits when customers are so alike that `r` and `alpha` are
+    /// large.
+    fn one(&self, h: &History, rates: &Rising, staying: &Staying) -> Slope<4> {
         let n = h.repeats as usize;
         let x = f64::from(h.repeats);
-        let shape = self.r + x;
-        let (end, last) = ((self.alpha + h.age).ln(), (self.alpha + h.recency).ln());
-        let alive = -shape * end;
-        let gone = if n > 0 {
-            (self.a / (self.b + x - 1.0)).ln() - shape * last
-        } else {
-            f64::NEG_INFINITY
+        let since = |t: f64| {
+            let ln = (t / self.alpha).ln_1p();
+            let late = self.alpha + t;
+            let value = -self.r * ln - x * late.ln();
+            (value, -ln, (self.r * t / self.alpha - x) / late)
         };
-        let both = ln_add_exp(alive, gone);
-        let (p_alive, p_gone) = ((alive - both).exp(), (gone - both).exp());
-        let slope_ab = rise_ab.slope[n];
-        let by_b = if n > 0 {
-            p_gone / (self.b + x - 1.0)
+        let (end, last) = (since(h.age), since(h.recency));
+        let leaves = if n > 0 {
+            self.a / (self.b + x - 1.0)
         } else {
             0.0
         };
+        let gone = last.0 + leaves.ln();
+        let both = ln_add_exp(end.0, gone);
+        let (p_alive, p_gone) = ((end.0 - both).exp(), (gone - both).exp());
+        let by_b = p_gone * leaves / self.a;
         Slope {
-            value: rise_r.ln[n] + rise_b.ln[n] - rise_ab.ln[n] + self.r * self.alpha.ln() + both,
+            value: rates.ln[n] + staying.ln[n] + both,
             by: [
-                rise_r.slope[n] + self.alpha.ln() - p_alive * end - p_gone * last,
-                self.r / self.alpha
-                    - shape * (p_alive / (self.alpha + h.age) + p_gone / (self.alpha + h.recency)),
-                p_gone / self.a - slope_ab,
-                rise_b.slope[n] - slope_ab - by_b,
+                rates.slope[n] + p_alive * end.1 + p_gone * last.1,
+                p_alive * end.2 + p_gone * last.2,
+                staying.by_a[n] + p_gone / self.a,
+                staying.by_b[n] - by_b,
             ],
         }
     }
@@ -216,6 +220,32 @@ impl BgNbd {
             ("b", self.b),
         ];
         check(Self::NAME, &named)
+    }
+}
+
+/// `ln((b)_n / (a+b)_n)`, the chance to stay `n` times, and its derivatives, for `n = 0..=most`;
+/// in terms of the chances to leave, which may be small.
+struct Staying {
+    ln: Vec<f64>,
+    by_a: Vec<f64>,
+    by_b: Vec<f64>,
+}
+
+impl Staying {
+    fn new(a: f64, b: f64, most: u32) -> Self {
+        let (mut ln, mut by_a, mut by_b) = (vec![0.0], vec![0.0], vec![0.0]);
+        let mut sums = [0.0; 3];
+        for k in 0..most {
+            let stay = b + f64::from(k);
+            let all = a + stay;
+            sums[0] -= (a / stay).ln_1p();
+            sums[1] -= all.recip();
+            sums[2] += a / (stay * all);
+            ln.push(sums[0]);
+            by_a.push(sums[1]);
+            by_b.push(sums[2]);
+        }
+        Self { ln, by_a, by_b }
     }
 }
 

@@ -49,6 +49,9 @@ pub struct Fit<M> {
     pub evaluations: u64,
     /// Largest absolute derivative of what is minimised by a logarithm of a parameter, at the end.
     pub slope: f64,
+    /// Whether a parameter ran off to where the likelihood is flat: customers then do not differ in what
+    /// it describes, or the data do not tell. Predictions hold; the parameter's value means nothing.
+    pub at_limit: bool,
 }
 
 /// The log-likelihood of customers and its derivatives.
@@ -111,15 +114,21 @@ pub(super) struct Found<const N: usize> {
     pub(super) log_likelihood: f64,
     pub(super) evaluations: u64,
     pub(super) slope: f64,
+    pub(super) at_limit: bool,
 }
 
 /// A search ends here: slopes of a mean, so that 1e-9 leaves about 1e-7 in the parameters.
 const WANTED: f64 = 1e-9;
 /// And this counts as converged, where rounding of many customers' sum ends the search.
 const ENOUGH: f64 = 1e-7;
+/// A run is given up after this many evaluations without a better point: near the maximum, line
+/// searches try to see differences that rounding hides.
+const IDLE: u32 = 12;
 /// Logarithms of parameters over their typical values stay within this distance of 0; the objective
 /// rises beyond it.
 const FURTHEST: f64 = 14.0;
+/// Beyond this distance a parameter counts as having run off: a factor of 8,000.
+const FAR: f64 = 9.0;
 
 impl<F: Fn(&[f64; N]) -> Slope<N>, const N: usize> Search<F, N> {
     /// Finds the parameters of the largest likelihood.
@@ -134,16 +143,17 @@ impl<F: Fn(&[f64; N]) -> Slope<N>, const N: usize> Search<F, N> {
             seen: RefCell::new(Seen::default()),
         };
         for start in &self.starts {
-            probe.seen.borrow_mut().best = None;
+            probe.seen.borrow_mut().restart();
             let mut from: Vec<f64> = (0..N).map(|i| (start[i] / self.typical[i]).ln()).collect();
             // L-BFGS starts again from the best point, without its memory, where a line search
             // has failed: near the maximum that is rounding, far from it a poor model of the curve.
             for _ in 0..4 {
+                probe.seen.borrow_mut().idle = 0;
                 probe.descend(from, options.max_iterations);
                 let Some(best) = probe.seen.borrow().best.clone() else {
                     break;
                 };
-                if best.slope() <= WANTED {
+                if best.slope() <= ENOUGH {
                     break;
                 }
                 from = best.at;
@@ -194,14 +204,40 @@ impl Point {
     fn slope(&self) -> f64 {
         self.gradient.iter().fold(0.0, |m: f64, g| m.max(g.abs()))
     }
+
+    /// Lower; or as low as rounding can tell, and flatter.
+    fn beats(&self, other: &Self) -> bool {
+        let rounding = 4.0 * f64::EPSILON * other.cost.abs();
+        self.cost < other.cost - rounding
+            || (self.cost <= other.cost + rounding && self.slope() < other.slope())
+    }
 }
 
 /// What a search has seen so far. The optimiser asks for cost and gradient one after the other.
 #[derive(Debug, Default)]
 struct Seen {
     evaluations: u64,
+    /// Evaluations since there was a better point.
+    idle: u32,
     last: Option<Point>,
     best: Option<Point>,
+}
+
+impl Seen {
+    fn restart(&mut self) {
+        self.idle = 0;
+        self.best = None;
+    }
+
+    fn keep(&mut self, point: &Point) {
+        self.evaluations += 1;
+        self.idle += 1;
+        if point.cost.is_finite() && self.best.as_ref().is_none_or(|best| point.beats(best)) {
+            self.best = Some(point.clone());
+            self.idle = 0;
+        }
+        self.last = Some(point.clone());
+    }
 }
 
 struct Probe<'a, F, const N: usize> {
@@ -229,12 +265,17 @@ impl<F: Fn(&[f64; N]) -> Slope<N>, const N: usize> Probe<'_, F, N> {
     fn found(&self) -> Option<Found<N>> {
         let seen = self.seen.borrow();
         let best = seen.best.as_ref()?;
-        let inside = best.at.iter().all(|v| v.abs() < FURTHEST);
+        let within = |distance: f64| best.at.iter().all(|v| v.abs() < distance);
         Some(Found {
             parameters: self.search.parameters(&best.at),
             log_likelihood: best.log_likelihood,
             evaluations: seen.evaluations,
-            slope: if inside { best.slope() } else { f64::INFINITY },
+            slope: if within(FURTHEST) {
+                best.slope()
+            } else {
+                f64::INFINITY
+            },
+            at_limit: !within(FAR),
         })
     }
 
@@ -244,14 +285,7 @@ impl<F: Fn(&[f64; N]) -> Slope<N>, const N: usize> Probe<'_, F, N> {
             return last.clone();
         }
         let point = self.evaluate(at);
-        seen.evaluations += 1;
-        let better = |best: &Point| {
-            point.cost < best.cost || (point.cost == best.cost && point.slope() < best.slope())
-        };
-        if point.cost.is_finite() && seen.best.as_ref().is_none_or(better) {
-            seen.best = Some(point.clone());
-        }
-        seen.last = Some(point.clone());
+        seen.keep(&point);
         point
     }
 
@@ -284,8 +318,9 @@ impl<F: Fn(&[f64; N]) -> Slope<N>, const N: usize> CostFunction for &Probe<'_, F
 
     fn cost(&self, at: &Self::Param) -> Result<f64, ArgminError> {
         let cost = self.point(at).cost;
-        if cost.is_nan() {
-            return Err(ArgminError::msg("the likelihood is not a number here"));
+        // Any error ends the run; what it has found so far is kept.
+        if cost.is_nan() || self.seen.borrow().idle > IDLE {
+            return Err(ArgminError::msg("no progress"));
         }
         Ok(cost)
     }

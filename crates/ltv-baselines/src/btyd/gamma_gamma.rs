@@ -67,6 +67,7 @@ impl GammaGamma {
             customers: spends.customers(),
             evaluations: found.evaluations,
             slope: found.slope,
+            at_limit: found.at_limit,
         })
     }
 

@@ -76,6 +76,7 @@ impl ParetoNbd {
             customers: histories.customers(),
             evaluations: found.evaluations,
             slope: found.slope,
+            at_limit: found.at_limit,
         })
     }
 
@@ -86,7 +87,7 @@ impl ParetoNbd {
 
     fn total(&self, groups: &[Group]) -> Slope<4> {
         let most = groups.iter().map(|g| g.history.repeats).max().unwrap_or(0);
-        let rise = Rising::new(self.r, most);
+        let rates = Rising::new(self.r, most);
         sum(groups, |part| {
             let mut total = Slope::ZERO;
             // Groups are ordered so that those of one age and count follow each other.
@@ -98,22 +99,22 @@ impl ParetoNbd {
                     _ => self.leaves_later(f64::from(x), age),
                 };
                 known = Some((x, age, end));
-                total.add(*customers, &self.one(history, &rise, &end));
+                total.add(*customers, &self.one(history, &rates, &end));
             }
             total
         })
     }
 
-    /// Log-likelihood of one customer and its derivatives. With
-    /// `G(t) = (alpha + t)^-(r+x) (beta + t)^-s` and `rho(t)` from [`Self::leaves_later`],
+    /// Log-likelihood of one customer and its derivatives. With `G(t)` from [`Self::ln_g`] and
+    /// `rho(t)` from [`Self::leaves_later`],
     ///
     /// ```text
-    /// ln (r)_x + r ln alpha + s ln beta + ln[G(t_x) rho(t_x) + G(T) (1 - rho(T))]
+    /// ln (r)_x + ln[G(t_x) rho(t_x) + G(T) (1 - rho(T))]
     /// ```
     ///
-    /// which is the note's `1 / G + s / (r+s+x) A_0` with nothing subtracted but `rho` from 1, so
+    /// which is the note's form with `A_0`, but with nothing subtracted except `rho` from 1, so
     /// that no digits are lost when `t_x` is close to `T`.
-    fn one(&self, h: &History, rise: &Rising, rho_end: &Ln) -> Slope<4> {
+    fn one(&self, h: &History, rates: &Rising, rho_end: &Ln) -> Slope<4> {
         let n = h.repeats as usize;
         let x = f64::from(h.repeats);
         let (last, end) = (self.ln_g(x, h.recency), self.ln_g(x, h.age));
@@ -129,29 +130,32 @@ impl ParetoNbd {
                 + share * ((1.0 - rho) * end.by[i] - rho * rho_end.by[i]))
                 / both;
         }
-        by[0] += rise.slope[n] + self.alpha.ln();
-        by[1] += self.r / self.alpha;
-        by[2] += self.beta.ln();
-        by[3] += self.s / self.beta;
-        let prior = self.r * self.alpha.ln() + self.s * self.beta.ln();
+        by[0] += rates.slope[n];
         Slope {
-            value: rise.ln[n] + prior + last.value + both.ln(),
+            value: rates.ln[n] + last.value + both.ln(),
             by,
         }
     }
 
-    /// `ln G(t)`.
+    /// `G(t) = alpha^r beta^s (alpha+t)^-(r+x) (beta+t)^-s`, in logarithms of small ratios, which
+    /// keep their digits when customers are so alike that the parameters are large.
     fn ln_g(&self, x: f64, t: f64) -> Ln {
-        let shape = self.r + x;
-        let (a, b) = (self.alpha + t, self.beta + t);
+        let Self { r, alpha, s, beta } = *self;
+        let (of_alpha, of_beta) = ((t / alpha).ln_1p(), (t / beta).ln_1p());
+        let (a, b) = (alpha + t, beta + t);
         Ln {
-            value: -shape * a.ln() - self.s * b.ln(),
-            by: [-a.ln(), -shape / a, -b.ln(), -self.s / b],
+            value: -r * of_alpha - x * a.ln() - s * of_beta,
+            by: [
+                -of_alpha,
+                (r * t / alpha - x) / a,
+                -of_beta,
+                s * t / (beta * b),
+            ],
         }
     }
 
     /// `ln rho(t)`: the chance that a customer with `x` purchases who is alive at `t` leaves
-    /// before they buy again, `rho = s / G(t) * integral from t of (alpha+y)^-(r+x) (beta+y)^-(s+1)`.
+    /// before they buy again, `rho = 1 / G(t)` times the integral of `G(y) s / (beta+y)` over `y > t`.
     ///
     /// The note's two cases, each after Euler's transformation, which leaves `2F1(1, ...)` with
     /// positive terms and bounded values; `k = r + s + x`:

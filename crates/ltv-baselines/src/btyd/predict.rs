@@ -10,6 +10,7 @@ use ltv_core::{
     encoding::{EncodedRows, Encoding},
     predictor::{Predictions, Predictor},
 };
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 
@@ -303,11 +304,16 @@ impl Predictor for BuyTillYouDie {
             projected: vec![false; rows.rows],
             ..Predictions::default()
         };
-        for seen in self.reader.read(rows) {
+        let all: Vec<Seen> = self.reader.read(rows).collect();
+        // Cells are worth a thread each, copying them is not.
+        all.par_iter().for_each(|seen| {
+            self.ahead(seen);
+        });
+        for seen in &all {
             let (each, scale) = self.spend().map_or((1.0, 1.0), |model| {
                 (model.expected(seen.spend), model.posterior(seen.spend).0)
             });
-            for ahead in self.ahead(&seen) {
+            for ahead in self.ahead(seen) {
                 out.values.push(ahead.days * each);
                 out.positive.push(ahead.positive);
                 out.quantiles.extend(ahead.quantiles.map(|q| q * scale));

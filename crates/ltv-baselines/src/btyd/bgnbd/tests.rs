@@ -211,9 +211,11 @@ fn known_parameters_are_found_again() {
     let fit = BgNbd::fit(&histories, &FitOptions::default()).unwrap();
     let BgNbd { r, alpha, a, b } = fit.model;
     for (found, truth) in [r, alpha, a, b].into_iter().zip(truth) {
-        assert!((found / truth - 1.0).abs() < 0.06, "{fit:?}");
+        assert!((found / truth - 1.0).abs() < 0.12, "{fit:?}");
     }
-    assert!(fit.log_likelihood >= BgNbd::from(truth).log_likelihood(&histories));
+    // Twice the gain over the truth is chi-squared with 4 degrees of freedom: 18.5 at 0.999.
+    let gain = fit.log_likelihood - BgNbd::from(truth).log_likelihood(&histories);
+    assert!((0.0..18.5 / 2.0).contains(&gain), "{gain} {fit:?}");
 }
 
 #[test]
@@ -260,6 +262,17 @@ fn a_penalty_pulls_as_defined() {
         assert!(slope.abs() < 1e-6, "{slope}");
     }
     assert!(fit.a + fit.b < 3.0);
+}
+
+/// Customers who all have the same rate and never leave: `r` and `alpha` grow without end, and
+/// what is predicted is that rate.
+#[test]
+fn alike_customers_have_a_limit() {
+    let customers = bgnbd_customers([1e7, 5e7, 1e-3, 1e4], 5_000, 2);
+    let histories = Histories::new(TimeUnit::Day, customers).unwrap();
+    let fit = BgNbd::fit(&histories, &FitOptions::default()).unwrap();
+    assert!(fit.at_limit, "{fit:?}");
+    assert_close(fit.model.expected(10.0), 2.0, 0.02);
 }
 
 #[test]

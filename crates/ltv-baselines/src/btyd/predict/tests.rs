@@ -12,6 +12,7 @@ fn fit<M>(model: M, unit: TimeUnit) -> Fit<M> {
         customers: 3,
         evaluations: 4,
         slope: 1e-10,
+        at_limit: false,
     }
 }
 
