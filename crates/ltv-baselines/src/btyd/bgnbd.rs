@@ -150,9 +150,9 @@ impl BgNbd {
     /// Expected purchases in `(T, T + t]` of a customer with a history (eq. 10).
     ///
     /// The paper's closed form with `2F1(r+x, b+x; a+b+x-1; t / (alpha+T+t))` divides 0 by 0 at
-    /// `a = 1` and has a pole where `a + b + x = 1`. This is the same number as a sum of positive terms:
-    /// were nobody to leave, the purchases `N` of the time ahead would be negative binomial; of `N`
-    /// of them, the `j + 1`-th happens if the customer stays `j` times, with chance
+    /// `a = 1` and has a pole where `a + b + x = 1`. This is the same number as a sum of positive
+    /// terms: were nobody to leave, the purchases `N` of the time ahead would be negative binomial;
+    /// of `N` of them, the `j + 1`-th happens if the customer stays `j` times, with chance
     /// `(b+x)_j / (a+b+x)_j`. Hence `P(alive) sum over n of P(N = n) sum over j < n of that`.
     ///
     /// The work grows with `(r + x) t / (alpha + T)` and with `t / (alpha + T)`; 0 for `t <= 0`.

@@ -62,9 +62,9 @@ pub enum BtydError {
     },
     /// The likelihood has no maximum in reach.
     #[error(
-        "the {model} likelihood has no maximum near {parameters:?} (largest slope {slope:.1e} after \
-         {evaluations} evaluations): the customers are too few or too alike to tell the parameters \
-         apart; give more customers, or set a penalty such as 0.001"
+        "the {model} likelihood has no maximum near {parameters:?} (largest slope {slope:.1e} \
+         after {evaluations} evaluations): the customers are too few or too alike to tell the \
+         parameters apart; give more customers, or set a penalty such as 0.001"
     )]
     NotConverged {
         /// The model.
@@ -78,7 +78,8 @@ pub enum BtydError {
     },
     /// A parameter that no fit can have.
     #[error(
-        "the {model} model has {parameter} = {value}: every parameter must be positive and finite; fit it again"
+        "the {model} model has {parameter} = {value}: every parameter must be positive and \
+         finite; fit it again"
     )]
     Parameter {
         /// The model.
@@ -90,8 +91,9 @@ pub enum BtydError {
     },
     /// A spend distribution whose tail is too heavy for a mean.
     #[error(
-        "the Gamma-Gamma model has q = {q}: the mean value of a customer who is not yet known exists only \
-         for q > 1; cap the largest values and fit again, or set a penalty such as 0.001"
+        "the Gamma-Gamma model has q = {q}: the mean value of a customer who is not yet known \
+         exists only for q > 1; cap the largest values and fit again, or set a penalty such as \
+         0.001"
     )]
     NoMean {
         /// The parameter.
@@ -102,7 +104,8 @@ pub enum BtydError {
     NoSpendModel,
     /// A dataset column that the model reads and the encoding lacks.
     #[error(
-        "the encoding has no plain column '{column}', which buy-till-you-die models read: add it to `plain`"
+        "the encoding has no plain column '{column}', which buy-till-you-die models read: add it \
+         to `plain`"
     )]
     Column {
         /// The column.

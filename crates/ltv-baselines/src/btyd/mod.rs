@@ -1,7 +1,7 @@
 //! Buy-till-you-die models: how often a customer comes back, until they never do.
 //!
-//! A customer is summed up by three numbers ([`History`]): repeat purchase days `x`, the time of the
-//! last one `t_x`, and how long they have been known `T`. A count model tells how many purchase
+//! A customer is summed up by three numbers ([`History`]): repeat purchase days `x`, the time of
+//! the last one `t_x`, and how long they have been known `T`. A count model tells how many purchase
 //! days follow; the Gamma-Gamma model tells what a purchase day is worth. The two are independent,
 //! so that the expected value is the product of the two expectations.
 //!

@@ -155,7 +155,8 @@ impl ParetoNbd {
     }
 
     /// `ln rho(t)`: the chance that a customer with `x` purchases who is alive at `t` leaves
-    /// before they buy again, `rho = 1 / G(t)` times the integral of `G(y) s / (beta+y)` over `y > t`.
+    /// before they buy again, `rho(t) = 1 / G(t)` times the integral of `G(y) s / (beta+y)` over
+    /// `y > t`.
     ///
     /// The note's two cases, each after Euler's transformation, which leaves `2F1(1, ...)` with
     /// positive terms and bounded values; `k = r + s + x`:

@@ -127,9 +127,9 @@ impl Reader {
 
     /// Every row's history, in order: what to fit to and what to predict from.
     ///
-    /// A row without events, or in which days or recency are missing, is one of a customer who never came
-    /// back. `x` repeat days end on day `x` at the earliest and on the window's last day at the
-    /// latest; numbers that contradict this are moved to the nearest that do not.
+    /// A row without events, or in which days or recency are missing, is one of a customer who
+    /// never came back. `x` repeat days end on day `x` at the earliest and on the window's last day
+    /// at the latest; numbers that contradict this are moved to the nearest that do not.
     pub fn read<'a>(&self, rows: &'a EncodedRows) -> impl Iterator<Item = Seen> + 'a {
         let reader = *self;
         let blocks = rows.plain.chunks_exact(reader.width).take(rows.rows);
@@ -207,8 +207,8 @@ impl BuyTillYouDie {
     /// Puts a fitted model to work.
     ///
     /// # Errors
-    /// When a parameter is not positive, a value label lacks a Gamma-Gamma model or that has no mean,
-    /// the encoding lacks a column, or the window has no days.
+    /// When a parameter is not positive, a value label lacks a Gamma-Gamma model or that has no
+    /// mean, the encoding lacks a column, or the window has no days.
     pub fn new(parameters: Parameters, settings: Settings) -> Result<Self, BtydError> {
         parameters.counts.check()?;
         if settings.label == Label::Value {

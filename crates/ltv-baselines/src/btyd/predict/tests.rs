@@ -133,6 +133,35 @@ fn rows_that_lack_something_are_customers_who_never_came_back() {
 }
 
 #[test]
+fn rows_are_read_as_histories() {
+    let reader = Reader::new(&settings(Label::Value, 28).encoding, Label::Value, 28).unwrap();
+    let input = rows(&[
+        (3.0, 20.0, 90.0),
+        (1.0, 9.0, 8.0),
+        // More days than the window has, and a last day outside it or too early for the days.
+        (99.0, 99.0, 56.0),
+        (4.0, 1.0, -1.0),
+    ]);
+    let history = |repeats, recency| History {
+        repeats,
+        recency,
+        age: 28.0,
+    };
+    let spend = |days, mean| Some(Spend { days, mean });
+    let seen: Vec<_> = reader.read(&input).map(|s| (s.history, s.spend)).collect();
+    let expected = [
+        (history(2, 20.0), spend(3, 30.0)),
+        (history(0, 0.0), spend(1, 8.0)),
+        (history(27, 27.0), spend(28, 2.0)),
+        (history(3, 3.0), None),
+    ];
+    assert_eq!(seen, expected);
+    // Whatever is read can be fitted to.
+    let all = reader.read(&input).map(|s| s.history);
+    assert!(crate::btyd::Histories::new(TimeUnit::Day, all).is_ok());
+}
+
+#[test]
 fn quantiles_are_those_of_the_simulated_sum() {
     use rand::SeedableRng;
     use rand_distr::{Bernoulli, Beta, Distribution, Exp, Gamma};
