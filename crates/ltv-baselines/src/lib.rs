@@ -1,1 +1,3 @@
 //! What a network has to beat: boosting, buy-till-you-die, RFM, simple rules.
+
+pub mod btyd;
