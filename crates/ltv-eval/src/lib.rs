@@ -12,6 +12,7 @@
 //! | [`report`] | the document |
 //! | [`bootstrap`] | resampling by multiplicities |
 //! | [`deciles`], [`order`], [`segment`] | tables and shares beside the metrics |
+//! | [`page`] | a report as one page of HTML |
 //! | `sample`, `tally`, `measure` | sort once; one pass under weights; metrics from sums |
 //! | `lorenz`, `rank`, `sum` | curves of straight pieces, rank sums, sums without loss |
 //!
@@ -51,6 +52,7 @@ mod lorenz;
 mod measure;
 pub mod metric;
 pub mod order;
+pub mod page;
 mod rank;
 pub mod report;
 mod sample;
