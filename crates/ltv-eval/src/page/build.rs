@@ -5,7 +5,7 @@ use super::{
     charts,
     format::{escape, grouped, percent},
     glossary::ENTRIES,
-    input::{Comparison, Fact, Headline, HorizonPart, Part, ReportInput, Reproduce},
+    input::{Comparison, Fact, Headline, HorizonPart, MetricDots, Part, ReportInput, Reproduce},
     metrics,
     palette::Palette,
 };
@@ -116,13 +116,7 @@ impl Body {
         for table in &comparison.tables {
             content.push_str(&table.html());
         }
-        let mut small = String::new();
-        for (i, metric) in comparison.dots.iter().enumerate() {
-            small += &self.figure(&metric.title, charts::dots::dots(metric, i + 1, palette));
-        }
-        if !small.is_empty() {
-            let _ = write!(content, "<div class=\"grid small\">{small}</div>");
-        }
+        content += &self.dots(&comparison.dots, palette);
         let mut curves = String::new();
         for of in &comparison.curves {
             let chart = charts::lorenz::several(&of.curves, of.days, palette);
@@ -134,6 +128,18 @@ impl Body {
         self.section("compare", "Compare", "Models side by side", &content);
     }
 
+    /// Small charts side by side.
+    fn dots(&mut self, metrics: &[MetricDots], palette: &Palette) -> String {
+        let mut small = String::new();
+        for metric in metrics {
+            small += &self.figure(&metric.title, charts::dots::dots(metric, palette));
+        }
+        if small.is_empty() {
+            return small;
+        }
+        format!("<div class=\"grid small\">{small}</div>")
+    }
+
     fn horizon(&mut self, part: &HorizonPart, unit: &str, palette: &Palette) {
         let days = part.days;
         let named = |name: &str| format!("{name}, {days} days");
@@ -141,11 +147,33 @@ impl Body {
         if let Some(sets) = self.take(&named("Metrics"), &part.scores) {
             content += &metrics::table(sets, days).map_or(String::new(), |t| t.html());
         }
+        content += &self.dots(&part.dots, palette);
+        part.tables.iter().for_each(|t| content += &t.html());
+        let grid = self.horizon_charts(part, unit, palette);
+        if !grid.is_empty() {
+            let _ = write!(content, "<div class=\"grid\">{grid}</div>");
+        }
+        let link = format!("{days} days");
+        self.section(
+            &format!("days-{days}"),
+            &link,
+            &format!("Next {days} days"),
+            &content,
+        );
+    }
+
+    fn horizon_charts(&mut self, part: &HorizonPart, unit: &str, palette: &Palette) -> String {
+        let days = part.days;
+        let named = |name: &str| format!("{name}, {days} days");
         let mut grid = String::new();
         if let Some(sets) = self.take(&named("Lorenz and gain curves"), &part.curves) {
             let first = sets.first();
             let lorenz = first.and_then(|s| charts::lorenz::lorenz(s, days, palette));
             grid += &self.figure(&named("Lorenz curves"), lorenz);
+            if sets.len() > 1 {
+                let chart = charts::lorenz::several(sets, days, palette);
+                grid += &self.figure(&named("Curves of all sets"), chart);
+            }
             let gain = charts::lorenz::gain(sets, days, palette);
             grid += &self.figure(&named("Gain curves"), gain);
         }
@@ -169,16 +197,7 @@ impl Body {
             let chart = charts::totals::totals(totals, days, unit, palette);
             grid += &self.figure(&named(&format!("Totals by {}", totals.name)), chart);
         }
-        if !grid.is_empty() {
-            let _ = write!(content, "<div class=\"grid\">{grid}</div>");
-        }
-        let link = format!("{days} days");
-        self.section(
-            &format!("days-{days}"),
-            &link,
-            &format!("Next {days} days"),
-            &content,
-        );
+        grid
     }
 
     /// What is not about one horizon.

@@ -3,10 +3,11 @@
 use super::{
     format::{against, grouped, number, percent},
     input::{
-        Comparison, CurvesOfModels, DecilePoint, Dot, Fact, Headline, HorizonPart, MetricDots,
-        OrderPair, OrderShares, Part, ReportInput, SetCurves, SetDeciles, SetScores,
+        DecilePoint, Dot, Fact, Headline, HorizonPart, MetricDots, OrderPair, OrderShares, Part,
+        ReportInput, SetCurves, SetDeciles, SetScores,
     },
     metrics,
+    table::Table,
 };
 use crate::{
     metric::{Direction, Metric},
@@ -38,12 +39,14 @@ const DOTS: [(Metric, &str, &str, Option<f64>); 4] = [
 
 impl ReportInput {
     /// Everything an evaluation holds: headlines, metrics, curves, deciles, order violations, and
-    /// with several sets their comparison. The first set is what the report is about. Parts that an
+    /// with several sets their differences. The first set is what the report is about. Parts that an
     /// evaluation does not hold are left out without a word; set them, or say why not.
     pub fn from_evaluation(title: impl Into<String>, evaluation: &Evaluation) -> Self {
         let sets: Vec<String> = evaluation.sets.iter().map(|s| s.name.clone()).collect();
         let no_curves = "all labels or all predictions are 0, or no label is mature yet";
-        let horizons = evaluation.results.iter().map(|r| horizon(r, no_curves));
+        let reference = evaluation.reference.as_deref();
+        let results = evaluation.results.iter();
+        let horizons = results.map(|r| horizon(r, reference, no_curves));
         let headlines = match sets.first() {
             Some(set) => Part::Given(headlines(evaluation, set)),
             None => Part::absent("no predictions were evaluated"),
@@ -52,7 +55,6 @@ impl ReportInput {
             title: title.into(),
             facts: key_facts(evaluation),
             headlines,
-            comparison: comparison(evaluation),
             horizons: horizons.collect(),
             order: order(evaluation),
             sets,
@@ -120,29 +122,26 @@ fn headline_facts(scope: &Scope, scores: &Scores) -> Vec<Fact> {
         let noise = score.interval.filter(|i| i.low <= 1.0 && i.high >= 1.0);
         let noise = noise.map_or("", |_| ", within noise");
         facts.push(Fact::new(
-            "Total predicted",
-            format!("{} actual{noise}", against(ratio)),
+            "Total against actual",
+            format!("{}{noise}", against(ratio)),
         ));
     }
     if let Some(gini) = scores.value(Metric::NormGini) {
         facts.push(Fact::new(
-            "Ranking",
-            format!("{} of 1 (normalised Gini)", number(gini)),
+            "Normalised Gini",
+            format!("{} of 1", number(gini)),
         ));
     }
     if let Some(gini) = scores.value(Metric::MutualGini) {
-        facts.push(Fact::new(
-            "Mutual Gini",
-            format!("{}, 0 is exact", number(gini)),
-        ));
+        facts.push(Fact::new("Mutual Gini", number(gini)));
     }
     let positive = percent(scope.positives as f64 / scope.rows.max(1) as f64);
-    let users = format!("{}, {positive} worth more than 0", grouped(scope.rows));
-    facts.push(Fact::new("Users", users));
+    facts.push(Fact::new("Users", grouped(scope.rows)));
+    facts.push(Fact::new("Worth more than 0", positive));
     facts
 }
 
-fn horizon(result: &HorizonResult, no_curves: &str) -> HorizonPart {
+fn horizon(result: &HorizonResult, reference: Option<&str>, no_curves: &str) -> HorizonPart {
     let scope = &result.overall;
     let scores: Vec<SetScores> = scope
         .scores
@@ -164,10 +163,30 @@ fn horizon(result: &HorizonResult, no_curves: &str) -> HorizonPart {
         positives: scope.positives,
         immature: result.immature,
         scores: unless_empty(scores, "no label is mature yet"),
+        dots: dots_of(scope),
+        tables: reference
+            .and_then(|reference| differences(scope, reference, result.horizon))
+            .into_iter()
+            .collect(),
         curves: unless_empty(curves, no_curves),
         deciles: unless_empty(deciles, "no label is mature yet"),
         ..HorizonPart::default()
     }
+}
+
+fn differences(scope: &Scope, reference: &str, days: u32) -> Option<Table> {
+    let set = |s: &Scores| (s.set.clone(), s.differences.clone());
+    let sets: Vec<(String, Vec<Score>)> = scope.scores.iter().map(set).collect();
+    metrics::differences(reference, &sets, days)
+}
+
+/// Points of each metric, with several sets.
+fn dots_of(scope: &Scope) -> Vec<MetricDots> {
+    if scope.scores.len() < 2 {
+        return vec![];
+    }
+    let dots = DOTS.iter().map(|metric| dots(scope, *metric));
+    dots.filter(|d| !d.rows.is_empty()).collect()
 }
 
 fn unless_empty<T>(parts: Vec<T>, reason: &str) -> Part<Vec<T>> {
@@ -203,36 +222,8 @@ fn deciles(scores: &Scores) -> SetDeciles {
     }
 }
 
-/// Differences, points with intervals and curves; absent with a single set.
-fn comparison(evaluation: &Evaluation) -> Part<Comparison> {
-    if evaluation.sets.len() < 2 {
-        return Part::default();
-    }
-    let mut out = Comparison::default();
-    for result in &evaluation.results {
-        let (days, scope) = (result.horizon, &result.overall);
-        if let Some(reference) = &evaluation.reference {
-            let sets: Vec<(String, Vec<Score>)> = scope
-                .scores
-                .iter()
-                .map(|s| (s.set.clone(), s.differences.clone()))
-                .collect();
-            out.tables
-                .extend(metrics::differences(reference, &sets, days));
-        }
-        let dots = DOTS.iter().map(|metric| dots(scope, days, *metric));
-        out.dots.extend(dots.filter(|d| !d.rows.is_empty()));
-        let curves: Vec<SetCurves> = scope.scores.iter().filter_map(self::curves).collect();
-        if !curves.is_empty() {
-            out.curves.push(CurvesOfModels { days, curves });
-        }
-    }
-    Part::Given(out)
-}
-
 fn dots(
     scope: &Scope,
-    days: u32,
     (metric, name, note, target): (Metric, &str, &str, Option<f64>),
 ) -> MetricDots {
     let dot = |scores: &Scores| {
@@ -245,7 +236,7 @@ fn dots(
     };
     debug_assert_ne!(metric.direction(), Direction::Reference);
     MetricDots {
-        title: format!("{name}, {days} days"),
+        title: name.to_owned(),
         axis: name.to_owned(),
         note: note.to_owned(),
         target,

@@ -1,6 +1,9 @@
 //! What the part of a page about one horizon is made from.
 
-use super::input::Part;
+use super::{
+    input::{MetricDots, Part},
+    table::Table,
+};
 use crate::report::{Curves, Score};
 
 /// One horizon.
@@ -16,6 +19,10 @@ pub struct HorizonPart {
     pub immature: u64,
     /// Metrics of each set.
     pub scores: Part<Vec<SetScores>>,
+    /// Metrics as points with intervals, in small charts side by side.
+    pub dots: Vec<MetricDots>,
+    /// More tables, such as differences to a reference.
+    pub tables: Vec<Table>,
     /// Lorenz and gain curves of each set, the subject of the report first.
     pub curves: Part<Vec<SetCurves>>,
     /// Deciles of each set.

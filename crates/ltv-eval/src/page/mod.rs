@@ -107,6 +107,12 @@ fn set_names(input: &ReportInput) -> Vec<&str> {
     let mut names: Vec<&str> = input.sets.iter().map(String::as_str).collect();
     for part in &input.horizons {
         names.extend(
+            part.dots
+                .iter()
+                .flat_map(|d| &d.rows)
+                .map(|row| row.set.as_str()),
+        );
+        names.extend(
             part.scores
                 .given()
                 .into_iter()

@@ -94,6 +94,7 @@
         axis.axisTick = { show: false };
         axis.splitLine = { show: !category, ...axis.splitLine, lineStyle: { color: color("line") } };
         axis.minorTick = { show: false };
+        if (axes[0] === list(option.xAxis)[0]) Object.assign(axis.axisLabel, { alignMinLabel: "left", alignMaxLabel: "right" });
         if (width < 480 && !category) axis.splitNumber = 3;
         Object.assign(axis, { ...ends, ...axis });
       }

@@ -55,7 +55,7 @@ pub(crate) fn world(users: usize, sets: &[&str], cohorts: usize) -> World {
                 let blur = 0.5 + 0.25 * s as f64;
                 let hint = if alive { 0.8 } else { -1.2 } + 0.9 * size + blur * noise[s];
                 let wobble = 0.04 * normal(&mut random) * (1.0 + t as f64);
-                of_set.push(growth * (hint + wobble - 0.35 * blur).exp());
+                of_set.push(growth * (hint + wobble - 0.35 * blur + 0.31).exp());
             }
         }
     }

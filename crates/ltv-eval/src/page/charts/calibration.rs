@@ -102,20 +102,18 @@ fn tip(d: &DecilePoint, unit: &str) -> String {
 
 fn summary(set: &SetDeciles, log: bool, unit: &str) -> String {
     let top = &set.deciles[0];
-    let ratios: Vec<f64> = set
-        .deciles
-        .iter()
-        .filter(|d| d.actual > 0.0)
-        .map(|d| (d.predicted / d.actual - 1.0).abs())
-        .collect();
-    let apart = if ratios.is_empty() {
-        String::new()
+    let weigh = |of: &dyn Fn(&DecilePoint) -> f64| -> f64 {
+        set.deciles.iter().map(|d| d.users as f64 * of(d)).sum()
+    };
+    let (apart, total) = (
+        weigh(&|d| (d.predicted - d.actual).abs()),
+        weigh(&|d| d.actual),
+    );
+    let apart = if total > 0.0 {
+        let share = percent(apart / total);
+        format!(" Over all ten, {share} of the value is predicted too high or too low.")
     } else {
-        let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
-        format!(
-            " On average over deciles the two are {} apart.",
-            percent(mean)
-        )
+        String::new()
     };
     let ratio = if top.actual > 0.0 {
         format!(", {} what it was", against(top.predicted / top.actual))

@@ -10,7 +10,7 @@ use crate::page::{
 use serde_json::{Value, json};
 
 /// The chart of a metric; None without a model that has it.
-pub(crate) fn dots(metric: &MetricDots, place: usize, palette: &Palette) -> Option<Chart> {
+pub(crate) fn dots(metric: &MetricDots, palette: &Palette) -> Option<Chart> {
     let rows: Vec<&Dot> = metric.rows.iter().filter(|r| r.value.is_finite()).collect();
     let first = *rows.first()?;
     let names: Vec<&str> = rows.iter().map(|r| r.set.as_str()).collect();
@@ -23,7 +23,7 @@ pub(crate) fn dots(metric: &MetricDots, place: usize, palette: &Palette) -> Opti
     let mut x = number_axis(&metric.axis);
     x["scale"] = json!(true);
     Some(Chart {
-        id: format!("dots-{place}"),
+        id: "dots".to_owned(),
         title: metric.title.clone(),
         summary: summary(metric, first),
         height: 70 + 26 * rows.len(),
