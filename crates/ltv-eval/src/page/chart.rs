@@ -114,6 +114,11 @@ pub(crate) fn actual() -> Style {
     }
 }
 
+/// How far in front the points of the set in this place are drawn: the subject before all others.
+pub(crate) fn front(place: usize) -> usize {
+    4 + 16usize.saturating_sub(place)
+}
+
 /// A dashed line that others are read against.
 pub(crate) fn guide(name: &str, points: Vec<Value>) -> Value {
     json!({"type": "line", "name": name, "data": points, "symbol": "none", "silent": true, "z": 1,

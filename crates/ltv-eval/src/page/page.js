@@ -9,7 +9,7 @@
   const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3, notation: "compact" });
   const plain = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
   const formats = {
-    number: (v) => (v == null || v === "-" || Number.isNaN(+v) ? "–" : Math.abs(v) < 1e4 ? plain.format(v) : short.format(v)),
+    number: (v) => (v == null || v === "-" || Number.isNaN(+v) ? "–" : Math.abs(v) < 1e6 ? plain.format(v) : short.format(v)),
     percent: (v) => (v == null || Number.isNaN(+v) ? "–" : plain.format(100 * v) + " %"),
     text: String,
   };

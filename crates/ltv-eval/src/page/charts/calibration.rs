@@ -2,8 +2,8 @@
 
 use crate::page::{
     chart::{
-        Chart, amount, at, decades, guide, item_tip, legend, log_axis, number_axis, whiskers,
-        with_unit,
+        Chart, amount, at, decades, front, guide, item_tip, legend, log_axis, number_axis,
+        whiskers, with_unit,
     },
     format::{against, grouped, number, percent, rounded},
     input::{DecilePoint, SetDeciles},
@@ -32,8 +32,10 @@ pub(crate) fn calibration(
     let names: Vec<&str> = sets.iter().map(|s| s.set.as_str()).collect();
     let ends = log.unwrap_or((0.0, means().filter(|v| v.is_finite()).fold(0.0, f64::max)));
     let mut series = vec![guide("Exact", vec![at(ends.0, ends.0), at(ends.1, ends.1)])];
-    for set in sets {
-        series.extend(of_set(set, log, unit, palette));
+    for (i, set) in sets.iter().enumerate() {
+        let mut of_set = of_set(set, log, unit, palette);
+        of_set.iter_mut().for_each(|s| s["z"] = json!(front(i)));
+        series.extend(of_set);
     }
     let axis = |name: &str| {
         let name = with_unit(name, unit);
@@ -81,7 +83,7 @@ fn of_set(set: &SetDeciles, log: Option<(f64, f64)>, unit: &str, palette: &Palet
         })
         .collect();
     let dots = json!({"type": "scatter", "name": set.set, "data": points, "symbol": style.symbol,
-        "symbolSize": 9, "color": style.color, "z": 4});
+        "symbolSize": 9, "color": style.color});
     if bars.is_empty() {
         return vec![dots];
     }

@@ -1,7 +1,9 @@
 //! Predicted against actual totals of cohorts and of segments.
 
 use crate::page::{
-    chart::{Chart, actual, amount, axis_tip, item_tip, legend, line, number_axis, with_unit},
+    chart::{
+        Chart, actual, amount, axis_tip, front, item_tip, legend, line, number_axis, with_unit,
+    },
     format::{against, grouped, number, rounded},
     input::{GroupTotal, Totals},
     palette::Palette,
@@ -75,7 +77,9 @@ fn timeline(totals: &Totals, sets: &[&str], unit: &str, palette: &Palette) -> Va
         "legend": legend(&["Actual"], sets),
         "tooltip": axis_tip("text", &["number", "number"]),
         "axisPointer": {"link": [{"xAxisIndex": "all"}]},
-        "grid": [{"top": 44, "height": 190}, {"top": 272, "bottom": 8}],
+        // The same edges left and right, so that months stand above each other.
+        "grid": [{"top": 44, "height": 190, "left": 76, "outerBoundsMode": "auto"},
+            {"top": 264, "bottom": 52, "left": 76, "outerBoundsMode": "auto"}],
         "xAxis": [
             {"type": "category", "data": names, "boundaryGap": false, "axisLabel": {"show": false}},
             {"type": "category", "data": names, "boundaryGap": false, "gridIndex": 1, "name": totals.name},
@@ -97,18 +101,18 @@ fn rows(totals: &Totals, sets: &[&str], unit: &str, palette: &Palette) -> Value 
         json!({"type": "bar", "name": "Actual", "data": bars, "color": "@bar",
         "barWidth": 14, "itemStyle": {"borderRadius": 2}}),
     ];
-    for set in sets {
+    for (i, set) in sets.iter().enumerate() {
         let style = palette.style(set);
         let points: Vec<Value> = groups
             .iter()
             .enumerate()
-            .map(|(i, g)| {
-                json!({"value": [rounded(predicted(g, set)), i], "tip": tip(g, Some(set), unit)})
+            .map(|(row, g)| {
+                json!({"value": [rounded(predicted(g, set)), row], "tip": tip(g, Some(set), unit)})
             })
             .collect();
         series.push(
             json!({"type": "scatter", "name": set, "data": points, "symbolSize": 12,
-            "symbol": style.symbol, "color": style.color, "z": 4,
+            "symbol": style.symbol, "color": style.color, "z": front(i),
             "itemStyle": {"borderColor": "@card", "borderWidth": 1.5}}),
         );
     }
@@ -144,7 +148,7 @@ fn tip(group: &GroupTotal, set: Option<&str>, unit: &str) -> String {
             grouped(group.users)
         ),
         Some(set) => format!(
-            "{}: {} predicted, {} × actual",
+            "{}: {} predicted, {} times actual",
             group.name,
             amount(predicted(group, set), unit),
             number(ratio(group, set))
@@ -177,7 +181,7 @@ fn summary(totals: &Totals, sets: &[&str], unit: &str) -> String {
     });
     let farthest = farthest.map_or(String::new(), |g| {
         format!(
-            " Farthest off is {}, predicted at {} × what it was worth.",
+            " Farthest off is {}, predicted at {} times what it was worth.",
             g.name,
             number(ratio(g, set))
         )
