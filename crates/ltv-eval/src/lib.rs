@@ -13,6 +13,7 @@
 //! | [`comparison`] | many models, several seeds of each, from columns read one at a time |
 //! | [`bootstrap`] | resampling by multiplicities |
 //! | [`deciles`], [`order`], [`segment`] | tables and shares beside the metrics |
+//! | [`page`] | a report as one page of HTML |
 //! | `sample`, `tally`, `measure` | sort once; one pass under weights; metrics from sums |
 //! | `lorenz`, `rank`, `sum` | curves of straight pieces, rank sums, sums without loss |
 //!
@@ -53,6 +54,7 @@ mod lorenz;
 mod measure;
 pub mod metric;
 pub mod order;
+pub mod page;
 mod rank;
 pub mod report;
 mod sample;
