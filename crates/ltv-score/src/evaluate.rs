@@ -306,7 +306,7 @@ impl Collected {
         let breakdown =
             |(codes, ordered)| Breakdown::new(codes, ordered, &self.horizons, &self.labels, sets);
         let breakdowns = columns.map(breakdown).collect();
-        std::mem::take(&mut self.tally).finish(breakdowns)
+        std::mem::take(&mut self.tally).finish(&self.labels, breakdowns)
     }
 
     /// The sets of predictions by name, and the segments.

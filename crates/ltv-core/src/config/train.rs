@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 pub struct TrainConfig {
     /// The horizons to predict, among the dataset's; empty for all of them. One alone is the
     /// paper's MDME, which stands without a chain (section 5.3.1).
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub horizons: Vec<u32>,
     /// Which users train and validate.
     pub split: Split,

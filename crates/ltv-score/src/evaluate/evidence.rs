@@ -1,7 +1,7 @@
 //! What a report shows beside metrics: are quantiles kept, where do horizons cross, which cohorts
 //! and channels are over- or under-predicted.
 
-use ltv_core::{Horizons, predictor::Predictions};
+use ltv_core::{Horizons, labels::LabelHistogram, predictor::Predictions};
 use ltv_eval::{NamedPredictions, Segments};
 
 /// The quantiles that a model gives.
@@ -16,6 +16,8 @@ pub struct Evidence {
     pub quantiles: Vec<[QuantileTally; 3]>,
     /// Rows whose values the order projection changed; none without a model.
     pub projected: Option<u64>,
+    /// The mature labels of each horizon.
+    pub labels: Vec<LabelHistogram>,
     /// Totals by registration month, then by each segment column.
     pub breakdowns: Vec<Breakdown>,
 }
@@ -132,12 +134,20 @@ impl Tally {
         }
     }
 
-    pub(super) fn finish(self, breakdowns: Vec<Breakdown>) -> Evidence {
+    pub(super) fn finish(self, labels: &[f64], breakdowns: Vec<Breakdown>) -> Evidence {
+        let width = self.quantiles.len();
+        let histogram = |t: usize| {
+            let mut histogram = LabelHistogram::default();
+            labels.iter().skip(t).step_by(width).for_each(|&y| histogram.add(y));
+            histogram
+        };
+        let labels = (0..width).map(histogram).collect();
         let counted = self.quantiles.iter().flatten().any(|q| q.users > 0);
         Evidence {
             rows: self.rows,
             quantiles: if counted { self.quantiles } else { vec![] },
             projected: self.projected,
+            labels,
             breakdowns,
         }
     }
@@ -172,10 +182,11 @@ mod tests {
         // Only the second of the model's horizons is judged.
         tally.add(&found, &[1], &[1.0, f64::NAN]);
         tally.add(&found, &[1], &[7.0, 0.0]);
-        let evidence = tally.finish(vec![]);
+        let evidence = tally.finish(&[1.0, f64::NAN, 7.0, 0.0], vec![]);
         let counts = evidence.quantiles[0].map(|q| (q.users, q.below, q.at_or_below));
         assert_eq!(counts, [(3, 0, 1), (3, 1, 2), (3, 2, 2)]);
         assert_eq!((evidence.rows, evidence.projected), (4, Some(2)));
+        assert_eq!((evidence.labels[0].count(), evidence.labels[0].mean()), (3, 8.0 / 3.0));
     }
 
     #[test]
