@@ -8,11 +8,20 @@ use std::collections::BTreeMap;
 /// Exact while there are at most [`LabelHistogram::EXACT`] distinct values (days, price points).
 /// Beyond that, values that agree in sign, exponent and the first 10 bits of the mantissa share a
 /// group: a relative width under 0.1 %. Counts, sums, smallest and largest stay exact in each
-/// group. Merging is exact, commutative and associative but for rounding of sums.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// group. Merging is exact, commutative and associative but for rounding of sums. Where there are
+/// many histograms, [`LabelHistogram::sized`] makes smaller ones.
+#[derive(Debug, Clone, PartialEq)]
 pub struct LabelHistogram {
     groups: BTreeMap<u64, LabelGroup>,
     coarse: bool,
+    exact: usize,
+    dropped: u32,
+}
+
+impl Default for LabelHistogram {
+    fn default() -> Self {
+        Self::sized(Self::EXACT, 10)
+    }
 }
 
 /// Labels that share a group.
@@ -31,8 +40,18 @@ pub struct LabelGroup {
 impl LabelHistogram {
     /// Most distinct values kept exactly.
     pub const EXACT: usize = 1 << 15;
-    /// Mantissa bits dropped when grouping: 52 - 10.
-    const DROPPED: u32 = 42;
+
+    /// A histogram that is exact for at most `exact` distinct values; beyond that, `bits` of the
+    /// mantissa (at most 52) tell groups apart, which are then up to `2^-bits` of their value wide.
+    /// A group takes about 50 bytes; a factor of two between values holds up to `2^bits` groups.
+    pub fn sized(exact: usize, bits: u32) -> Self {
+        Self {
+            groups: BTreeMap::new(),
+            coarse: false,
+            exact,
+            dropped: 52 - bits.min(52),
+        }
+    }
 
     /// Adds one label. NaN (immature) and negative values are ignored: labels are non-negative
     /// by construction.
@@ -50,7 +69,7 @@ impl LabelHistogram {
         }
     }
 
-    /// Adds all labels of `other`.
+    /// Adds all labels of `other`, a histogram of the same size.
     pub fn merge(&mut self, other: &Self) {
         if other.coarse {
             self.coarsen();
@@ -64,7 +83,7 @@ impl LabelHistogram {
         // Bits of non-negative floats sort like the floats themselves.
         let bits = new.low.to_bits();
         let key = if self.coarse {
-            bits >> Self::DROPPED
+            bits >> self.dropped
         } else {
             bits
         };
@@ -72,7 +91,7 @@ impl LabelHistogram {
             .entry(key)
             .and_modify(|g| g.absorb(&new))
             .or_insert(new);
-        if !self.coarse && self.groups.len() > Self::EXACT {
+        if !self.coarse && self.groups.len() > self.exact {
             self.coarsen();
         }
     }
@@ -87,7 +106,7 @@ impl LabelHistogram {
     }
 
     /// The groups, ascending by value, not overlapping.
-    pub fn groups(&self) -> impl DoubleEndedIterator<Item = &LabelGroup> {
+    pub fn groups(&self) -> impl DoubleEndedIterator<Item = &LabelGroup> + Clone {
         self.groups.values()
     }
 
@@ -102,13 +121,52 @@ impl LabelHistogram {
         sum / (self.count().max(1)) as f64
     }
 
+    /// The value at or below which a share `p` of the labels lies: the mean of the group that
+    /// reaches it. 0 when there are no labels.
+    pub fn quantile(&self, p: f64) -> f64 {
+        quantile(self.groups().map(|g| (g.mean(), g.count as f64)), p)
+    }
+
+    /// Share of labels above 0; 0 when there are none.
+    pub fn positive(&self) -> f64 {
+        let zeros = |g: &&LabelGroup| g.high == 0.0;
+        let zeros: u64 = self.groups.values().filter(zeros).map(|g| g.count).sum();
+        match self.count() {
+            0 => 0.0,
+            n => (n - zeros) as f64 / n as f64,
+        }
+    }
+
     /// Whether every group still holds one value.
     pub fn is_exact(&self) -> bool {
         !self.coarse
     }
 }
 
+/// The first value at which a share `p` of all weight is reached, of values in ascending order;
+/// 0 when there are none.
+pub fn quantile(weighted: impl Iterator<Item = (f64, f64)> + Clone, p: f64) -> f64 {
+    let total: f64 = weighted.clone().map(|(_, weight)| weight).sum();
+    let (mut reached, mut last) = (0.0, 0.0);
+    for (value, weight) in weighted {
+        reached += weight;
+        last = value;
+        if reached >= p * total {
+            break;
+        }
+    }
+    last
+}
+
 impl LabelGroup {
+    /// Mean of the labels in the group.
+    pub fn mean(&self) -> f64 {
+        if self.low == self.high {
+            return self.low;
+        }
+        self.sum / self.count as f64
+    }
+
     fn absorb(&mut self, other: &Self) {
         self.low = self.low.min(other.low);
         self.high = self.high.max(other.high);
@@ -142,6 +200,31 @@ mod tests {
         assert!(h.groups().all(|g| g.high - g.low <= 1e-3 * g.high));
         let ordered: Vec<_> = h.groups().collect();
         assert!(ordered.windows(2).all(|w| w[0].high < w[1].low));
+    }
+
+    #[test]
+    fn quantiles_and_positives() {
+        let mut h = LabelHistogram::default();
+        [0.0, 0.0, 1.0, 2.0, 10.0]
+            .into_iter()
+            .for_each(|x| h.add(x));
+        let at: Vec<_> = [0.1, 0.4, 0.5, 0.8, 1.0]
+            .iter()
+            .map(|&p| h.quantile(p))
+            .collect();
+        assert_eq!(at, [0.0, 0.0, 1.0, 2.0, 10.0]);
+        assert_eq!(h.positive(), 0.6);
+        let empty = LabelHistogram::default();
+        assert_eq!((empty.quantile(0.5), empty.positive()), (0.0, 0.0));
+    }
+
+    #[test]
+    fn a_small_one_is_bounded_too() {
+        let mut h = LabelHistogram::sized(16, 5);
+        (1..=1000).for_each(|i| h.add(f64::from(i)));
+        assert!(h.groups().count() <= 10 * 32);
+        assert!(h.groups().all(|g| g.high - g.low <= g.low / 32.0));
+        assert!((h.quantile(0.5) - 500.0).abs() <= 500.0 / 32.0);
     }
 
     proptest::proptest! {

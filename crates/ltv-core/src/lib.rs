@@ -11,6 +11,7 @@
 //! | [`baseline`] | the simplest predictions, which a model has to beat |
 //! | [`labels`] | the distribution of training labels, in bounded memory |
 //! | [`manifest`] | the documents that describe datasets and snapshots |
+//! | [`order`] | a longer horizon is worth at least as much |
 //! | [`predictor`] | what a trained model offers to whoever serves it |
 //! | [`progress`] | how far a long task has come |
 //! | [`seed`] | independent random streams from one seed, hashing users to a fraction |
@@ -25,6 +26,7 @@ pub mod error;
 pub mod horizon;
 pub mod labels;
 pub mod manifest;
+pub mod order;
 pub mod predictor;
 pub mod progress;
 pub mod seed;

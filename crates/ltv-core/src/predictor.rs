@@ -6,15 +6,20 @@ use crate::{
 };
 
 /// Predictions for a block of rows. All matrices are row-major.
+///
+/// Not every model knows a distribution: one that has no quantiles leaves `quantiles` empty, one
+/// that has no probability of a positive value leaves `positive` empty. A model does so for every
+/// block or for none.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Predictions {
     /// Number of rows.
     pub rows: usize,
     /// Values, `[rows, horizons]`, finite and non-negative, in label units.
     pub values: Vec<f64>,
-    /// Quantiles of the predicted distribution, `[rows, horizons, 3]`: P10, P50, P90.
+    /// Quantiles of the predicted distribution, `[rows, horizons, 3]`: P10, P50, P90;
+    /// empty when the model has none.
     pub quantiles: Vec<f64>,
-    /// P(value > 0), `[rows, horizons]`.
+    /// P(value > 0), `[rows, horizons]`; empty when the model has none.
     pub positive: Vec<f64>,
     /// Whether the order projection changed the row's values, `[rows]`.
     pub projected: Vec<bool>,

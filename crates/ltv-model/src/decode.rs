@@ -5,6 +5,7 @@ mod log_normals;
 
 pub use log_normals::{Component, LogNormals};
 
+pub use ltv_core::order::project;
 use ltv_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -170,57 +171,6 @@ pub fn argmax(segments: &[f64], sizes: &[usize], masses: &[Mass]) -> f64 {
     own[first_best(&mut own.iter().map(|m| m.probability))].mean()
 }
 
-/// Makes `values` non-decreasing by the nearest such sequence in weighted least squares (pool
-/// adjacent violators), and says whether it had to change anything. `weights`: positive, one for
-/// each value.
-///
-/// Projecting two sequences of which one lies nowhere above the other keeps it so: quantiles that
-/// are projected each on their own do not cross.
-pub fn project(values: &mut [f64], weights: &[f64]) -> bool {
-    if values.windows(2).all(|w| w[0] <= w[1]) {
-        return false;
-    }
-    let mut pools: Vec<Pool> = Vec::with_capacity(values.len());
-    for (&value, &weight) in values.iter().zip(weights) {
-        pools.push(Pool {
-            mean: value,
-            weight,
-            count: 1,
-        });
-        while let [.., a, b] = pools[..]
-            && a.mean > b.mean
-        {
-            pools.truncate(pools.len() - 2);
-            pools.push(a.join(b));
-        }
-    }
-    let mut at = 0;
-    for pool in pools {
-        values[at..at + pool.count].fill(pool.mean);
-        at += pool.count;
-    }
-    true
-}
-
-/// Neighbours that share one value.
-#[derive(Clone, Copy)]
-struct Pool {
-    mean: f64,
-    weight: f64,
-    count: usize,
-}
-
-impl Pool {
-    fn join(self, next: Self) -> Self {
-        let weight = self.weight + next.weight;
-        Self {
-            mean: (self.mean * self.weight + next.mean * next.weight) / weight,
-            weight,
-            count: self.count + next.count,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,42 +208,6 @@ mod tests {
             prop_assert!(values.windows(2).all(|w| w[0] <= w[1] + 1e-9));
             let mean = values.iter().sum::<f64>() / f64::from(n);
             prop_assert!((mean - expectation(&masses)).abs() < 0.02, "{mean}");
-        }
-
-        /// Against the definition: non-decreasing, and no other non-decreasing sequence of a
-        /// large random sample is nearer.
-        #[test]
-        fn projection(
-            pairs in prop::collection::vec((0.0f64..10.0, 0.01f64..100.0), 1..6),
-            mut others in prop::collection::vec(prop::collection::vec(0.0f64..10.0, 6), 50),
-        ) {
-            let (values, weights): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
-            let mut projected = values.clone();
-            let touched = project(&mut projected, &weights);
-            prop_assert!(projected.windows(2).all(|w| w[0] <= w[1]));
-            prop_assert_eq!(touched, projected != values);
-            let distance = |x: &[f64]| {
-                let each = x.iter().zip(&values).zip(&weights);
-                each.map(|((a, b), w)| w * (a - b).powi(2)).sum::<f64>()
-            };
-            for other in &mut others {
-                other.truncate(values.len());
-                other.sort_by(f64::total_cmp);
-                prop_assert!(distance(&projected) <= distance(other) + 1e-9);
-            }
-            prop_assert!(!project(&mut projected, &weights), "a second projection changes nothing");
-        }
-
-        #[test]
-        fn projected_quantiles_do_not_cross(
-            low in prop::collection::vec(0.0f64..10.0, 4),
-            gap in prop::collection::vec(0.0f64..3.0, 4),
-            weights in prop::collection::vec(0.01f64..100.0, 4),
-        ) {
-            let (mut a, mut b) = (low.clone(), low.iter().zip(gap).map(|(x, g)| x + g).collect::<Vec<_>>());
-            project(&mut a, &weights);
-            project(&mut b, &weights);
-            prop_assert!(a.iter().zip(&b).all(|(x, y)| x <= &(y + 1e-12)));
         }
     }
 
