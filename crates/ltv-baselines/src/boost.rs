@@ -4,6 +4,10 @@
 //! Two stages: a classifier gives `p = P(value > 0)` (logistic loss on all users), a regression
 //! gives `r`, the value of users above 0 (squared error on them alone); [`crate::config::Form`]
 //! makes one value of both.
+//!
+//! A regression of the absolute error starts at the median and follows a gradient of ours
+//! (`engine::absolute`): XGBoost's own, since 3.4, ends far from the median of labels with a
+//! long tail (docs/decisions/0014).
 
 use crate::{
     config::{BoostConfig, Choose, Objective, Setting, TreeOptions, TwoStageConfig},
@@ -122,21 +126,29 @@ impl Rows {
         objective: Option<Objective>,
     ) -> Problem {
         let tweedie = objective == Some(Objective::Tweedie);
-        let candidate = |setting: Setting| Candidate {
-            setting: Some(setting),
-            parameters: parameters(objective, &setting, options.max_bin, data.seed),
+        let absolute = objective == Some(Objective::AbsoluteError);
+        let train = Self::labels(stage, &self.train);
+        let start = absolute.then(|| median(&train));
+        let candidate = |setting: Setting| {
+            let mut list = parameters(objective, &setting, options.max_bin, data.seed);
+            list.extend(start.map(|m| ("base_score", m.to_string())));
+            Candidate {
+                setting: Some(setting),
+                parameters: list,
+            }
         };
         Problem {
             horizon: self.horizon,
             stage,
             group: None,
-            train: Self::labels(stage, &self.train),
+            train,
             validation: Self::labels(stage, &self.validation),
             candidates: options
                 .settings(tweedie)
                 .into_iter()
                 .map(candidate)
                 .collect(),
+            absolute,
             rounds: options.rounds,
             patience: Some(options.early_stopping_rounds),
             by_errors: objective.is_some() && options.choose == Choose::Errors,
@@ -173,6 +185,16 @@ fn parameters(
         list.push(("tweedie_variance_power", setting.power.to_string()));
     }
     list
+}
+
+/// The lower median of labels; 0 for none.
+fn median(rows: &[(usize, f32)]) -> f32 {
+    let mut labels: Vec<f32> = rows.iter().map(|r| r.1).collect();
+    if labels.is_empty() {
+        return 0.0;
+    }
+    let middle = (labels.len() - 1) / 2;
+    *labels.select_nth_unstable_by(middle, f32::total_cmp).1
 }
 
 /// A seed as XGBoost takes it.

@@ -56,7 +56,7 @@ pub enum Objective {
     /// Negative log-likelihood of Tweedie's distribution with a log link: predicts means of
     /// values that are often exactly 0.
     Tweedie,
-    /// Absolute error: predicts medians.
+    /// Absolute error: predicts medians, by a gradient of ours (docs/decisions/0014).
     AbsoluteError,
 }
 

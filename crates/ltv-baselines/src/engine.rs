@@ -2,6 +2,7 @@
 
 #[cfg(not(feature = "xgboost"))]
 mod absent;
+mod absolute;
 #[cfg(feature = "xgboost")]
 mod library;
 #[cfg(test)]
@@ -16,6 +17,10 @@ pub(crate) use library::{Trees, grow};
 use crate::matrix::Matrix;
 
 /// Rows and their labels.
+#[cfg_attr(
+    not(feature = "xgboost"),
+    allow(dead_code, reason = "only the library reads it")
+)]
 pub(crate) struct Sample {
     pub(crate) matrix: Matrix,
     pub(crate) labels: Vec<f32>,
@@ -34,6 +39,8 @@ pub(crate) struct Job<'a> {
     pub(crate) validation: Option<&'a Sample>,
     /// XGBoost's parameters, by name.
     pub(crate) parameters: Vec<(&'static str, String)>,
+    /// Whether our gradient of the absolute error takes the place of XGBoost's.
+    pub(crate) absolute: bool,
     /// Most rounds.
     pub(crate) rounds: u32,
     /// Rounds without a better validation loss that end it.

@@ -158,6 +158,7 @@ fn problem(
             setting: None,
             parameters,
         }],
+        absolute: false,
         rounds: 1,
         patience: None,
         by_errors: false,

@@ -25,6 +25,8 @@ pub(crate) struct Problem {
     pub(crate) validation: Vec<(usize, f32)>,
     /// What to choose among, at least one.
     pub(crate) candidates: Vec<Candidate>,
+    /// Whether our gradient of the absolute error takes the place of XGBoost's.
+    pub(crate) absolute: bool,
     /// Most rounds.
     pub(crate) rounds: u32,
     /// Rounds without a better validation loss that end it; none: no early stopping, and no look
@@ -66,6 +68,7 @@ impl Source<'_> {
             train: &train,
             validation: validation.as_ref(),
             parameters: candidate.parameters.clone(),
+            absolute: problem.absolute,
             rounds: problem.rounds,
             patience: problem.patience.unwrap_or(u32::MAX),
         };

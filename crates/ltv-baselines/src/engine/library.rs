@@ -4,7 +4,7 @@
 //! an order that depends on how many there are, and so do, in the last bits, the trees. Callers run
 //! several trainings side by side instead.
 
-use super::{Grown, Job, Sample};
+use super::{Grown, Job, Sample, absolute};
 use crate::{error::BaselineError, matrix::Matrix};
 use std::sync::{Mutex, PoisonError};
 use xgb::{Booster, DMatrix, XGBError, parameters::BoosterParameters};
@@ -50,7 +50,12 @@ pub(crate) fn grow(job: &Job<'_>) -> Result<Grown, BaselineError> {
     let growing = failed("grow trees");
     let (mut best, mut loss) = (0, f64::INFINITY);
     for round in 0..job.rounds {
-        booster.update(&train, round as i32).map_err(&growing)?;
+        if job.absolute {
+            booster.update_custom(&train, absolute_error)
+        } else {
+            booster.update(&train, round as i32)
+        }
+        .map_err(&growing)?;
         let Some(rows) = &validation else {
             best = round;
             continue;
@@ -76,6 +81,12 @@ pub(crate) fn grow(job: &Job<'_>) -> Result<Grown, BaselineError> {
         loss: validation.map(|_| loss),
         predictions: predictions.into_iter().map(f64::from).collect(),
     })
+}
+
+/// [`absolute::absolute_error`], as the library calls it. Without labels there is no gradient, which the
+/// library refuses.
+fn absolute_error(predictions: &[f32], train: &DMatrix) -> (Vec<f32>, Vec<f32>) {
+    absolute::absolute_error(predictions, train.get_labels().unwrap_or(&[]))
 }
 
 /// A booster without trees that estimates its own intercept, as XGBoost does everywhere else.

@@ -46,7 +46,7 @@ fn every_objective_learns_a_simple_function() {
         let peer = fitted(&json, &train, &validation, 2);
         let found = peer.predict(&test.rows);
         let error = rmse(&found, test.rows.labels.iter().copied());
-        assert!(error < 0.3, "{objective} {error}");
+        assert!(error < 0.4, "{objective} {error}");
         assert!(sound(&found) && found.positive.is_empty() && found.quantiles.is_empty());
     }
 }
