@@ -16,7 +16,7 @@ use std::{
 fn browser_or_skip() -> Option<PathBuf> {
     let found = find();
     if found.is_none() {
-        println!("skipped: no chromium, chromium-browser or google-chrome on the path");
+        eprintln!("skipped: no chromium, chromium-browser or google-chrome on the path");
     }
     found
 }

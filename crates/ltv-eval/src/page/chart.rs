@@ -51,7 +51,7 @@ impl Chart {
 
 /// An axis of shares, 0 to 100 %.
 pub(crate) fn share_axis(name: &str) -> Value {
-    json!({"type": "value", "name": name, "min": 0, "max": 1, "axisLabel": {"formatter": {"use": "percent"}}})
+    json!({"type": "value", "name": name, "min": 0, "max": 1, "interval": 0.25, "axisLabel": {"formatter": {"use": "percent"}}})
 }
 
 /// An axis of numbers.

@@ -89,7 +89,8 @@ pub(crate) fn grouped(value: u64) -> String {
     out
 }
 
-/// A share as a percentage of three significant digits, never more than two decimals: `4.05 %`.
+/// A share as a percentage of three significant digits, never more than two decimals: `4.05 %`. The space before
+/// the sign does not break.
 pub(crate) fn percent(share: f64) -> String {
     if !share.is_finite() {
         return "–".to_owned();
@@ -103,7 +104,7 @@ pub(crate) fn percent(share: f64) -> String {
         v => number(v.round()),
     };
     let sign = if value < 0.0 { "−" } else { "" };
-    format!("{sign}{text} %")
+    format!("{sign}{text}\u{a0}%")
 }
 
 /// How far a ratio is from 1, in words: `4.2 % above`, `12.0 % below`, `equal to`.
@@ -156,13 +157,13 @@ mod tests {
 
     #[test]
     fn shares_and_ratios_in_words() {
-        assert_eq!(percent(0.0405), "4.05 %");
-        assert_eq!(percent(0.48), "48.0 %");
-        assert_eq!(percent(1.0), "100 %");
-        assert_eq!(percent(-0.00001), "−under 0.01 %");
-        assert_eq!(percent(0.0), "0 %");
-        assert_eq!(against(1.0421), "4.21 % above");
-        assert_eq!(against(0.88), "12.0 % below");
+        assert_eq!(percent(0.0405), "4.05\u{a0}%");
+        assert_eq!(percent(0.48), "48.0\u{a0}%");
+        assert_eq!(percent(1.0), "100\u{a0}%");
+        assert_eq!(percent(-0.00001), "−under 0.01\u{a0}%");
+        assert_eq!(percent(0.0), "0\u{a0}%");
+        assert_eq!(against(1.0421), "4.21\u{a0}% above");
+        assert_eq!(against(0.88), "12.0\u{a0}% below");
         assert_eq!(against(1.0), "equal to");
     }
 

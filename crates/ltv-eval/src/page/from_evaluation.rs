@@ -107,7 +107,7 @@ fn headline(result: &HorizonResult, set: &str) -> Headline {
         figure: percent(share),
         text: format!(
             "of all value is held by the tenth of users that {set} predicts highest. Perfect foresight \
-             would find {}, chance 10 %.",
+             would find {}, chance 10\u{a0}%.",
             percent(best)
         ),
         facts: headline_facts(scope, scores),
@@ -122,7 +122,7 @@ fn headline_facts(scope: &Scope, scores: &Scores) -> Vec<Fact> {
         let noise = score.interval.filter(|i| i.low <= 1.0 && i.high >= 1.0);
         let noise = noise.map_or("", |_| ", within noise");
         facts.push(Fact::new(
-            "Total against actual",
+            "Total vs. actual",
             format!("{}{noise}", against(ratio)),
         ));
     }

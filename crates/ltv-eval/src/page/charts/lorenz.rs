@@ -51,7 +51,7 @@ fn summary(set: &SetCurves) -> String {
     let or_dash = |v: Option<f64>| v.map_or("–".to_owned(), number);
     format!(
         "Lorenz curves, each sorted by itself. The shaded area between them is the Mutual Gini, {}; \
-         Gini of actual values {}, of predictions {}. The top 10 % of users hold {} of actual value \
+         Gini of actual values {}, of predictions {}. The top 10\u{a0}% of users hold {} of actual value \
          and {} of predicted value.",
         or_dash(set.mutual_gini),
         or_dash(set.label_gini),
@@ -122,8 +122,8 @@ pub(crate) fn gain(sets: &[SetCurves], days: u32, palette: &Palette) -> Option<C
         id: format!("gain-{days}"),
         title: "Are the right users ranked first?".to_owned(),
         summary: format!(
-            "Gain curves. The 10 % of users that {} predicts highest hold {} of all value; in perfect \
-             order it would be {}, by chance 10 %{gini}.",
+            "Gain curves. The 10\u{a0}% of users that {} predicts highest hold {} of all value; in perfect \
+             order it would be {}, by chance 10\u{a0}%{gini}.",
             first.set,
             percent(value_at(&first.curves.gain, 0.1)),
             percent(value_at(&first.curves.label, 0.1)),
