@@ -3,6 +3,7 @@
 
 mod features;
 mod model;
+mod represent;
 mod split;
 mod train;
 
@@ -11,6 +12,7 @@ pub use features::{
     UserColumns,
 };
 pub use model::{Cut, ModelConfig, Mono};
+pub use represent::{Backbone, Cross, DayEncoder};
 pub use split::{Mature, Part, Split};
 pub use train::{EncodingOptions, FitOptions, Schedule, TrainConfig};
 

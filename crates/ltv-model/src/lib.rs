@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`buckets`] | segmentation and bucketing of the label range (paper section 3.3) |
 //! | [`spec`] | the shape of one network: inputs, layers, horizons |
-//! | [`odmn`] | the network: shared bottom, MDME modules, Mono Units, losses |
+//! | `represent` | what towers read of a user: day encoders, backbones, feature crosses |
+//! | [`odmn`] | the network: what `represent` makes, MDME modules, Mono Units, losses |
 //! | [`targets`] | rows and labels to what the engine reads |
 //! | [`init`] | first weights; output biases at the training priors |
 //! | [`decode`] | from a bucket distribution to values, quantiles, and ordered horizons |
@@ -22,6 +23,7 @@ pub mod error;
 pub mod init;
 pub mod odmn;
 pub mod predict;
+mod represent;
 pub mod spec;
 pub mod targets;
 pub mod tensors;

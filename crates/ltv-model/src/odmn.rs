@@ -1,12 +1,12 @@
-//! The network: shared bottom, one MDME module for each horizon, Mono Units between them, and
+//! The network: a representation of the user, one MDME module for each horizon, Mono Units between them, and
 //! all losses (paper section 3, Figures 2 and 3).
 
 mod mdme;
 mod mono;
 
-use crate::spec::Spec;
+use crate::{represent, spec::Spec};
 use ltv_core::config::Mono;
-use ltv_nn::{Graph, Node, Real, graph::Builder, ops::FieldSpec};
+use ltv_nn::{Graph, Node, Real, graph::Builder};
 pub use mdme::{Head, HorizonColumns};
 
 /// A built network with the nodes and columns that its users need.
@@ -34,7 +34,7 @@ pub fn inference<T: Real>(spec: &Spec) -> Odmn<T> {
 
 /// Builds either network with tiles of so many rows.
 pub fn build<T: Real>(mut b: Builder<T>, spec: &Spec, tile: usize) -> Odmn<T> {
-    let representation = bottom(&mut b, spec);
+    let representation = represent::build(&mut b, spec);
     let mut heads: Vec<Head> = vec![];
     let mut columns = vec![];
     for (t, buckets) in spec.horizons.iter().enumerate() {
@@ -43,7 +43,7 @@ pub fn build<T: Real>(mut b: Builder<T>, spec: &Spec, tile: usize) -> Odmn<T> {
             .last()
             .filter(|_| chained)
             .map(|h| h.distribution.detached());
-        let (head, column) = mdme::build(&mut b, spec, t, buckets, representation, upstream);
+        let (head, column) = mdme::build(&mut b, spec, t, buckets, representation[t], upstream);
         heads.push(head);
         columns.extend(column);
     }
@@ -55,22 +55,6 @@ pub fn build<T: Real>(mut b: Builder<T>, spec: &Spec, tile: usize) -> Odmn<T> {
         heads,
         columns,
     }
-}
-
-/// `v = relu(... relu(l1([embeddings; numbers])))` (section 3.2).
-fn bottom<T: Real>(b: &mut Builder<T>, spec: &Spec) -> Node {
-    let dim = spec.model.embedding;
-    let table = |(i, &cells): (usize, &usize)| FieldSpec {
-        table: b.table(&format!("emb{i}"), cells, dim),
-    };
-    let fields: Vec<_> = spec.fields.iter().enumerate().map(table).collect();
-    let mut x = b.input(&fields, spec.numbers);
-    for (i, &outputs) in spec.model.bottom.iter().enumerate() {
-        let layer = b.dense(&[(&format!("l{}", i + 1), outputs)], x.width());
-        x = b.linear(x, layer, true);
-        x = b.dropout(x, spec.model.dropout);
-    }
-    x
 }
 
 /// Calibration loss (eq. 12): `mean of sum over t of max(yhat_t - yhat_{t+1}, 0) / s_{t+1}`.

@@ -34,7 +34,8 @@ fn bundle() -> Bundle {
         &encoding,
         config.model.clone(),
         vec![horizon(1), horizon(2)],
-    );
+    )
+    .unwrap();
     let layout = odmn::training::<f32>(&spec).graph.layout().clone();
     let weights = init::weights(&spec, &layout, 1);
     let document = Document {
