@@ -11,6 +11,8 @@ mod backbone;
 mod count;
 mod cross;
 mod sequence;
+#[cfg(test)]
+mod tests;
 
 use crate::spec::Spec;
 pub(crate) use count::{Count, count};

@@ -2,15 +2,20 @@
 
 use super::*;
 use crate::{Decoding, Model, init};
-use ltv_core::{encoding::EncodedRows, labels::LabelHistogram, predictor::Predictor};
+use ltv_core::{
+    config::{Backbone, Cross, DayEncoder, ModelConfig},
+    encoding::EncodedRows,
+    labels::LabelHistogram,
+    predictor::Predictor,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 
 const PATH: &str = "models/a.ltv";
 
-/// A small model with both kinds of features.
-fn bundle() -> Bundle {
+/// A small model with both kinds of features, and the options of what lies below its towers.
+fn bundle(options: fn(&mut ModelConfig)) -> Bundle {
     let encoding: Encoding = serde_json::from_value(json!({ "features": [
         { "name": "cnt", "columns": ["cnt_d0", "cnt_d1"],
           "cells": { "bins": { "edges": [1.0, 4.0] } }, "scale": { "mean": 0.7, "sd": 0.4 } },
@@ -25,6 +30,11 @@ fn bundle() -> Bundle {
     config.model.mono_hidden = 2;
     config.model.buckets = 4;
     config.model.numbers = true;
+    config.model.experts = 2;
+    config.model.task_experts = 1;
+    config.model.cross_rank = 3;
+    config.model.sequence_width = 4;
+    options(&mut config.model);
     let horizon = |t: u32| {
         let mut labels = LabelHistogram::default();
         (0..100u32).for_each(|i| labels.add(f64::from(i.saturating_sub(40) * t)));
@@ -52,13 +62,41 @@ fn bundle() -> Bundle {
     Bundle::new(document, weights).unwrap()
 }
 
-fn whole() -> &'static (Bundle, Vec<u8>) {
-    static WHOLE: OnceLock<(Bundle, Vec<u8>)> = OnceLock::new();
-    WHOLE.get_or_init(|| {
-        let bundle = bundle();
-        let bytes = bundle.encode().unwrap().0;
-        (bundle, bytes)
+type Whole = (Bundle, Vec<u8>);
+
+/// The defaults, and models of every other backbone, cross and encoder.
+fn wholes() -> &'static Vec<Whole> {
+    static WHOLES: OnceLock<Vec<Whole>> = OnceLock::new();
+    let options: [fn(&mut ModelConfig); 4] = [
+        |_| (),
+        |m| {
+            m.backbone = Backbone::Mmoe;
+            m.cross = Cross::DeepFm;
+            m.sequence = DayEncoder::Transformer;
+        },
+        |m| {
+            m.backbone = Backbone::Ple;
+            m.cross = Cross::Dcn;
+            m.sequence = DayEncoder::Cnn;
+        },
+        |m| {
+            m.cross = Cross::Dcn;
+            m.cross_rank = 0;
+            m.sequence = DayEncoder::Wavelet;
+        },
+    ];
+    WHOLES.get_or_init(|| {
+        let whole = |options| {
+            let bundle = bundle(options);
+            let bytes = bundle.encode().unwrap().0;
+            (bundle, bytes)
+        };
+        options.into_iter().map(whole).collect()
     })
+}
+
+fn whole() -> &'static Whole {
+    &wholes()[0]
 }
 
 fn load(bytes: &[u8]) -> Result<Bundle, ModelError> {
@@ -66,8 +104,7 @@ fn load(bytes: &[u8]) -> Result<Bundle, ModelError> {
 }
 
 /// The file with another document and a checksum that fits it.
-fn with_document(document: &Value) -> Vec<u8> {
-    let (bundle, _) = whole();
+fn with_document((bundle, _): &Whole, document: &Value) -> Vec<u8> {
     let layout = bundle.layout();
     let tensor = |p: &ltv_nn::Param| Tensor {
         name: p.name.clone(),
@@ -80,18 +117,23 @@ fn with_document(document: &Value) -> Vec<u8> {
         .0
 }
 
-fn document() -> Value {
-    serde_json::to_value(&whole().0.document).unwrap()
+fn document((bundle, _): &Whole) -> Value {
+    serde_json::to_value(&bundle.document).unwrap()
 }
 
 #[test]
 fn it_is_what_was_saved() {
-    let (bundle, bytes) = whole();
-    assert_eq!(&load(bytes).unwrap(), bundle);
-    assert_eq!(
-        &load(&with_document(&document())).unwrap().weights,
-        &bundle.weights
-    );
+    for whole in wholes() {
+        let (bundle, bytes) = whole;
+        assert_eq!(&load(bytes).unwrap(), bundle);
+        assert_eq!(
+            &load(&with_document(whole, &document(whole)))
+                .unwrap()
+                .weights,
+            &bundle.weights
+        );
+    }
+    let (_, bytes) = whole();
     for cut in [0, 7, 8, 100, bytes.len() - 1] {
         let error = load(&bytes[..cut]).unwrap_err().to_string();
         assert!(error.starts_with(PATH), "{error}");
@@ -109,6 +151,17 @@ fn edits_that_make_no_model_are_refused() {
         ("/spec/model/tower", json!(4), "t0.dct.1.w"),
         ("/spec/model/mono", json!("off"), "tensors"),
         ("/spec/model/order_weights", json!([1.0]), "order_weights"),
+        ("/spec/model/backbone", json!("mmoe"), "network"),
+        ("/spec/model/backbone", json!("ple"), "network"),
+        ("/spec/model/cross", json!("deepfm"), "network"),
+        ("/spec/model/cross", json!("dcn"), "network"),
+        ("/spec/model/sequence", json!("cnn"), "network"),
+        ("/spec/model/sequence", json!("wavelet"), "network"),
+        ("/spec/model/sequence", json!("rnn"), "rnn"),
+        ("/spec/model/kernel", json!(2), "model.kernel"),
+        ("/spec/model/experts", json!(1u64 << 40), "model.experts"),
+        ("/spec/sequences/0/field", json!(1), "spec.sequences"),
+        ("/spec/sequences/0/days", json!(u64::MAX), "spec.sequences"),
         ("/spec/fields", json!([]), "spec.fields"),
         ("/spec/fields/0", json!(6), "spec.fields"),
         ("/spec/numbers", json!(3), "spec.numbers"),
@@ -143,12 +196,28 @@ fn edits_that_make_no_model_are_refused() {
         (&format!("{bucket}/rows"), json!(u64::MAX), "rows"),
     ];
     for (pointer, value, expected) in edits {
-        let mut edited = document();
+        let mut edited = document(whole());
         *edited.pointer_mut(pointer).unwrap() = value.clone();
-        let error = load(&with_document(&edited)).unwrap_err().to_string();
+        let error = load(&with_document(whole(), &edited))
+            .unwrap_err()
+            .to_string();
         let told = error.starts_with(PATH) && error.contains(expected);
         assert!(told, "{pointer} = {value}: {error}");
     }
+}
+
+/// Files from before there were day encoders tell no sequences.
+#[test]
+fn sequences_need_not_be_told() {
+    let without = |whole: &Whole| {
+        let mut edited = document(whole);
+        let spec = edited["spec"].as_object_mut().unwrap();
+        spec.remove("sequences").unwrap();
+        load(&with_document(whole, &edited))
+    };
+    assert_eq!(without(whole()).unwrap().weights, whole().0.weights);
+    let error = without(&wholes()[1]).unwrap_err().to_string();
+    assert!(error.contains("model.sequence"), "{error}");
 }
 
 #[test]
@@ -179,7 +248,8 @@ fn any_value() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         Just(json!([])),
         Just(json!({})),
-        Just(json!("strict")),
+        prop::sample::select(vec!["strict", "mmoe", "ple", "dcn", "cnn", "transformer"])
+            .prop_map(Value::from),
         any::<bool>().prop_map(Value::from),
         prop_oneof![0u64..10, Just(u64::MAX), Just(1 << 40)].prop_map(Value::from),
         prop_oneof![-2.0..2.0, Just(1e300), Just(-0.0), Just(5e-324)].prop_map(Value::from),
@@ -204,13 +274,18 @@ proptest! {
     /// Any one value of the document replaced, and the checksum made to fit: refused, or a model
     /// that predicts.
     #[test]
-    fn no_edited_document_panics(at in any::<prop::sample::Index>(), value in any_value()) {
-        let mut edited = document();
+    fn no_edited_document_panics(
+        which in 0usize..4,
+        at in any::<prop::sample::Index>(),
+        value in any_value(),
+    ) {
+        let whole = &wholes()[which];
+        let mut edited = document(whole);
         let mut all = vec![];
         pointers(&edited, "", &mut all);
         let pointer = &all[at.index(all.len())];
         *edited.pointer_mut(pointer).unwrap() = value;
-        match load(&with_document(&edited)) {
+        match load(&with_document(whole, &edited)) {
             Ok(loaded) => {
                 let rows = EncodedRows {
                     rows: 2,
