@@ -29,7 +29,7 @@ fn encoding() -> Encoding {
         cells: Cells::Bins {
             edges: (0..31).map(f64::from).collect(),
         },
-        scale: (i % 2 == 0).then_some(Scale { mean: 0.0, sd: 1.0 }),
+        scale: i.is_multiple_of(2).then_some(Scale { mean: 0.0, sd: 1.0 }),
     };
     Encoding {
         features: (0..16).map(feature).collect(),

@@ -10,6 +10,8 @@
 mod backbone;
 mod count;
 mod cross;
+#[cfg(test)]
+mod oracle;
 mod sequence;
 #[cfg(test)]
 mod tests;

@@ -80,7 +80,7 @@ fn spec(model: ModelConfig) -> Spec {
     Spec::new(&encoding(), model, (0..HORIZONS).map(horizon).collect()).unwrap()
 }
 
-fn specs() -> Vec<Spec> {
+pub(super) fn specs() -> Vec<Spec> {
     use {Backbone as B, Cross as C, DayEncoder as D};
     let choices = [
         (B::SharedBottom, C::None, D::Concat, 5),
@@ -106,13 +106,13 @@ fn specs() -> Vec<Spec> {
     choices.iter().map(|c| spec(model(c))).collect()
 }
 
-fn name(spec: &Spec) -> String {
+pub(super) fn name(spec: &Spec) -> String {
     let m = &spec.model;
     format!("{:?} {:?} {:?}", m.backbone, m.cross, m.sequence)
 }
 
 /// Rows of random cells, numbers and classes.
-fn rows(net: &Odmn<f64>, spec: &Spec, seed: u64) -> Batch<f64> {
+pub(super) fn rows(net: &Odmn<f64>, spec: &Spec, seed: u64) -> Batch<f64> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut batch = Batch::new(net.graph.shape(), ROWS);
     for row in batch.ids.chunks_exact_mut(spec.fields.len()) {
