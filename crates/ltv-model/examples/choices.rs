@@ -5,15 +5,12 @@
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
 
 use ltv_core::{
-    config::{Backbone, Cross, DayEncoder, ModelConfig},
-    encoding::{Cells, Encoding, FeatureEncoding, Scale},
+    config::{Backbone, Cross, DayEncoder, Label, ModelConfig},
+    encoding::{Cells, EncodedRows, Encoding, FeatureEncoding, Scale},
+    labels::LabelHistogram,
 };
-use ltv_model::{
-    buckets::{Bucket, Buckets, Segment},
-    init, odmn,
-    spec::Spec,
-};
-use ltv_nn::{Batch, Rates, Trainer, TrainerOptions};
+use ltv_model::{ModelError, buckets::Buckets, init, odmn, spec::Spec, targets};
+use ltv_nn::{Rates, Trainer, TrainerOptions};
 use std::error::Error;
 
 const ROWS: usize = 512;
@@ -37,21 +34,11 @@ fn encoding() -> Encoding {
     }
 }
 
-fn horizon(t: usize) -> Buckets {
-    let bucket = |u: usize| Bucket {
-        left: (u * (t + 1)) as f64,
-        width: (t + 1) as f64,
-        rows: 1,
-        bias: 0.5,
-    };
-    let segment = |s: usize| Segment {
-        buckets: (20 * s..20 * s + 20).map(bucket).collect(),
-    };
-    Buckets {
-        segments: (0..2).map(segment).collect(),
-        mean: 1.0,
-        mass_above: 0.0,
-    }
+/// Two sub-distributions of twenty buckets.
+fn horizon(t: u32, model: &ModelConfig) -> Result<Buckets, ModelError> {
+    let mut labels = LabelHistogram::default();
+    (1..1000).for_each(|i| labels.add(f64::from(i * t)));
+    Buckets::fit(30 * t, Label::Value, &labels, model)
 }
 
 /// Seconds of CPU time that this process has used.
@@ -63,19 +50,21 @@ fn cpu_seconds() -> f64 {
 }
 
 fn measure(name: &str, model: ModelConfig) -> Result<(), Box<dyn Error>> {
-    let spec = Spec::new(&encoding(), model, (0..4).map(horizon).collect())?;
+    let horizons = (1..5).map(|t| horizon(t, &model));
+    let horizons = horizons.collect::<Result<_, _>>()?;
+    let spec = Spec::new(&encoding(), model, horizons)?;
     let net = odmn::training::<f32>(&spec);
-    let mut batch = Batch::new(net.graph.shape(), ROWS);
-    for (i, id) in batch.ids.iter_mut().enumerate() {
-        *id = (i * 7919 % 34) as u32;
-    }
-    for columns in &net.columns {
-        for r in 0..ROWS {
-            let (segment, bucket) = (r % 2, (r * 31 % 20) as i32);
-            batch.classes[columns.segment * ROWS + r] = segment as i32;
-            batch.classes[columns.buckets[segment] * ROWS + r] = bucket;
-        }
-    }
+    let rows = EncodedRows {
+        rows: ROWS,
+        cells: (0..ROWS * spec.fields.len())
+            .map(|i| (i * 7919 % 34) as u32)
+            .collect(),
+        numbers: vec![0.5; ROWS * spec.numbers],
+        labels: (0..ROWS * 4).map(|i| (i * 31 % 997 + 1) as f64).collect(),
+        ..EncodedRows::default()
+    };
+    let mut batch = targets::inputs(&spec, net.graph.shape(), &rows);
+    targets::targets(&spec, &net.columns, &rows, &mut batch);
     let work = net.graph.multiply_adds();
     let mut trainer = Trainer::new(net.graph, TrainerOptions::default())?;
     let layout = trainer.graph().layout().clone();

@@ -2,7 +2,7 @@
 //! stand in the papers, parameters by name.
 
 use super::tests::{name, rows, specs};
-use crate::{odmn, spec::Spec};
+use crate::{odmn, spec::Spec, targets};
 use ltv_core::config::{Backbone, Cross, DayEncoder};
 use ltv_nn::{Layout, Runner, graph::Builder, layout::Kind, trainer::Weights};
 use rand::{RngExt, SeedableRng};
@@ -313,10 +313,8 @@ fn every_representation_is_that_of_the_papers() {
             let values = weights.of_mut(param);
             values.fill_with(|| size * (2.0 * rng.random::<f64>() - 1.0));
         }
-        let data = rows(&odmn::training(&spec), &spec, 5);
-        let mut batch = ltv_nn::Batch::new(graph.shape(), data.rows);
-        batch.ids.clone_from(&data.ids);
-        batch.numbers.clone_from(&data.numbers);
+        let (data, _) = rows(&odmn::training(&spec), &spec, 5);
+        let batch = targets::inputs(&spec, graph.shape(), &data);
         let width = nodes[0].width();
         let mut out = vec![0.0; batch.rows * nodes.len() * width];
         let runner = Runner::new(graph, weights.clone());

@@ -2,14 +2,16 @@
 
 use super::count;
 use crate::{
-    buckets::{Bucket, Buckets, Segment},
+    buckets::Buckets,
     init,
     odmn::{self, Odmn},
     spec::{DaySequence, Spec},
+    targets,
 };
 use ltv_core::{
-    config::{Backbone, Cross, DayEncoder, ModelConfig},
-    encoding::{Cells, Encoding, FeatureEncoding, Scale},
+    config::{Backbone, Cross, DayEncoder, Label, ModelConfig},
+    encoding::{Cells, EncodedRows, Encoding, FeatureEncoding, Scale},
+    labels::LabelHistogram,
 };
 use ltv_nn::{Batch, Layout, Rates, Runner, Trainer, TrainerOptions, layout::Kind};
 use rand::{RngExt, SeedableRng};
@@ -43,22 +45,11 @@ fn encoding() -> Encoding {
     }
 }
 
-fn horizon(t: usize) -> Buckets {
-    let width = 1.0 + t as f64;
-    let bucket = |u: usize| Bucket {
-        left: u as f64 * width,
-        width,
-        rows: 1,
-        bias: 0.5,
-    };
-    let segment = |s: usize| Segment {
-        buckets: (3 * s..3 * s + 3).map(bucket).collect(),
-    };
-    Buckets {
-        segments: (0..2).map(segment).collect(),
-        mean: 1.0,
-        mass_above: 0.0,
-    }
+/// Two sub-distributions of three buckets or so.
+fn horizon(t: usize, model: &ModelConfig) -> Buckets {
+    let mut labels = LabelHistogram::default();
+    (1..100u32).for_each(|i| labels.add(f64::from(i) * (1.0 + t as f64)));
+    Buckets::fit(30 * (1 + t as u32), Label::Value, &labels, model).unwrap()
 }
 
 /// Without the order of horizons, which random labels contradict.
@@ -67,6 +58,7 @@ fn options() -> ModelConfig {
         embedding: 4,
         bottom: vec![16, 12],
         tower: 16,
+        buckets: 3,
         monotone: false,
         experts: 3,
         cross_rank: 5,
@@ -77,7 +69,8 @@ fn options() -> ModelConfig {
 }
 
 fn spec(model: ModelConfig) -> Spec {
-    Spec::new(&encoding(), model, (0..HORIZONS).map(horizon).collect()).unwrap()
+    let horizons = (0..HORIZONS).map(|t| horizon(t, &model)).collect();
+    Spec::new(&encoding(), model, horizons).unwrap()
 }
 
 pub(super) fn specs() -> Vec<Spec> {
@@ -111,38 +104,40 @@ pub(super) fn name(spec: &Spec) -> String {
     format!("{:?} {:?} {:?}", m.backbone, m.cross, m.sequence)
 }
 
-/// Rows of random cells, numbers and classes.
-pub(super) fn rows(net: &Odmn<f64>, spec: &Spec, seed: u64) -> Batch<f64> {
+/// Rows of random cells, numbers and labels, and what the network reads of them.
+pub(super) fn rows(net: &Odmn<f64>, spec: &Spec, seed: u64) -> (EncodedRows, Batch<f64>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut batch = Batch::new(net.graph.shape(), ROWS);
-    for row in batch.ids.chunks_exact_mut(spec.fields.len()) {
-        for (id, &cells) in row.iter_mut().zip(&spec.fields) {
-            *id = rng.random_range(0..cells as u32);
-        }
-    }
-    batch.numbers.fill_with(|| 2.0 * rng.random::<f64>() - 1.0);
-    for columns in &net.columns {
-        for r in 0..ROWS {
-            let segment = rng.random_range(0..2usize);
-            batch.classes[columns.segment * ROWS + r] = segment as i32;
-            batch.classes[columns.buckets[segment] * ROWS + r] = rng.random_range(0..3);
-            batch.targets[columns.bias * ROWS + r] = rng.random();
-        }
-    }
-    batch
+    let mut random = |below: usize| rng.random_range(0..below);
+    let fields = spec.fields.len();
+    let rows = EncodedRows {
+        rows: ROWS,
+        cells: (0..ROWS * fields)
+            .map(|i| random(spec.fields[i % fields]) as u32)
+            .collect(),
+        numbers: (0..ROWS * spec.numbers)
+            .map(|_| random(200) as f32 / 100.0 - 1.0)
+            .collect(),
+        labels: (0..ROWS * HORIZONS)
+            .map(|i| ((1 + random(99)) * (1 + i % HORIZONS)) as f64)
+            .collect(),
+        ..EncodedRows::default()
+    };
+    let mut batch = targets::inputs(spec, net.graph.shape(), &rows);
+    targets::targets(spec, &net.columns, &rows, &mut batch);
+    (rows, batch)
 }
 
-fn trainer(spec: &Spec) -> (Trainer<f64>, Batch<f64>) {
+fn trainer(spec: &Spec) -> (Trainer<f64>, EncodedRows, Batch<f64>) {
     let net = odmn::training::<f64>(spec);
-    let batch = rows(&net, spec, 7);
+    let (rows, batch) = rows(&net, spec, 7);
     let mut trainer = Trainer::new(net.graph, TrainerOptions::default()).unwrap();
     let first = init::weights(spec, trainer.graph().layout(), 3);
     trainer.state_mut().weights = first;
-    (trainer, batch)
+    (trainer, rows, batch)
 }
 
 /// The probability of every segment, `[rows, horizons * 2]`, by the scoring graph.
-fn predict(spec: &Spec, trained: &Trainer<f64>, batch: &Batch<f64>) -> Vec<f64> {
+fn predict(spec: &Spec, trained: &Trainer<f64>, rows: &EncodedRows) -> Vec<f64> {
     let net = odmn::inference::<f64>(spec);
     let layout = net.graph.layout().clone();
     let mut weights = init::weights(spec, &layout, 99);
@@ -151,9 +146,7 @@ fn predict(spec: &Spec, trained: &Trainer<f64>, batch: &Batch<f64>) -> Vec<f64> 
         let values = trained.state().weights.of(from);
         weights.of_mut(param).copy_from_slice(values);
     }
-    let mut inputs = Batch::new(net.graph.shape(), ROWS);
-    inputs.ids.clone_from(&batch.ids);
-    inputs.numbers.clone_from(&batch.numbers);
+    let inputs = targets::inputs(spec, net.graph.shape(), rows);
     let per_row = 2 * HORIZONS;
     let mut out = vec![0.0; ROWS * per_row];
     let heads = net.heads;
@@ -168,13 +161,13 @@ fn predict(spec: &Spec, trained: &Trainer<f64>, batch: &Batch<f64>) -> Vec<f64> 
 }
 
 /// Mean cross-entropy of the segments of every horizon, from predicted probabilities.
-fn cross_entropies(net: &Odmn<f64>, batch: &Batch<f64>, p: &[f64]) -> Vec<f64> {
-    let one = |(t, columns): (usize, &odmn::HorizonColumns)| {
-        let class = |r: usize| batch.classes[columns.segment * ROWS + r] as usize;
-        let loss = |r: usize| -p[r * 2 * HORIZONS + 2 * t + class(r)].ln();
+fn cross_entropies(spec: &Spec, rows: &EncodedRows, p: &[f64]) -> Vec<f64> {
+    let one = |(t, buckets): (usize, &Buckets)| {
+        let class = |r: usize| buckets.place(rows.labels[r * HORIZONS + t]).segment;
+        let loss = |r: usize| -p[(r * HORIZONS + t) * 2 + class(r)].ln();
         (0..ROWS).map(loss).sum::<f64>() / ROWS as f64
     };
-    net.columns.iter().enumerate().map(one).collect()
+    spec.horizons.iter().enumerate().map(one).collect()
 }
 
 /// What the scoring graph predicts is what the training graph is judged by, before and after some
@@ -182,7 +175,7 @@ fn cross_entropies(net: &Odmn<f64>, batch: &Batch<f64>, p: &[f64]) -> Vec<f64> {
 #[test]
 fn both_graphs_say_the_same() {
     for spec in specs() {
-        let (mut trainer, batch) = trainer(&spec);
+        let (mut trainer, rows, batch) = trainer(&spec);
         for steps in [0, 5] {
             for step in 0..steps {
                 let rates = Rates {
@@ -192,9 +185,8 @@ fn both_graphs_say_the_same() {
                 trainer.step(&batch, rates, step);
             }
             let losses = trainer.losses(&batch);
-            let net = odmn::training::<f64>(&spec);
-            let p = predict(&spec, &trainer, &batch);
-            for (t, ours) in cross_entropies(&net, &batch, &p).iter().enumerate() {
+            let p = predict(&spec, &trainer, &rows);
+            for (t, ours) in cross_entropies(&spec, &rows, &p).iter().enumerate() {
                 let term = format!("t{t}.dct_ce");
                 let terms = trainer.graph().terms();
                 let i = terms.iter().position(|x| x.name == term).unwrap();
@@ -214,7 +206,7 @@ fn both_graphs_say_the_same() {
 #[test]
 fn they_learn_by_heart() {
     for spec in specs() {
-        let (mut trainer, batch) = trainer(&spec);
+        let (mut trainer, _, batch) = trainer(&spec);
         let likelihood = |trainer: &mut Trainer<f64>| -> f64 {
             let losses = trainer.losses(&batch);
             let terms = trainer.graph().terms().iter().zip(losses);
@@ -305,17 +297,17 @@ fn the_order_of_days_matters() {
             sequence,
             ..options()
         });
-        let (mut trainer, batch) = trainer(&spec);
+        let (mut trainer, rows, _) = trainer(&spec);
         // Towers start almost silent.
         let layout = trainer.graph().layout().clone();
         for param in layout.params.iter().filter(|p| p.name.ends_with(".2.w")) {
             let weights = &mut trainer.state_mut().weights;
             weights.of_mut(param).iter_mut().for_each(|w| *w *= 10.0);
         }
-        let exchanged = exchange_days(&spec, &batch, 1, 3);
+        let exchanged = exchange_days(&spec, &rows, 1, 3);
         let change = |trainer: &Trainer<f64>| {
             let (p, q) = (
-                predict(&spec, trainer, &batch),
+                predict(&spec, trainer, &rows),
                 predict(&spec, trainer, &exchanged),
             );
             let change = |(a, b): (&f64, &f64)| (a - b).abs();
@@ -357,18 +349,18 @@ fn blind(trainer: &mut Trainer<f64>, spec: &Spec) {
     }
 }
 
-fn exchange_days(spec: &Spec, batch: &Batch<f64>, a: usize, b: usize) -> Batch<f64> {
-    let mut batch = batch.clone();
+fn exchange_days(spec: &Spec, rows: &EncodedRows, a: usize, b: usize) -> EncodedRows {
+    let mut rows = rows.clone();
     for s in &spec.sequences {
-        for row in batch.ids.chunks_exact_mut(spec.fields.len()) {
+        for row in rows.cells.chunks_exact_mut(spec.fields.len()) {
             row.swap(s.field + a, s.field + b);
         }
         let Some(number) = s.number else { continue };
-        for row in batch.numbers.chunks_exact_mut(spec.numbers) {
+        for row in rows.numbers.chunks_exact_mut(spec.numbers) {
             row.swap(number + a, number + b);
         }
     }
-    batch
+    rows
 }
 
 #[test]
@@ -390,7 +382,8 @@ fn what_cannot_be_encoded_is_refused() {
             ..options()
         };
         change(&mut model);
-        Spec::new(encoding, model, vec![horizon(0)])
+        let horizons = vec![horizon(0, &model)];
+        Spec::new(encoding, model, horizons)
     };
     let refused = |encoding: &Encoding, change: fn(&mut ModelConfig)| {
         attempt(encoding, change).unwrap_err().to_string()
