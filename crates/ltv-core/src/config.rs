@@ -4,6 +4,7 @@
 mod balance;
 mod features;
 mod model;
+mod represent;
 mod split;
 mod train;
 
@@ -13,6 +14,7 @@ pub use features::{
     UserColumns,
 };
 pub use model::{Cut, HeadKind, ModelConfig, Mono};
+pub use represent::{Backbone, Cross, DayEncoder};
 pub use split::{Mature, Part, Split};
 pub use train::{EncodingOptions, FitOptions, Schedule, TrainConfig};
 

@@ -15,6 +15,8 @@ const STRICT_SHIFT: f64 = 0.02;
 const NEUTRAL: usize = 2;
 /// Half the range of first embeddings.
 const EMBEDDING: f64 = 0.1;
+/// First thresholds of wavelet coefficients: small, so that nothing is lost from the start.
+const THRESHOLD: f64 = 0.02;
 
 /// Draws the first weights: embeddings uniform in +-0.1, but zero for the cells of missing, zero
 /// and unseen values: a cell that training never meets keeps its first value, and where scoring
@@ -23,8 +25,10 @@ const EMBEDDING: f64 = 0.1;
 /// (ICCV 2015); a tower's second layer a tenth of that, so that training starts at its bias; biases
 /// zero, but the output biases, which start at the training priors (DESIGN 7): log shares for the
 /// softmax towers, log odds for the ordinal ones, the mean position in each bucket for BBT; and for
-/// log-normals the moments of the labels' logarithms. Mono Units leave these priors alone at the start: the paper's because it adds about the same to all
-/// logits, the strict one because its increments start near zero.
+/// log-normals the moments of the labels' logarithms. Mono Units leave these priors alone at the
+/// start: the paper's because it adds about the same to all logits, the strict one because its
+/// increments start near zero. Positions (`.p`) start as embeddings do, gains of normalisations
+/// (`.g`) at 1, thresholds (`.h`) near zero.
 ///
 /// Every parameter has its own random stream, named after it.
 pub fn weights<T: Real>(spec: &Spec, layout: &Layout, seed_: u64) -> Weights<T> {
@@ -44,13 +48,20 @@ pub fn weights<T: Real>(spec: &Spec, layout: &Layout, seed_: u64) -> Weights<T> 
                 values[..NEUTRAL.min(param.rows) * param.cols].fill(T::ZERO);
             }
             Kind::NonNegative => {
-                let start = mono_start(spec.model.mono, param);
+                let start = match param.name.ends_with(".h") {
+                    true => softplus_inverse(THRESHOLD),
+                    false => mono_start(spec.model.mono, param),
+                };
                 values.fill_with(|| uniform(start - 0.1, start + 0.1));
             }
             Kind::Dense if param.name.ends_with(".2.w") => {
                 values.fill_with(|| uniform(-0.1 * he, 0.1 * he));
             }
             Kind::Dense if param.name.ends_with(".w") => values.fill_with(|| uniform(-he, he)),
+            Kind::Dense if param.name.ends_with(".p") => {
+                values.fill_with(|| uniform(-EMBEDDING, EMBEDDING));
+            }
+            Kind::Dense if param.name.ends_with(".g") => values.fill(T::ONE),
             Kind::Dense => {}
         }
     }

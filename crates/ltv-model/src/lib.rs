@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`buckets`] | segmentation and bucketing of the label range (paper section 3.3) |
 //! | [`spec`] | the shape of one network: inputs, layers, horizons |
-//! | [`odmn`] | the network: shared bottom, a head for each horizon, losses |
+//! | `represent` | what a head reads of a user: day encoders, backbones, feature crosses |
+//! | [`odmn`] | the network: what `represent` makes, a head for each horizon, losses |
 //! | [`heads`] | what stands on a horizon's representation: MDME with its Mono Units, log-normals |
 //! | [`targets`] | rows and labels to what the engine reads |
 //! | [`init`] | first weights; output biases at the training priors |
@@ -24,6 +25,7 @@ pub mod heads;
 pub mod init;
 pub mod odmn;
 pub mod predict;
+mod represent;
 pub mod spec;
 pub mod targets;
 pub mod tensors;

@@ -1,11 +1,11 @@
-//! The network: shared bottom, one head for each horizon (of the paper: an MDME module, with Mono
-//! Units between them), and all losses (paper section 3, Figures 2 and 3).
+//! The network: a representation of the user, one head for each horizon (of the paper: an MDME
+//! module, with Mono Units between them), and all losses (paper section 3, Figures 2 and 3).
 
 pub use crate::heads::{Head, HorizonColumns};
 
-use crate::{heads, spec::Spec};
+use crate::{heads, represent, spec::Spec};
 use ltv_core::config::Mono;
-use ltv_nn::{Graph, Node, Real, graph::Builder, ops::FieldSpec};
+use ltv_nn::{Graph, Node, Real, graph::Builder};
 
 /// A built network with the nodes and columns that its users need.
 pub struct Odmn<T> {
@@ -32,17 +32,17 @@ pub fn inference<T: Real>(spec: &Spec) -> Odmn<T> {
 
 /// Builds either network with tiles of so many rows.
 pub fn build<T: Real>(mut b: Builder<T>, spec: &Spec, tile: usize) -> Odmn<T> {
-    let representation = bottom(&mut b, spec);
+    let representation = represent::build(&mut b, spec);
     let mut heads: Vec<Head> = vec![];
     let mut columns = vec![];
-    for t in 0..spec.horizons.len() {
+    for (t, &v) in representation.iter().enumerate() {
         let chained = spec.model.monotone && spec.model.mono != Mono::Off;
         let upstream = heads
             .last()
             .filter(|_| chained)
             .and_then(|h| h.buckets())
             .map(|h| h.distribution.detached());
-        let (head, column) = heads::build(&mut b, spec, t, representation, upstream);
+        let (head, column) = heads::build(&mut b, spec, t, v, upstream);
         heads.push(head);
         columns.extend(column);
     }
@@ -54,22 +54,6 @@ pub fn build<T: Real>(mut b: Builder<T>, spec: &Spec, tile: usize) -> Odmn<T> {
         heads,
         columns,
     }
-}
-
-/// `v = relu(... relu(l1([embeddings; numbers])))` (section 3.2).
-fn bottom<T: Real>(b: &mut Builder<T>, spec: &Spec) -> Node {
-    let dim = spec.model.embedding;
-    let table = |(i, &cells): (usize, &usize)| FieldSpec {
-        table: b.table(&format!("emb{i}"), cells, dim),
-    };
-    let fields: Vec<_> = spec.fields.iter().enumerate().map(table).collect();
-    let mut x = b.input(&fields, spec.numbers);
-    for (i, &outputs) in spec.model.bottom.iter().enumerate() {
-        let layer = b.dense(&[(&format!("l{}", i + 1), outputs)], x.width());
-        x = b.linear(x, layer, true);
-        x = b.dropout(x, spec.model.dropout);
-    }
-    x
 }
 
 /// Calibration loss (eq. 12): `mean of sum over t of max(yhat_t - yhat_{t+1}, 0) / s_{t+1}`, of

@@ -1,7 +1,11 @@
 //! The shape of one network: all that is needed to build it.
 
 use crate::buckets::Buckets;
-use ltv_core::{config::ModelConfig, encoding::Encoding};
+use ltv_core::{
+    Error,
+    config::{DayEncoder, ModelConfig},
+    encoding::Encoding,
+};
 use serde::{Deserialize, Serialize};
 
 /// Inputs, layers and horizons of a network. Two networks of one spec have the same parameters.
@@ -11,22 +15,124 @@ pub struct Spec {
     pub fields: Vec<usize>,
     /// Numeric inputs.
     pub numbers: usize,
+    /// The day-level sequences among the fields; models saved before there were day encoders have
+    /// none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sequences: Vec<DaySequence>,
     /// The options.
     pub model: ModelConfig,
     /// The buckets of every horizon, ascending by horizon.
     pub horizons: Vec<Buckets>,
 }
 
+/// A day-level sequence: one field for each day, side by side, and as many numbers where it has
+/// them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaySequence {
+    /// The field of the first day.
+    pub field: usize,
+    /// Days.
+    pub days: usize,
+    /// The number of the first day, counted among numbers; none where days are cells alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<usize>,
+}
+
+impl DaySequence {
+    /// The sequences of an encoding: its features of more than one column.
+    pub fn all(encoding: &Encoding) -> Vec<Self> {
+        let (mut field, mut number) = (0, 0);
+        let mut list = vec![];
+        for feature in &encoding.features {
+            let days = feature.columns.len();
+            let scaled = feature.scale.is_some();
+            if days > 1 {
+                let number = scaled.then_some(number);
+                list.push(Self {
+                    field,
+                    days,
+                    number,
+                });
+            }
+            field += days;
+            number += if scaled { days } else { 0 };
+        }
+        list
+    }
+}
+
+/// Numbers that an encoder keeps of a row's days at most: all channels of all days.
+const MOST_CHANNELS: usize = 8192;
+/// Probabilities that an attention layer keeps of a row at most.
+const MOST_PROBABILITIES: usize = 1 << 16;
+
 impl Spec {
     /// The network for an encoding and its fitted buckets.
-    pub fn new(encoding: &Encoding, model: ModelConfig, horizons: Vec<Buckets>) -> Self {
-        let fields = encoding.field_cells();
-        Self {
-            fields,
+    ///
+    /// # Errors
+    /// When `model.sequence` asks for days that the encoding does not have.
+    pub fn new(
+        encoding: &Encoding,
+        model: ModelConfig,
+        horizons: Vec<Buckets>,
+    ) -> Result<Self, Error> {
+        let spec = Self {
+            fields: encoding.field_cells(),
             numbers: encoding.numbers(),
+            sequences: DaySequence::all(encoding),
             model,
             horizons,
+        };
+        spec.check_sequences()?;
+        Ok(spec)
+    }
+
+    /// Days that the encoder reads; 0 where every day is a field of its own.
+    pub fn days(&self) -> usize {
+        match self.model.sequence {
+            DayEncoder::Concat => 0,
+            _ => self.sequences.first().map_or(0, |s| s.days),
         }
+    }
+
+    /// Checks that the day encoder has days to read, the same in all sequences, and not more than
+    /// it can hold.
+    ///
+    /// # Errors
+    /// Names the option.
+    pub(crate) fn check_sequences(&self) -> Result<(), Error> {
+        if self.model.sequence == DayEncoder::Concat {
+            return Ok(());
+        }
+        let fail = |key: &str, problem: String| Err(Error::config(key, problem));
+        let Some(first) = self.sequences.first() else {
+            let problem = "the dataset has no day-level sequences to encode; add \
+                           features.sequences or use \"concat\"";
+            return fail("model.sequence", problem.into());
+        };
+        let days = first.days;
+        if let Some(other) = self.sequences.iter().find(|s| s.days != days) {
+            let problem = format!(
+                "sequences of {days} and of {} days cannot be encoded together; use \"concat\"",
+                other.days
+            );
+            return fail("model.sequence", problem);
+        }
+        let (width, heads) = (self.model.sequence_width, self.model.heads);
+        let most = MOST_CHANNELS / days.next_power_of_two();
+        if width > most {
+            let problem = format!(
+                "{width} channels for each of {days} days; at most {most}, or use \"concat\""
+            );
+            return fail("model.sequence_width", problem);
+        }
+        let attends = self.model.sequence == DayEncoder::Transformer;
+        if attends && days * days * heads > MOST_PROBABILITIES {
+            let most = MOST_PROBABILITIES / (days * days);
+            let problem = format!("{heads} heads over {days} days; at most {most}");
+            return fail("model.heads", problem);
+        }
+        Ok(())
     }
 
     /// Weights of the order projection, one for each horizon: those of the options, or one over

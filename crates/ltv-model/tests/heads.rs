@@ -82,6 +82,7 @@ fn spec(model: &ModelConfig) -> Spec {
     Spec {
         fields: vec![LABELS.len() + 2],
         numbers: 0,
+        sequences: vec![],
         model: model.clone(),
         horizons: (0..2).map(horizon).collect(),
     }

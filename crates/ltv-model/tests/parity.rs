@@ -192,6 +192,7 @@ fn own_oracle() {
             spec: Spec {
                 fields: d.vocabulary.clone(),
                 numbers: d.numbers,
+                sequences: vec![],
                 model,
                 horizons,
             },
@@ -273,6 +274,7 @@ fn torch_oracle() {
         spec: Spec {
             fields: vec![5, 4, 6],
             numbers: 0,
+            sequences: vec![],
             model,
             horizons: (0..3).map(horizon).collect(),
         },

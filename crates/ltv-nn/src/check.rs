@@ -307,3 +307,40 @@ pub(crate) fn demo_in_tiles<T: Real>(rows: usize, tile: usize) -> (Graph<T>, Bat
     }
     (graph, batch)
 }
+
+/// A network of the operations over tokens and experts, with a batch of so many rows.
+pub(crate) fn tokens_in_tiles<T: Real>(rows: usize, tile: usize) -> (Graph<T>, Batch<T>) {
+    const TOKENS: usize = 3;
+    let mut b = Builder::training();
+    let table = b.table("a", 50, 4);
+    let x = b.input(&[FieldSpec { table }; TOKENS], 1);
+    let tokens = b.columns(x, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    let second = b.interact(tokens, 4);
+    let conv = b.dense(&[("conv", 4)], 12);
+    let h = b.convolve(tokens, conv, TOKENS, true);
+    let h = b.layer_norm(h, "norm", TOKENS);
+    let h = b.offset(h, "position");
+    let wide = b.dense(&[("qkv", 12)], 4);
+    let qkv = b.convolve(h, wide, TOKENS, false);
+    let h = b.attention(qkv, TOKENS, 2);
+    let crossed = b.multiply(h, tokens);
+    let h = b.haar(crossed, TOKENS);
+    let h = b.shrink(h, "threshold");
+    let all = b.concat(&[h, second]);
+    let gate = b.dense(&[("gate", 4)], x.width());
+    let gate = b.linear(x, gate, false);
+    let gate = b.softmax(gate).probabilities;
+    let experts: Vec<Node> = (0..4).map(|e| all.slice(5 * e..5 * e + 5)).collect();
+    let z = b.weigh(gate, &experts);
+    let s = b.softmax(z);
+    let y = b.class_column();
+    b.cross_entropy("ce", 1.0, s, y);
+    let graph = b.build(tile);
+    let mut batch = Batch::new(graph.shape(), rows);
+    for r in 0..rows {
+        (0..TOKENS).for_each(|i| batch.ids[TOKENS * r + i] = ((r * 7 + i * 11) % 50) as u32);
+        batch.numbers[r] = T::of((r % 3) as f64);
+        batch.classes[r] = (r * 3 % 5) as i32;
+    }
+    (graph, batch)
+}

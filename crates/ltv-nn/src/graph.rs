@@ -25,6 +25,12 @@ impl Node {
         self.width
     }
 
+    /// Whether rows are contiguous instead of features: so are embedded inputs, which only dense
+    /// layers and [`Builder::columns`] read.
+    pub fn is_row_major(self) -> bool {
+        self.row_major
+    }
+
     /// The features `range` of this node: a view, nothing is copied.
     ///
     /// # Panics

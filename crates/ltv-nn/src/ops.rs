@@ -2,22 +2,33 @@
 //! finite differences in one file; [`crate::graph::Builder`] has one method for each.
 
 mod add;
+mod attention;
+mod columns;
+mod concat;
+mod convolve;
 mod cross_entropy;
 mod cumulate;
 mod distill;
 mod dropout;
 mod expectation;
+mod haar;
 mod hinge;
 mod input;
+mod interact;
+mod layer_norm;
 mod linear;
 mod log_normals;
 mod mixture;
+mod multiply;
 mod narrow;
+mod offset;
 mod ordinal;
 mod pick;
+mod shrink;
 mod sigmoid;
 mod softmax;
 mod survival;
+mod weigh;
 
 pub use input::FieldSpec;
 pub use log_normals::{LogNormals, log_normal_scale};

@@ -112,7 +112,7 @@ fn document(
         window_days: manifest.window_days,
         label: manifest.label,
         as_of: manifest.as_of,
-        spec: Spec::new(&fitted.encoding, config.model.clone(), buckets),
+        spec: Spec::new(&fitted.encoding, config.model.clone(), buckets)?,
         config: config.clone(),
         record,
         baselines: fitted.baselines,

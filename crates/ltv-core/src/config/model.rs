@@ -1,5 +1,6 @@
 //! The shape of the network and of its losses.
 
+use super::{Backbone, Cross, DayEncoder};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,18 @@ use serde::{Deserialize, Serialize};
 /// | `gamma` | 0.5 | weight of BOT's distillation | >= 0 |
 /// | `monotone` | true | longer horizons are worth at least as much | |
 /// | `order_weights` | none | what the order projection leaves alone most | > 0, one for each horizon |
+/// | `backbone` | shared_bottom | how horizons share the layers below their towers | shared_bottom, mmoe, ple |
+/// | `experts` | 4 | experts for all horizons, each of `bottom`'s sizes (mmoe, ple) | 1..=32 |
+/// | `task_experts` | 2 | experts of each horizon (ple) | 1..=16 |
+/// | `levels` | 2 | levels of experts (ple) | 1..=4 |
+/// | `cross` | none | what is crossed beside the backbone | none, deepfm, dcn |
+/// | `cross_layers` | 2 | layers of crosses (dcn) | 1..=8 |
+/// | `cross_rank` | 32 | rank of a cross layer's matrix; 0: a full one (dcn) | 0..=1024 |
+/// | `sequence` | concat | what reads the days of the window | concat, cnn, transformer, wavelet |
+/// | `sequence_width` | 32 | channels of a day (cnn, transformer, wavelet) | 1..=256 |
+/// | `sequence_layers` | 1 | layers over days (cnn, transformer) | 1..=4 |
+/// | `heads` | 2 | heads of attention, a divisor of `sequence_width` (transformer) | 1..=8 |
+/// | `kernel` | 3 | days that a convolution sees (cnn) | odd, 1..=31 |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
@@ -74,6 +87,31 @@ pub struct ModelConfig {
     /// Weights of the order projection, one for each horizon; empty: one over the squared
     /// training mean.
     pub order_weights: Vec<f64>,
+    /// How horizons share the layers below their towers.
+    pub backbone: Backbone,
+    /// Experts for all horizons; each has layers of `bottom`'s sizes.
+    pub experts: usize,
+    /// Experts that only one horizon hears, for each horizon and level.
+    pub task_experts: usize,
+    /// Levels of experts: what one level's gates make of them is read by the next.
+    pub levels: usize,
+    /// What is crossed beside the backbone, and given to the towers beside its output.
+    pub cross: Cross,
+    /// Layers of crosses.
+    pub cross_layers: usize,
+    /// Rank of a cross layer's matrix, as a product of two narrow ones; 0 for a full matrix.
+    pub cross_rank: usize,
+    /// What reads the days of the window. All but `concat` share one embedding table among the
+    /// days of a sequence.
+    pub sequence: DayEncoder,
+    /// Channels into which a day is brought.
+    pub sequence_width: usize,
+    /// Layers over days.
+    pub sequence_layers: usize,
+    /// Heads of attention.
+    pub heads: usize,
+    /// Days that a convolution sees at once.
+    pub kernel: usize,
 }
 
 /// What a horizon's value is predicted as.
@@ -144,6 +182,18 @@ impl Default for ModelConfig {
             gamma: 0.5,
             monotone: true,
             order_weights: vec![],
+            backbone: Backbone::SharedBottom,
+            experts: 4,
+            task_experts: 2,
+            levels: 2,
+            cross: Cross::None,
+            cross_layers: 2,
+            cross_rank: 32,
+            sequence: DayEncoder::Concat,
+            sequence_width: 32,
+            sequence_layers: 1,
+            heads: 2,
+            kernel: 3,
         }
     }
 }
@@ -161,6 +211,14 @@ impl ModelConfig {
             ("model.segments", self.segments, 2..=8),
             ("model.buckets", self.buckets, 2..=100),
             ("model.components", self.components, 2..=16),
+            ("model.experts", self.experts, 1..=32),
+            ("model.task_experts", self.task_experts, 1..=16),
+            ("model.levels", self.levels, 1..=4),
+            ("model.cross_layers", self.cross_layers, 1..=8),
+            ("model.cross_rank", self.cross_rank, 0..=1024),
+            ("model.sequence_width", self.sequence_width, 1..=256),
+            ("model.sequence_layers", self.sequence_layers, 1..=4),
+            ("model.heads", self.heads, 1..=8),
         ];
         for (key, value, range) in sizes {
             if !range.contains(&value) {
@@ -198,6 +256,7 @@ impl ModelConfig {
             let problem = format!("{bad} is not positive");
             return Err(Error::config("model.order_weights", problem));
         }
+        self.check_representation()?;
         self.check_cut()
     }
 

@@ -4,7 +4,8 @@
 use super::Document;
 use crate::{
     buckets::{Bucket, Buckets},
-    spec::Spec,
+    represent::{self, Count},
+    spec::{DaySequence, Spec},
     tensors::Content,
 };
 use ltv_core::encoding::{Cells, Encoding, FeatureEncoding};
@@ -44,11 +45,35 @@ pub(super) fn document(document: &Document, content: &Content<'_>) -> Check {
     for (days, buckets) in horizons.days().iter().zip(&spec.horizons) {
         check_buckets(buckets).map_err(|problem| format!("ltv_{days}: {problem}"))?;
     }
+    let none_told = spec.sequences.is_empty();
+    ensure(
+        none_told || spec.sequences == DaySequence::all(encoding),
+        || "spec.sequences are not those of the encoding".into(),
+    )?;
+    spec.check_sequences().map_err(core)?;
     // A network much larger than the file is refused before it takes memory.
-    let (weights, tensors) = (least_weights(spec), spec.fields.len() + spec.horizons.len());
+    let (weights, tensors) = least(spec);
     ensure(
         weights <= content.values() && tensors <= content.count(),
         || format!("its network has {weights} weights or more, the file fewer"),
+    )
+}
+
+/// A lower bound of the network's weights and tensors: all up to the towers, and of each horizon
+/// one tower's first layer.
+fn least(spec: &Spec) -> (usize, usize) {
+    let Count {
+        weights,
+        tensors,
+        width,
+    } = represent::count(spec);
+    let horizons = spec.horizons.len();
+    let towers = width
+        .saturating_mul(spec.model.tower)
+        .saturating_mul(horizons);
+    (
+        weights.saturating_add(towers),
+        tensors.saturating_add(horizons),
     )
 }
 
@@ -116,18 +141,4 @@ fn check_buckets(buckets: &Buckets) -> Check {
     })?;
     let rows = flat.iter().try_fold(0u64, |n, b| n.checked_add(b.rows));
     ensure(rows.is_some(), || "more rows than can be counted".into())
-}
-
-/// A lower bound of the network's weights: embeddings, bottom, one tower for each horizon.
-fn least_weights(spec: &Spec) -> usize {
-    let model = &spec.model;
-    let product = |a: usize, b: usize| a.saturating_mul(b);
-    let cells = spec.fields.iter().fold(0usize, |n, &c| n.saturating_add(c));
-    let mut sum = product(cells, model.embedding);
-    let mut width = product(spec.fields.len(), model.embedding).saturating_add(spec.numbers);
-    for &outputs in &model.bottom {
-        sum = sum.saturating_add(product(width, outputs));
-        width = outputs;
-    }
-    sum.saturating_add(product(product(width, model.tower), spec.horizons.len()))
 }

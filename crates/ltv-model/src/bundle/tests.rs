@@ -3,7 +3,7 @@
 use super::*;
 use crate::{Decoding, Model, init};
 use ltv_core::{
-    config::{HeadKind, ModelConfig},
+    config::{Backbone, Cross, DayEncoder, HeadKind, ModelConfig},
     encoding::EncodedRows,
     labels::LabelHistogram,
     predictor::Predictor,
@@ -14,34 +14,38 @@ use std::sync::OnceLock;
 
 const PATH: &str = "models/a.ltv";
 
-/// Every head and every switch of MDME; the default first.
-fn heads() -> [ModelConfig; 6] {
-    let default = ModelConfig::default;
-    [
-        default(),
-        ModelConfig {
-            bias: false,
-            ..default()
+/// Every head and every switch of MDME, and models of every other backbone, cross and encoder; the
+/// defaults first.
+fn choices() -> Vec<ModelConfig> {
+    let of = |change: fn(&mut ModelConfig)| {
+        let mut model = ModelConfig::default();
+        change(&mut model);
+        model
+    };
+    let changes: [fn(&mut ModelConfig); 9] = [
+        |_| (),
+        |m| m.bias = false,
+        |m| m.ordinal = false,
+        |m| (m.bias, m.ordinal) = (false, false),
+        |m| m.head = HeadKind::Ziln,
+        |m| (m.head, m.components) = (HeadKind::Mixture, 3),
+        |m| {
+            m.backbone = Backbone::Mmoe;
+            m.cross = Cross::DeepFm;
+            m.sequence = DayEncoder::Transformer;
         },
-        ModelConfig {
-            ordinal: false,
-            ..default()
+        |m| {
+            m.backbone = Backbone::Ple;
+            m.cross = Cross::Dcn;
+            m.sequence = DayEncoder::Cnn;
         },
-        ModelConfig {
-            bias: false,
-            ordinal: false,
-            ..default()
+        |m| {
+            m.cross = Cross::Dcn;
+            m.cross_rank = 0;
+            m.sequence = DayEncoder::Wavelet;
         },
-        ModelConfig {
-            head: HeadKind::Ziln,
-            ..default()
-        },
-        ModelConfig {
-            head: HeadKind::Mixture,
-            components: 3,
-            ..default()
-        },
-    ]
+    ];
+    changes.into_iter().map(of).collect()
 }
 
 /// A small model with both kinds of features.
@@ -63,6 +67,10 @@ fn bundle(model: ModelConfig) -> Bundle {
     config.model.mono_hidden = 2;
     config.model.buckets = 4;
     config.model.numbers = true;
+    config.model.experts = 2;
+    config.model.task_experts = 1;
+    config.model.cross_rank = 3;
+    config.model.sequence_width = 4;
     let horizon = |t: u32| {
         let mut labels = LabelHistogram::default();
         (0..100u32).for_each(|i| labels.add(f64::from(i.saturating_sub(40) * t)));
@@ -72,7 +80,8 @@ fn bundle(model: ModelConfig) -> Bundle {
         &encoding,
         config.model.clone(),
         vec![horizon(1), horizon(2)],
-    );
+    )
+    .unwrap();
     let layout = odmn::training::<f32>(&spec).graph.layout().clone();
     let weights = init::weights(&spec, &layout, 1);
     let document = Document {
@@ -89,20 +98,22 @@ fn bundle(model: ModelConfig) -> Bundle {
     Bundle::new(document, weights).unwrap()
 }
 
-fn all() -> &'static [(Bundle, Vec<u8>)] {
-    static ALL: OnceLock<Vec<(Bundle, Vec<u8>)>> = OnceLock::new();
-    ALL.get_or_init(|| {
+type Whole = (Bundle, Vec<u8>);
+
+fn wholes() -> &'static [Whole] {
+    static WHOLES: OnceLock<Vec<Whole>> = OnceLock::new();
+    WHOLES.get_or_init(|| {
         let with_bytes = |model| {
             let bundle = bundle(model);
             let bytes = bundle.encode().unwrap().0;
             (bundle, bytes)
         };
-        heads().map(with_bytes).into()
+        choices().into_iter().map(with_bytes).collect()
     })
 }
 
-fn whole() -> &'static (Bundle, Vec<u8>) {
-    &all()[0]
+fn whole() -> &'static Whole {
+    &wholes()[0]
 }
 
 fn load(bytes: &[u8]) -> Result<Bundle, ModelError> {
@@ -110,11 +121,7 @@ fn load(bytes: &[u8]) -> Result<Bundle, ModelError> {
 }
 
 /// The file with another document and a checksum that fits it.
-fn with_document(document: &Value) -> Vec<u8> {
-    with_document_of(&whole().0, document)
-}
-
-fn with_document_of(bundle: &Bundle, document: &Value) -> Vec<u8> {
+fn with_document((bundle, _): &Whole, document: &Value) -> Vec<u8> {
     let layout = bundle.layout();
     let tensor = |p: &ltv_nn::Param| Tensor {
         name: p.name.clone(),
@@ -127,18 +134,23 @@ fn with_document_of(bundle: &Bundle, document: &Value) -> Vec<u8> {
         .0
 }
 
-fn document() -> Value {
-    serde_json::to_value(&whole().0.document).unwrap()
+fn document((bundle, _): &Whole) -> Value {
+    serde_json::to_value(&bundle.document).unwrap()
 }
 
 #[test]
 fn it_is_what_was_saved() {
-    let (bundle, bytes) = whole();
-    assert_eq!(&load(bytes).unwrap(), bundle);
-    assert_eq!(
-        &load(&with_document(&document())).unwrap().weights,
-        &bundle.weights
-    );
+    for whole in wholes() {
+        let (bundle, bytes) = whole;
+        assert_eq!(&load(bytes).unwrap(), bundle);
+        assert_eq!(
+            &load(&with_document(whole, &document(whole)))
+                .unwrap()
+                .weights,
+            &bundle.weights
+        );
+    }
+    let (_, bytes) = whole();
     for cut in [0, 7, 8, 100, bytes.len() - 1] {
         let error = load(&bytes[..cut]).unwrap_err().to_string();
         assert!(error.starts_with(PATH), "{error}");
@@ -146,10 +158,9 @@ fn it_is_what_was_saved() {
 }
 
 #[test]
-fn every_head_and_switch_is_what_was_saved() {
-    for (bundle, bytes) in all() {
+fn every_choice_predicts_what_was_saved() {
+    for (bundle, bytes) in wholes() {
         let loaded = load(bytes).unwrap();
-        assert_eq!(&loaded, bundle);
         let rows = two_rows(&loaded);
         let predict = |b: &Bundle| {
             let model = Model::new(b.clone(), Decoding::Expectation).unwrap();
@@ -157,16 +168,16 @@ fn every_head_and_switch_is_what_was_saved() {
         };
         assert_eq!(predict(&loaded), predict(bundle));
     }
-    let mut ids: Vec<_> = all().iter().map(|(bundle, _)| &bundle.id).collect();
+    let mut ids: Vec<_> = wholes().iter().map(|(bundle, _)| &bundle.id).collect();
     ids.sort();
     ids.dedup();
-    assert_eq!(ids.len(), all().len(), "no two are the same model");
+    assert_eq!(ids.len(), wholes().len(), "no two are the same model");
 }
 
 /// A file from before heads could be chosen.
 #[test]
 fn what_old_files_lack_has_its_old_meaning() {
-    let mut old = document();
+    let mut old = document(whole());
     for model in ["/spec/model", "/config/model"] {
         let model = old.pointer_mut(model).unwrap().as_object_mut().unwrap();
         for key in ["head", "components", "bias", "ordinal"] {
@@ -181,7 +192,7 @@ fn what_old_files_lack_has_its_old_meaning() {
     {
         assert!(horizon.as_object_mut().unwrap().remove("largest").is_some());
     }
-    let loaded = load(&with_document(&old)).unwrap();
+    let loaded = load(&with_document(whole(), &old)).unwrap();
     assert_eq!(loaded.document.spec.model, whole().0.document.spec.model);
     assert_eq!(loaded.weights, whole().0.weights);
     let known = |b: &Bundle| b.document.spec.horizons[1].largest_label();
@@ -218,6 +229,17 @@ fn edits_that_make_no_model_are_refused() {
         ("/spec/model/components", json!(17), "model.components"),
         ("/spec/horizons/1/largest", json!(-1.0), "largest"),
         ("/spec/model/order_weights", json!([1.0]), "order_weights"),
+        ("/spec/model/backbone", json!("mmoe"), "network"),
+        ("/spec/model/backbone", json!("ple"), "network"),
+        ("/spec/model/cross", json!("deepfm"), "network"),
+        ("/spec/model/cross", json!("dcn"), "network"),
+        ("/spec/model/sequence", json!("cnn"), "network"),
+        ("/spec/model/sequence", json!("wavelet"), "network"),
+        ("/spec/model/sequence", json!("rnn"), "rnn"),
+        ("/spec/model/kernel", json!(2), "model.kernel"),
+        ("/spec/model/experts", json!(1u64 << 40), "model.experts"),
+        ("/spec/sequences/0/field", json!(1), "spec.sequences"),
+        ("/spec/sequences/0/days", json!(u64::MAX), "spec.sequences"),
         ("/spec/fields", json!([]), "spec.fields"),
         ("/spec/fields/0", json!(6), "spec.fields"),
         ("/spec/numbers", json!(3), "spec.numbers"),
@@ -252,12 +274,28 @@ fn edits_that_make_no_model_are_refused() {
         (&format!("{bucket}/rows"), json!(u64::MAX), "rows"),
     ];
     for (pointer, value, expected) in edits {
-        let mut edited = document();
+        let mut edited = document(whole());
         *edited.pointer_mut(pointer).unwrap() = value.clone();
-        let error = load(&with_document(&edited)).unwrap_err().to_string();
+        let error = load(&with_document(whole(), &edited))
+            .unwrap_err()
+            .to_string();
         let told = error.starts_with(PATH) && error.contains(expected);
         assert!(told, "{pointer} = {value}: {error}");
     }
+}
+
+/// Files from before there were day encoders tell no sequences.
+#[test]
+fn sequences_need_not_be_told() {
+    let without = |whole: &Whole| {
+        let mut edited = document(whole);
+        let spec = edited["spec"].as_object_mut().unwrap();
+        spec.remove("sequences").unwrap();
+        load(&with_document(whole, &edited))
+    };
+    assert_eq!(without(whole()).unwrap().weights, whole().0.weights);
+    let error = without(&wholes()[6]).unwrap_err().to_string();
+    assert!(error.contains("model.sequence"), "{error}");
 }
 
 #[test]
@@ -288,9 +326,17 @@ fn any_value() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         Just(json!([])),
         Just(json!({})),
-        Just(json!("strict")),
-        Just(json!("ziln")),
-        Just(json!("mixture")),
+        prop::sample::select(vec![
+            "strict",
+            "ziln",
+            "mixture",
+            "mmoe",
+            "ple",
+            "dcn",
+            "cnn",
+            "transformer",
+        ])
+        .prop_map(Value::from),
         any::<bool>().prop_map(Value::from),
         prop_oneof![0u64..10, Just(u64::MAX), Just(1 << 40)].prop_map(Value::from),
         prop_oneof![-2.0..2.0, Just(1e300), Just(-0.0), Just(5e-324)].prop_map(Value::from),
@@ -316,17 +362,17 @@ proptest! {
     /// that predicts.
     #[test]
     fn no_edited_document_panics(
-        head in 0..heads().len(),
+        which in 0..choices().len(),
         at in any::<prop::sample::Index>(),
         value in any_value(),
     ) {
-        let (bundle, _) = &all()[head];
-        let mut edited = serde_json::to_value(&bundle.document).unwrap();
+        let whole = &wholes()[which];
+        let mut edited = document(whole);
         let mut all = vec![];
         pointers(&edited, "", &mut all);
         let pointer = &all[at.index(all.len())];
         *edited.pointer_mut(pointer).unwrap() = value;
-        match load(&with_document_of(bundle, &edited)) {
+        match load(&with_document(whole, &edited)) {
             Ok(loaded) => {
                 let rows = two_rows(&loaded);
                 let model = Model::new(loaded, Decoding::Expectation).unwrap();

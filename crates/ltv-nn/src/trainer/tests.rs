@@ -1,7 +1,7 @@
 //! Sameness, and what a step does.
 
 use super::*;
-use crate::check::{demo, demo_in_tiles};
+use crate::check::{demo, demo_in_tiles, tokens_in_tiles};
 
 const RATES: Rates = Rates {
     dense: 0.01,
@@ -45,8 +45,13 @@ fn shards_change_only_rounding() {
 /// How a batch is cut into tiles and shards changes only the order of additions.
 #[test]
 fn gradients_do_not_depend_on_the_cut() {
+    gradients_do_not_depend_on_the_cut_of(demo_in_tiles);
+    gradients_do_not_depend_on_the_cut_of(tokens_in_tiles);
+}
+
+fn gradients_do_not_depend_on_the_cut_of(network: fn(usize, usize) -> (Graph<f64>, Batch<f64>)) {
     let gradients = |tile, shard_rows| {
-        let (graph, batch) = demo_in_tiles::<f64>(301, tile);
+        let (graph, batch) = network(301, tile);
         let options = TrainerOptions {
             threads: 2,
             shard_rows,

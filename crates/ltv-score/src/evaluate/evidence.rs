@@ -138,7 +138,11 @@ impl Tally {
         let width = self.quantiles.len();
         let histogram = |t: usize| {
             let mut histogram = LabelHistogram::default();
-            labels.iter().skip(t).step_by(width).for_each(|&y| histogram.add(y));
+            labels
+                .iter()
+                .skip(t)
+                .step_by(width)
+                .for_each(|&y| histogram.add(y));
             histogram
         };
         let labels = (0..width).map(histogram).collect();
@@ -186,7 +190,10 @@ mod tests {
         let counts = evidence.quantiles[0].map(|q| (q.users, q.below, q.at_or_below));
         assert_eq!(counts, [(3, 0, 1), (3, 1, 2), (3, 2, 2)]);
         assert_eq!((evidence.rows, evidence.projected), (4, Some(2)));
-        assert_eq!((evidence.labels[0].count(), evidence.labels[0].mean()), (3, 8.0 / 3.0));
+        assert_eq!(
+            (evidence.labels[0].count(), evidence.labels[0].mean()),
+            (3, 8.0 / 3.0)
+        );
     }
 
     #[test]
