@@ -143,6 +143,7 @@ fn cell(sets: &[SetScores], set: &SetScores, metric: Metric) -> Cell {
     let mut cell = Cell::new(shown(metric, value));
     if let Some(interval) = score.interval {
         let (low, high) = (shown(metric, interval.low), shown(metric, interval.high));
+        let low = low.trim_end_matches("\u{a0}%");
         cell = cell.detail(format!("{low} to {high}"));
     }
     if is_best(sets, set, metric) {

@@ -325,6 +325,7 @@ pub(crate) fn check_page(program: &Path, page: &Path, shots: &Path, name: &str) 
         "the switch does not lead to the dark theme"
     );
     assert_ne!(backgrounds[0], backgrounds[1], "both themes look the same");
+    browser.look(1280, 900, "light")?;
     let pdf = browser.call("Page.printToPDF", json!({"printBackground": true}))?;
     let pdf = base64(pdf["data"].as_str().unwrap_or_default());
     assert!(pdf.starts_with(b"%PDF"), "it does not print");

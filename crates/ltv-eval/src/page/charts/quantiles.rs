@@ -143,6 +143,6 @@ mod tests {
         assert_eq!(nearest(&count(0.1, 0, 7)), 0.1);
         assert_eq!(nearest(&count(0.9, 7, 8)), 0.8);
         assert_eq!(nearest(&count(0.5, 6, 6)), 0.6);
-        assert_eq!(words(&count(0.9, 8, 8)), "P90: 80.0 % of values below");
+        assert_eq!(words(&count(0.9, 8, 8)), "P90: 80.0\u{a0}% of values below");
     }
 }
