@@ -4,6 +4,7 @@ mod trees;
 
 pub use trees::{Categories, Choose, Setting, TreeOptions, built_in};
 
+use crate::btyd::TimeUnit;
 use ltv_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 /// | `rfm` | the mean of users alike in recency, frequency and monetary value | no |
 /// | `trivial_sort` | a user's own signal in the window, scaled | no |
 /// | `train_mean` | the training mean for everybody | no |
+/// | `btyd` | buy till you die: fitted to whole purchase histories | no |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PeerConfig {
@@ -32,6 +34,8 @@ pub enum PeerConfig {
     TrivialSort(RuleConfig),
     /// The training mean.
     TrainMean(RuleConfig),
+    /// Buy till you die ([`crate::btyd`]).
+    Btyd(BtydConfig),
 }
 
 /// Options of kind `xgboost`.
@@ -192,6 +196,47 @@ impl Default for RfmConfig {
     }
 }
 
+/// Options of kind `btyd`.
+///
+/// | name | default | purpose | range |
+/// |---|---|---|---|
+/// | `model` | bg_nbd | how many purchase days follow | bg_nbd, pareto_nbd |
+/// | `unit` | week | what times are counted in | day, week |
+/// | `penalty` | 0 | weight of an L2 penalty ([`crate::btyd::FitOptions`]) | >= 0 |
+///
+/// What a purchase day is worth is a Gamma-Gamma model, for value labels.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BtydConfig {
+    /// How many purchase days follow.
+    pub model: CountModel,
+    /// What times are counted in.
+    pub unit: TimeUnit,
+    /// Weight of an L2 penalty.
+    pub penalty: f64,
+}
+
+impl Default for BtydConfig {
+    fn default() -> Self {
+        Self {
+            model: CountModel::BgNbd,
+            unit: TimeUnit::Week,
+            penalty: 0.0,
+        }
+    }
+}
+
+/// How many purchase days follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CountModel {
+    /// A customer may leave after any purchase (Fader, Hardie, Lee 2005).
+    #[default]
+    BgNbd,
+    /// A customer may leave at any time (Schmittlein, Morrison, Colombo 1987).
+    ParetoNbd,
+}
+
 /// Options of the simple rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -210,6 +255,7 @@ impl PeerConfig {
             Self::Rfm(_) => "rfm",
             Self::TrivialSort(_) => "trivial_sort",
             Self::TrainMean(_) => "train_mean",
+            Self::Btyd(_) => "btyd",
         }
     }
 
@@ -218,9 +264,26 @@ impl PeerConfig {
         matches!(self, Self::Xgboost(_) | Self::TwoStage(_) | Self::Forest(_))
     }
 
+    /// Whether it is fitted on rows in memory, by [`crate::fit`].
+    pub fn needs_rows(&self) -> bool {
+        self.needs_xgboost()
+    }
+
+    /// Whether it is fitted on whole purchase histories, by [`crate::fit_log`].
+    pub fn needs_events(&self) -> bool {
+        matches!(self, Self::Btyd(_))
+    }
+
+    /// Whether another seed may give another model.
+    pub fn is_random(&self) -> bool {
+        self.needs_xgboost()
+    }
+
     /// Whether predictions are put in order across horizons.
     pub fn ordered(&self) -> bool {
         match self {
+            // They are, by construction.
+            Self::Btyd(_) => false,
             Self::Xgboost(c) => c.ordered,
             Self::TwoStage(c) => c.ordered,
             Self::Forest(c) => c.ordered,
@@ -240,6 +303,11 @@ impl PeerConfig {
             Self::Forest(c) => c.check(),
             Self::Rfm(c) => c.check(),
             Self::TrivialSort(_) | Self::TrainMean(_) => Ok(()),
+            Self::Btyd(c) if c.penalty >= 0.0 && c.penalty.is_finite() => Ok(()),
+            Self::Btyd(c) => {
+                let problem = format!("{} is not zero or positive", c.penalty);
+                Err(Error::config("peer.penalty", problem))
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with a peer.
 
+use crate::btyd::BtydError;
 use ltv_core::Fault;
 use std::path::PathBuf;
 
@@ -49,6 +50,9 @@ pub enum BaselineError {
         /// What the library says.
         problem: String,
     },
+    /// A buy-till-you-die model cannot be fitted or used.
+    #[error(transparent)]
+    Btyd(#[from] BtydError),
     /// A file that is not a peer that can be used.
     #[error("{}: {problem}; {hint}", path.display())]
     File {

@@ -8,6 +8,7 @@
 //! | [`config`] | which peer, and its options |
 //! | [`rows`] | what a peer is fitted on |
 //! | [`fit`] | from rows in memory to a peer |
+//! | `log` | the same from purchase histories, for buy-till-you-die models |
 //! | [`streaming`] | the same from blocks, for peers that need no library |
 //! | [`peer`] | a fitted peer: prediction, its file |
 //! | `boost`, `forest` | boosting and random forests, by the XGBoost library (feature `xgboost`) |
@@ -22,6 +23,7 @@ mod engine;
 mod error;
 mod fit;
 mod forest;
+mod log;
 mod matrix;
 pub mod peer;
 pub mod rfm;
@@ -34,6 +36,7 @@ mod testing;
 pub use config::PeerConfig;
 pub use error::BaselineError;
 pub use fit::fit;
+pub use log::{PurchaseLog, fit_log};
 pub use peer::Peer;
 pub use rows::{Frame, TrainingRows};
 pub use streaming::Streaming;

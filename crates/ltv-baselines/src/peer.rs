@@ -17,7 +17,7 @@ use crate::{config::PeerConfig, error::BaselineError, rows::Frame};
 use ltv_core::{
     Day, Horizons, artefact,
     baseline::Baselines,
-    config::Label,
+    config::{Label, Split},
     encoding::{EncodedRows, Encoding},
     predictor::{Predictions, Predictor},
 };
@@ -38,6 +38,8 @@ pub struct Document {
     pub label: Label,
     /// As-of date of its training dataset.
     pub as_of: Day,
+    /// Who of the dataset trained and validated.
+    pub split: Split,
     /// Fitted feature encoding.
     pub encoding: Encoding,
     /// The configuration it was fitted with.
@@ -167,6 +169,7 @@ impl Peer {
             window_days: frame.window_days,
             label: frame.label,
             as_of: frame.as_of,
+            split: frame.split,
             encoding: frame.encoding,
             config,
             record,

@@ -4,7 +4,7 @@ use crate::error::BaselineError;
 use ltv_core::{
     Day, Horizons,
     baseline::{BaselineHorizon, Baselines},
-    config::Label,
+    config::{Label, Split},
     encoding::{EncodedRows, Encoding},
 };
 
@@ -19,6 +19,8 @@ pub struct Frame {
     pub label: Label,
     /// As-of date of the dataset.
     pub as_of: Day,
+    /// Who of the dataset trains and validates.
+    pub split: Split,
     /// Numeric columns as they are (`plain`), and categorical features as cells. The columns of
     /// the label's kind must be among the numeric ones: [`Baselines::signal_of`], and
     /// `active_days`, `recency`, `value_sum` where a peer asks for them.

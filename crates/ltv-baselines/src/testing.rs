@@ -30,6 +30,7 @@ pub(crate) const COLUMNS: [&str; 4] = ["recency", "active_days", "value_sum", "e
 pub(crate) fn frame(days: &[u32]) -> Frame {
     let values = (0..8).map(|i| format!("c{i}")).collect();
     Frame {
+        split: Default::default(),
         horizons: Horizons::new(days.to_vec()).unwrap(),
         window_days: 7,
         label: Label::Value,

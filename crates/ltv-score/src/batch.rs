@@ -139,6 +139,11 @@ impl Rows {
         as_of: Day,
     ) -> Result<RecordBatch, ScoreError> {
         let (rows, horizons) = (self.users.len(), model.horizons());
+        if predictions.quantiles.is_empty() || predictions.positive.is_empty() {
+            return Err(ScoreError::NoDistribution {
+                model_id: model.model_id().to_owned(),
+            });
+        }
         let users = self.users.array();
         let schema = snapshot_schema(users.data_type(), horizons);
         let ids = std::iter::repeat_n(model.model_id(), rows);
@@ -171,11 +176,14 @@ fn check_shapes(
     rows: usize,
 ) -> Result<(), ScoreError> {
     let cells = rows * model.horizons().len();
+    // Not every model knows a distribution.
+    let unless_empty = |found: usize, expected| if found == 0 { 0 } else { expected };
+    let (quantiles, positive) = (predictions.quantiles.len(), predictions.positive.len());
     let shapes = [
         ("rows", predictions.rows, rows),
         ("values", predictions.values.len(), cells),
-        ("quantiles", predictions.quantiles.len(), cells * 3),
-        ("probabilities", predictions.positive.len(), cells),
+        ("quantiles", quantiles, unless_empty(quantiles, cells * 3)),
+        ("probabilities", positive, unless_empty(positive, cells)),
         ("projection marks", predictions.projected.len(), rows),
     ];
     match shapes

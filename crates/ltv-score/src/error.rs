@@ -32,6 +32,14 @@ pub enum ScoreError {
         /// The column it reads.
         column: String,
     },
+    /// A model without a distribution, where one is to be written.
+    #[error(
+        "model {model_id} predicts values alone, but a snapshot holds quantiles and P(value > 0) as well; score with a model that has them: a network, RFM cells, buy-till-you-die"
+    )]
+    NoDistribution {
+        /// The model.
+        model_id: String,
+    },
     /// The model was trained on another observation window.
     #[error(
         "{}: users are observed for {found} days, but the model was trained on {expected}; make the dataset with dataset.window_days = {expected}",

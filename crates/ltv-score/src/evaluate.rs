@@ -288,7 +288,7 @@ impl Collected {
                 for t in &self.positions {
                     let cell = row * width + t;
                     self.values.push(predictions.values[cell]);
-                    self.medians.push(predictions.quantiles[cell * 3 + 1]);
+                    self.medians.extend(predictions.quantiles.get(cell * 3 + 1));
                 }
             }
         }
@@ -315,10 +315,10 @@ impl Collected {
         let mut push = |name: String, values| sets.push(NamedPredictions { name, values });
         if !self.positions.is_empty() {
             push(options.name.clone(), std::mem::take(&mut self.values));
-            push(
-                format!("{} (median)", options.name),
-                std::mem::take(&mut self.medians),
-            );
+            if !self.medians.is_empty() {
+                let name = format!("{} (median)", options.name);
+                push(name, std::mem::take(&mut self.medians));
+            }
         }
         if let Some(baselines) = &mut self.baselines {
             let rows = self.labels.len() / self.horizons.len();

@@ -1,7 +1,7 @@
 //! The command line: one subcommand for each step, and the flags that all of them share.
 
 use crate::commands::{
-    bench, completions, evaluate, features, inspect, quickstart, score, simulate, train,
+    bench, compare, completions, evaluate, features, inspect, quickstart, score, simulate, train,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -32,6 +32,7 @@ pub(crate) enum Command {
     Features(Box<features::Flags>),
     Train(Box<train::Flags>),
     Evaluate(evaluate::Flags),
+    Compare(compare::Flags),
     Score(score::Flags),
     Inspect(inspect::Flags),
     Bench(bench::Flags),

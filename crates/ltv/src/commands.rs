@@ -1,6 +1,7 @@
 //! One module for each command: raw flags, resolved options, run.
 
 pub(crate) mod bench;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod evaluate;
 pub(crate) mod features;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     if let Command::Simulate(_)
     | Command::Features(_)
     | Command::Train(_)
+    | Command::Compare(_)
     | Command::Score(_)
     | Command::Quickstart(_) = command
     {
@@ -43,6 +45,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Features(flags) => within(&flags.common.clone(), |c| features::run(*flags, c)),
         Command::Train(flags) => within(&flags.common.clone(), |c| train::run(*flags, c)),
         Command::Evaluate(flags) => within(&flags.common.clone(), |c| evaluate::run(flags, c)),
+        Command::Compare(flags) => within(&flags.common.clone(), |c| compare::run(flags, c)),
         Command::Score(flags) => within(&flags.common.clone(), |c| score::run(flags, c)),
         Command::Quickstart(flags) => within(&flags.common.clone(), |c| quickstart::run(flags, c)),
         Command::Inspect(flags) => within(&flags.common.clone(), |c| inspect::run(flags, c)),

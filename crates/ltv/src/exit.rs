@@ -55,6 +55,7 @@ from_library!(
     ltv_model::ModelError,
     ltv_train::TrainError,
     ltv_score::ScoreError,
+    ltv_lab::LabError,
 );
 
 /// Whether a panic has been reported.

@@ -6,6 +6,7 @@ mod commands;
 mod exit;
 mod options;
 mod outputs;
+mod page;
 mod progress;
 mod report;
 mod signals;

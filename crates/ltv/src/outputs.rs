@@ -19,7 +19,14 @@ pub(crate) enum Kind {
     Bundle,
     Checkpoint,
     Evaluation,
+    Page,
 }
+
+/// How a page of ours begins, near enough the start.
+const PAGE: &str = "<meta name=\"generator\" content=\"ltv\">";
+
+/// Bytes in which it is looked for: they hold no letter that could be cut.
+const LOOK: usize = 400;
 
 impl Kind {
     fn name(self) -> &'static str {
@@ -27,6 +34,7 @@ impl Kind {
             Self::Bundle => "a model bundle",
             Self::Checkpoint => "a checkpoint",
             Self::Evaluation => "an evaluation",
+            Self::Page => "a report page",
         }
     }
 
@@ -35,6 +43,7 @@ impl Kind {
             Self::Bundle => ltv_model::bundle::FORMAT.name,
             Self::Checkpoint => ltv_train::checkpoint::FORMAT.name,
             Self::Evaluation => ltv_eval::report::FORMAT,
+            Self::Page => PAGE,
         }
     }
 }
@@ -66,6 +75,12 @@ fn format(path: &Path) -> Result<Option<String>, Failure> {
         return Ok(header["__metadata__"]["format"].as_str().map(String::from));
     }
     let text = fs::read_to_string(path).unwrap_or_default();
+    if text
+        .get(..LOOK.min(text.len()))
+        .is_some_and(|start| start.contains(PAGE))
+    {
+        return Ok(Some(PAGE.to_owned()));
+    }
     let document: Option<Value> = serde_json::from_str(&text).ok();
     Ok(document.and_then(|d| d["format"].as_str().map(String::from)))
 }
@@ -107,6 +122,10 @@ mod tests {
         let bundle = at("model.ltv", &bundle);
         let evaluation = at("eval.json", br#"{"format": "ltv-evaluation"}"#);
         let log = at("events.parquet", b"PAR1 and much more");
+        let page = at("report.html", format!("<!doctype html>\n{PAGE}").as_bytes());
+        let other = at("index.html", b"<!doctype html>\n<title>mine</title>");
+        check(&page, Kind::Page).unwrap();
+        assert!(check(&other, Kind::Page).is_err());
         check(&bundle, Kind::Bundle).unwrap();
         check(&evaluation, Kind::Evaluation).unwrap();
         check(&at("empty", b""), Kind::Checkpoint).unwrap();

@@ -9,6 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["ltv-core", "ltv-nn"],
     &["ltv-data", "ltv-model", "ltv-baselines", "ltv-eval"],
     &["ltv-train", "ltv-score"],
+    &["ltv-lab"],
     &["ltv"],
 ];
 

@@ -28,7 +28,7 @@ pub mod predict;
 mod counts;
 mod special;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use bgnbd::BgNbd;
 pub use error::BtydError;

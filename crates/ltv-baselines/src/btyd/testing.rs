@@ -95,7 +95,7 @@ fn purchases(
 }
 
 /// Customers of a BG/NBD model with continuous times.
-pub(super) fn bgnbd_customers([r, alpha, a, b]: [f64; 4], n: u32, seed: u64) -> Vec<History> {
+pub(crate) fn bgnbd_customers([r, alpha, a, b]: [f64; 4], n: u32, seed: u64) -> Vec<History> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (rates, chances) = (gamma(r, alpha), Beta::new(a, b).unwrap());
     let one = |i| {

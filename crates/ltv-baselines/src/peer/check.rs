@@ -76,6 +76,13 @@ fn check_model(document: &Document) -> Check {
             columns(&names)?;
             table.check(n)
         }
+        (PeerConfig::Btyd(_), Fitted::Btyd(_)) => {
+            columns(&["active_days", "recency"])?;
+            // Finite and positive numbers: BuyTillYouDie::new asks.
+            ensure((1..=3650).contains(&document.window_days), || {
+                format!("a window of {} days", document.window_days)
+            })
+        }
         (PeerConfig::TrivialSort(_), Fitted::TrivialSort {}) => Ok(()),
         (PeerConfig::TrainMean(_), Fitted::TrainMean { horizons }) => {
             count(horizons.len())?;

@@ -2,6 +2,7 @@
 
 use super::Document;
 use crate::{
+    btyd::{BuyTillYouDie, Parameters, Settings},
     config::{Categories, Form, PeerConfig},
     engine::Trees,
     error::BaselineError,
@@ -11,7 +12,12 @@ use crate::{
     rows::Frame,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use ltv_core::{encoding::EncodedRows, labels::LabelHistogram, order, predictor::Predictions};
+use ltv_core::{
+    encoding::EncodedRows,
+    labels::LabelHistogram,
+    order,
+    predictor::{Predictions, Predictor},
+};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +44,8 @@ pub enum Fitted {
     },
     /// Cells.
     Rfm(RfmTable),
+    /// The parameters of buy-till-you-die models.
+    Btyd(Box<Parameters>),
     /// Nothing but the baselines' means.
     TrivialSort {},
     /// The training labels.
@@ -193,6 +201,7 @@ pub(super) enum Ready {
     /// The column of the signal.
     TrivialSort(usize),
     TrainMean,
+    Btyd(Box<BuyTillYouDie>),
 }
 
 /// Rows that one thread predicts at once.
@@ -205,6 +214,7 @@ impl Ready {
             window_days: document.window_days,
             label: document.label,
             as_of: document.as_of,
+            split: document.split.clone(),
             encoding: document.encoding.clone(),
         };
         let layout = |categories: Categories| Layout::new(&frame.encoding, categories);
@@ -240,6 +250,16 @@ impl Ready {
                 Self::Rfm(places?)
             }
             (_, Fitted::TrainMean { .. }) => Self::TrainMean,
+            (_, Fitted::Btyd(parameters)) => {
+                let settings = Settings {
+                    model_id: String::new(),
+                    horizons: frame.horizons.clone(),
+                    encoding: frame.encoding.clone(),
+                    window: frame.window_days,
+                    label: frame.label,
+                };
+                Self::Btyd(Box::new(BuyTillYouDie::new(**parameters, settings)?))
+            }
             (_, Fitted::TrivialSort {}) => Self::TrivialSort(place(&document.baselines.signal)?),
             (config, _) => {
                 let problem = format!("its model is not of kind '{}'", config.kind());
@@ -249,6 +269,9 @@ impl Ready {
     }
 
     pub(super) fn predict(&self, document: &Document, rows: &EncodedRows) -> Predictions {
+        if let Self::Btyd(model) = self {
+            return model.predict(rows);
+        }
         let blocks: Vec<Predictions> = (0..rows.rows.div_ceil(BLOCK))
             .into_par_iter()
             .map(|b| {

@@ -171,6 +171,25 @@ fn everybody_with_a_label_whatever_the_part() {
 }
 
 #[test]
+fn a_model_may_know_no_distribution() {
+    let (_folder, dataset, _) = place();
+    let model = Fake::with(|_, out| {
+        out.quantiles.clear();
+        out.positive.clear();
+    });
+    let found = evaluate_dataset(&dataset, Some(&model), &options(), &Silent).unwrap();
+    let names: Vec<_> = found.sets.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["odmn", "trivial sort", "train mean"]);
+    let whole = by_hand(&tested(), &[0, 1], true);
+    let of = |e: &ltv_eval::Evaluation| e.results[0].overall.set("odmn").cloned();
+    assert_eq!(of(&found), of(&whole));
+    let encoder = ltv_data::encoding::Encoder::new(Arc::new(model.encoding().clone()));
+    let error = crate::score_batch(&model, &encoder, &batch(&[0, 1]), Day(200)).unwrap_err();
+    assert_eq!(error.fault(), Fault::User);
+    assert!(error.to_string().contains("P(value > 0)"), "{error}");
+}
+
+#[test]
 fn nobody_to_evaluate_is_an_error_that_says_why() {
     let (_folder, dataset, _) = place();
     for rows in [Rows::Mature, Rows::Part(Part::Test)] {

@@ -6,17 +6,24 @@ use crate::{
     exit::Failure,
     options::Overlay,
     outputs::{self, Kind},
+    page::{Judgement, evaluated},
     report::Report,
 };
 use clap::{Args, ValueEnum};
 use ltv_core::{
     Day, artefact,
+    baseline::Baselines,
     config::{Part, Split},
+    predictor::Predictor,
 };
 use ltv_data::{Dataset, split::Rows};
 use ltv_eval::{Bootstrap, Evaluation};
-use ltv_model::{Decoding, Model, bundle::Document};
-use ltv_score::{EvaluateOptions, evaluate::TRIVIAL_SORT, evaluate_dataset};
+use ltv_lab::Opened;
+use ltv_model::Decoding;
+use ltv_score::{
+    EvaluateOptions, Importance, ImportanceOptions, assess_dataset, evaluate::TRIVIAL_SORT,
+    importance,
+};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -24,9 +31,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ltv evaluate --model model.ltv --data later --registered-from 2023-01-01 --out eval.json
-  ltv evaluate --model model.ltv --data data --part validation --by channel --bootstrap 0")]
+  ltv evaluate --model model.ltv --data data --part validation --by channel --bootstrap 0
+  ltv evaluate --model model.ltv --data later --by channel --importance --report report.html")]
 pub(crate) struct Flags {
-    /// The bundle
+    /// The model: a bundle, or what 'ltv compare' wrote
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// Folder of the dataset
@@ -59,6 +67,12 @@ pub(crate) struct Flags {
     /// expectation, argmax, median or quantile:P [default: expectation]
     #[arg(long, value_name = "NAME")]
     decoding: Option<Decoding>,
+    /// Write a page with charts as well, that opens offline
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Measure what predictions owe to each feature, by shuffling it among users
+    #[arg(long)]
+    importance: bool,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -90,6 +104,7 @@ struct Options {
     details: bool,
     bootstrap: u32,
     decoding: Decoding,
+    importance: bool,
 }
 
 impl Default for Options {
@@ -102,6 +117,7 @@ impl Default for Options {
             details: false,
             bootstrap: 200,
             decoding: Decoding::Expectation,
+            importance: false,
         }
     }
 }
@@ -116,14 +132,15 @@ impl Flags {
         options.set("details", self.details.then_some(true))?;
         options.set("bootstrap", self.bootstrap)?;
         options.set("decoding", self.decoding)?;
+        options.set("importance", self.importance.then_some(true))?;
         options.resolve()
     }
 }
 
 impl Options {
     /// Who is judged unless the options say so: nobody whom the model was trained on.
-    fn default_users(model: &Document, dataset: Day) -> Users {
-        if model.config.split.test > 0.0 {
+    fn default_users(model: &Opened, dataset: Day) -> Users {
+        if model.split.test > 0.0 {
             Users::Test
         } else if dataset > model.as_of {
             Users::New
@@ -184,13 +201,16 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     if let Some(out) = &flags.out {
         outputs::check(out, Kind::Evaluation)?;
     }
+    if let Some(out) = &flags.report {
+        outputs::check(out, Kind::Page)?;
+    }
     let dataset = Dataset::open(&flags.data)?;
-    let model = Model::new(super::bundle(&flags.model)?, options.decoding)?;
-    let document = model.document();
-    let as_of = document.as_of;
-    let unless_said = Options::default_users(document, dataset.manifest().as_of);
-    let users = options.part.unwrap_or(unless_said);
-    let (split, rows) = options.rows(users, &document.config.split, as_of);
+    let model = ltv_lab::open(&flags.model, options.decoding)?;
+    let as_of = model.as_of;
+    let users = options
+        .part
+        .unwrap_or(Options::default_users(&model, dataset.manifest().as_of));
+    let (split, rows) = options.rows(users, &model.split, as_of);
     let bootstrap = (options.bootstrap > 0).then_some(Bootstrap {
         replicates: options.bootstrap,
         seed: context.seed,
@@ -200,25 +220,108 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         rows,
         segments: options.by.clone(),
         bootstrap,
-        ..defaults(document, context.threads)
+        ..defaults(&model.baselines, model.window_days, context.threads)
     };
-    let evaluation = evaluate_dataset(&dataset, Some(&model), &evaluate, &context.progress)?;
+    let predictor = &*model.predictor;
+    let (evaluation, evidence) =
+        assess_dataset(&dataset, Some(predictor), &evaluate, &context.progress)?;
+    let importance = match options.importance {
+        true => Some(measure(&dataset, predictor, &evaluate, context)?),
+        false => None,
+    };
     if let Some(out) = &flags.out {
         write(out, &evaluation)?;
     }
-    let body = match options.details {
+    let whom = heading(users, as_of);
+    let mut body = match options.details {
         true => evaluation.details(),
         false => evaluation.summary() + "everything: --details, or --json\n",
     };
-    Report::new(format!("{}\n{body}", heading(users, as_of)), &evaluation)
+    body += &importance
+        .as_deref()
+        .map(importance_text)
+        .unwrap_or_default();
+    if let Some(out) = &flags.report {
+        let found = Judgement {
+            path: &flags.model,
+            model: &model,
+            dataset: &dataset,
+            evaluation: &evaluation,
+            evidence: &evidence,
+            importance: importance.as_deref(),
+            whom: &whom,
+            seed: context.seed,
+        };
+        artefact::write(out, evaluated(&found, &options)?.as_bytes())?;
+        body += &format!("report: {}\n", out.display());
+    }
+    Report::new(
+        format!("{whom}\n{body}"),
+        &document(&evaluation, importance)?,
+    )
 }
 
-/// What every evaluation of a bundle has in common.
-pub(super) fn defaults(document: &Document, threads: usize) -> EvaluateOptions {
+/// The evaluation, with what features are worth where that was measured.
+fn document(
+    evaluation: &Evaluation,
+    importance: Option<Vec<Importance>>,
+) -> Result<serde_json::Value, Failure> {
+    let mut document = serde_json::to_value(evaluation).map_err(Failure::internal)?;
+    if let Some(importance) = importance {
+        document["importance"] = serde_json::to_value(importance).map_err(Failure::internal)?;
+    }
+    Ok(document)
+}
+
+/// Most rows that features are shuffled in.
+const SHUFFLED: usize = 50_000;
+
+fn measure(
+    dataset: &Dataset,
+    model: &dyn Predictor,
+    evaluate: &EvaluateOptions,
+    context: &Context,
+) -> Result<Vec<Importance>, Failure> {
+    let options = ImportanceOptions {
+        split: evaluate.split.clone(),
+        rows: evaluate.rows,
+        most_rows: SHUFFLED,
+        repeats: 3,
+        seed: context.seed,
+        threads: context.threads,
+    };
+    Ok(importance(dataset, model, &options, &context.progress)?)
+}
+
+/// Features by what the ranking of the longest horizon owes to them.
+fn importance_text(all: &[Importance]) -> String {
+    let longest = all.iter().map(|i| i.horizon).max().unwrap_or(0);
+    let mut own: Vec<&Importance> = all.iter().filter(|i| i.horizon == longest).collect();
+    own.sort_by(|a, b| b.rank.unwrap_or(0.0).total_cmp(&a.rank.unwrap_or(0.0)));
+    let width = own
+        .iter()
+        .map(|i| i.feature.len())
+        .max()
+        .unwrap_or(0)
+        .max(7);
+    let mut text = format!(
+        "\nfeatures by what they are worth to ltv_{longest}: shuffled, they cost\n  {:width$}  NormGini   +NRMSE\n",
+        "feature"
+    );
+    for i in own {
+        let number = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.4}"));
+        let (rank, error) = (number(i.rank), number(i.error));
+        text += &format!("  {:width$}  {rank:>8} {error:>8}\n", i.feature);
+    }
+    text
+}
+
+/// What every evaluation of a model has in common.
+pub(super) fn defaults(baselines: &Baselines, window_days: u32, threads: usize) -> EvaluateOptions {
     EvaluateOptions {
         reference: Some(TRIVIAL_SORT.into()),
-        baselines: Some(document.baselines.clone()),
-        expected_window: Some(document.window_days),
+        baselines: Some(baselines.clone()),
+        expected_window: Some(window_days),
         threads,
         ..EvaluateOptions::default()
     }

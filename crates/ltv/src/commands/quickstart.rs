@@ -176,7 +176,9 @@ impl Tour<'_> {
     }
 
     fn evaluate(&self, model: &Model, later: &Dataset) -> Result<Evaluation, Failure> {
-        let mut options = evaluate::defaults(model.document(), self.context.threads);
+        let document = model.document();
+        let (baselines, window) = (&document.baselines, document.window_days);
+        let mut options = evaluate::defaults(baselines, window, self.context.threads);
         options.bootstrap = Some(Bootstrap {
             replicates: 200,
             seed: self.context.seed,

@@ -1,0 +1,257 @@
+//! Training what is missing, and judging everything on the same users.
+
+use crate::{
+    LabError,
+    config::{CompareConfig, Contestant},
+    judged::Judged,
+    run::Run,
+    train::Bench,
+};
+use ltv_core::{
+    Error,
+    artefact::{self, create_folder},
+    progress::Progress,
+};
+use ltv_data::Dataset;
+use ltv_eval::{
+    Bootstrap, Metric,
+    comparison::{self, Comparison, ComparisonInput, Expectation, SourceError},
+};
+use std::{path::Path, time::Duration};
+
+/// What belongs to one call rather than to the comparison.
+pub struct Call<'a> {
+    /// Folder of the results; runs that are there already are used again.
+    pub out: &'a Path,
+    /// Worker threads, at least 1. Does not change results.
+    pub threads: usize,
+    /// Decides the resamples of the bootstrap.
+    pub seed: u64,
+    /// Time since some moment, to say how long trainings take.
+    pub clock: &'a dyn Fn() -> Duration,
+    /// Told how far it has come.
+    pub progress: &'a dyn Progress,
+}
+
+/// What came out.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Every metric of every contestant.
+    pub comparison: Comparison,
+    /// The runs of every contestant, one for each seed, in the order of the configuration.
+    pub runs: Vec<Vec<Run>>,
+    /// The users that all were judged on.
+    pub judged: Judged,
+    /// How many runs were trained now; the others were there.
+    pub trained: usize,
+}
+
+/// Compares the models of `config`. A call that is killed loses at most the training since the last
+/// checkpoint: the next one goes on from there and gives the same bytes.
+///
+/// Memory: labels, and one column of predictions for each horizon and decoding, 8 bytes for each
+/// judged user; models that are trained in memory say so.
+///
+/// # Errors
+/// When the configuration, a dataset or a stored run cannot be used, or a training fails.
+pub fn compare(config: &CompareConfig, call: &Call<'_>) -> Result<Outcome, LabError> {
+    let train = Dataset::open(&config.data)?;
+    let test = config.test.as_ref().map(Dataset::open).transpose()?;
+    let contestants = config.contestants(train.manifest().horizons.days())?;
+    check_events(config, &contestants)?;
+    check_output(call.out)?;
+    let runs = call.out.join("runs");
+    create_folder(&runs)?;
+    call.progress.start("read labels", None);
+    let judged = Judged::read(&train, test.as_ref(), &config.split)?;
+    call.progress.finish();
+    let bench = Bench {
+        train: &train,
+        judged: &judged,
+        events: &config.events,
+        split: &config.split,
+        runs: &runs,
+        threads: call.threads,
+        clock: call.clock,
+        progress: call.progress,
+    };
+    let (runs, trained) = all_runs(&bench, &contestants)?;
+    let comparison = judge(config, call, &judged, (&contestants, &runs))?;
+    let text = comparison.to_json()? + "\n";
+    artefact::write(call.out.join(DOCUMENT), text.as_bytes())?;
+    artefact::write(call.out.join(TABLES), comparison.markdown().as_bytes())?;
+    Ok(Outcome {
+        comparison,
+        runs,
+        judged,
+        trained,
+    })
+}
+
+/// The comparison as JSON, in the folder of the results.
+pub const DOCUMENT: &str = "comparison.json";
+/// Its tables as Markdown.
+pub const TABLES: &str = "comparison.md";
+/// Where a report page goes unless told otherwise.
+pub const REPORT: &str = "report.html";
+
+/// Said before the first training rather than after the tenth.
+fn check_events(config: &CompareConfig, contestants: &[Contestant]) -> Result<(), LabError> {
+    let needs = |c: &&Contestant| c.needs_events();
+    match contestants.iter().find(needs) {
+        Some(contestant) if config.events.is_empty() => {
+            Err(LabError::NoEvents.of(&contestant.name))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Only a folder of results, a new one or an empty one is written to.
+fn check_output(out: &Path) -> Result<(), LabError> {
+    let Ok(entries) = std::fs::read_dir(out) else {
+        return Ok(());
+    };
+    for entry in entries {
+        let name = entry.map_err(|e| Error::io(out, "list", e))?.file_name();
+        let ours = ["runs", DOCUMENT, TABLES, REPORT]
+            .iter()
+            .any(|n| name == *n);
+        if !ours {
+            let problem = format!(
+                "holds '{}', which is no part of a comparison",
+                name.display()
+            );
+            return Err(Error::Artefact {
+                path: out.to_path_buf(),
+                problem,
+                hint: "give a new folder, an empty one or that of a comparison to go on with",
+            }
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// The runs of all contestants, and how many had to be trained.
+fn all_runs(
+    bench: &Bench<'_>,
+    contestants: &[Contestant],
+) -> Result<(Vec<Vec<Run>>, usize), LabError> {
+    let total: usize = contestants.iter().map(|c| c.seeds.len()).sum();
+    let (mut done, mut trained) = (0, 0);
+    let mut runs = vec![];
+    for contestant in contestants {
+        let mut own = vec![];
+        for &seed in &contestant.seeds {
+            done += 1;
+            let stored = bench.stored(contestant, seed)?;
+            let run = match stored {
+                Some(run) => run,
+                None => {
+                    trained += 1;
+                    let label = format!("{}, seed {seed} ({done} of {total})", contestant.name);
+                    let bench = Bench {
+                        progress: &Labelled {
+                            label,
+                            inner: bench.progress,
+                        },
+                        ..*bench
+                    };
+                    bench
+                        .run(contestant, seed)
+                        .map_err(|e| e.of(&contestant.name))?
+                }
+            };
+            own.push(run);
+        }
+        runs.push(own);
+    }
+    Ok((runs, trained))
+}
+
+/// Says of every stage whose it is.
+struct Labelled<'a> {
+    label: String,
+    inner: &'a dyn Progress,
+}
+
+impl Progress for Labelled<'_> {
+    fn start(&self, stage: &str, total: Option<u64>) {
+        self.inner.start(&format!("{}: {stage}", self.label), total);
+    }
+    fn advance(&self, n: u64) {
+        self.inner.advance(n);
+    }
+    fn note(&self, text: &str) {
+        self.inner.note(text);
+    }
+    fn finish(&self) {
+        self.inner.finish();
+    }
+}
+
+/// A row of the tables: a contestant and one of its sets.
+struct Row {
+    contestant: usize,
+    set: usize,
+}
+
+fn judge(
+    config: &CompareConfig,
+    call: &Call<'_>,
+    judged: &Judged,
+    (contestants, runs): (&[Contestant], &[Vec<Run>]),
+) -> Result<Comparison, LabError> {
+    let mut rows = vec![];
+    let mut named = vec![];
+    for (c, (contestant, runs)) in contestants.iter().zip(runs).enumerate() {
+        for (s, set) in runs[0].record.sets.iter().enumerate() {
+            rows.push(Row {
+                contestant: c,
+                set: s,
+            });
+            named.push(comparison::Contestant {
+                name: format!("{}{}", contestant.name, set.suffix),
+                runs: contestant
+                    .seeds
+                    .iter()
+                    .map(|s| format!("seed {s}"))
+                    .collect(),
+                horizons: Some(set.horizons.clone()),
+                metrics: metrics(contestant, &set.decoding),
+                tables: contestant.tables.clone(),
+            });
+        }
+    }
+    let expect: Vec<Expectation> = config.expectations();
+    let input = ComparisonInput {
+        horizons: &judged.horizons,
+        labels: &judged.labels,
+        contestants: &named,
+        bootstrap: Bootstrap {
+            replicates: config.bootstrap,
+            seed: call.seed,
+        },
+        expect: &expect,
+    };
+    let source = |row: usize, run: usize, t: usize| {
+        let Row { contestant, set } = rows[row];
+        let horizon = judged.horizons.days()[t];
+        runs[contestant][run]
+            .column(set, horizon)
+            .map_err(SourceError::new)
+    };
+    call.progress.start("measure", None);
+    let comparison = comparison::compare(&input, &source)?;
+    call.progress.finish();
+    Ok(comparison)
+}
+
+/// The metrics that a set is meant for, where not all: a median is no estimate of a mean.
+fn metrics(contestant: &Contestant, decoding: &str) -> Option<Vec<Metric>> {
+    match (&contestant.metrics[..], decoding) {
+        ([], "median") => Some(vec![Metric::NMAE, Metric::MutualGini, Metric::PredGini]),
+        ([], _) => None,
+        (some, _) => Some(some.to_vec()),
+    }
+}

@@ -1,0 +1,121 @@
+//! What can go wrong in an experiment, and whose fault it is.
+
+use ltv_baselines::BaselineError;
+use ltv_core::Fault;
+use ltv_data::{DataError, part::PartError, stream::StreamError};
+use ltv_eval::{EvalError, comparison::CompareError};
+use ltv_model::ModelError;
+use ltv_score::ScoreError;
+use ltv_train::TrainError;
+use std::path::PathBuf;
+
+/// A failure of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabError {
+    /// Configuration, artefact or file trouble that the core crate words.
+    #[error(transparent)]
+    Core(#[from] ltv_core::Error),
+    /// An event log cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A dataset cannot be read.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// A network cannot be built, read or written.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A network cannot be trained.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// A model that is no network cannot be fitted, read or written.
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
+    /// A model does not fit a dataset.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// Metrics cannot be computed.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
+    /// Models cannot be compared.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+    /// Predictions cannot be written.
+    #[error(transparent)]
+    Part(#[from] PartError),
+    /// Something about one contestant.
+    #[error("models '{name}': {source}")]
+    Contestant {
+        /// The contestant.
+        name: String,
+        /// What is wrong.
+        source: Box<LabError>,
+    },
+    /// A model that needs the event log, and there is none.
+    #[error(
+        "it needs the event log that the dataset was made from: give it with events = [\"...\"] or --events"
+    )]
+    NoEvents,
+    /// Nobody to judge on.
+    #[error(
+        "{}: nobody to judge on: {wanted}; give a later dataset as test, or split.test above 0",
+        path.display()
+    )]
+    Nobody {
+        /// The dataset.
+        path: PathBuf,
+        /// Who was looked for.
+        wanted: &'static str,
+    },
+    /// A stored run that cannot be read.
+    #[error("{}: {problem}; delete the folder to train this model again", path.display())]
+    Run {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file that is no model.
+    #[error("{}: {problem}; give a file that 'ltv train' or 'ltv compare' wrote", path.display())]
+    NoModel {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        problem: &'static str,
+    },
+    /// What no input should be able to bring about.
+    #[error("the comparison failed: {0}; this is a defect: please report it")]
+    Internal(String),
+}
+
+impl LabError {
+    pub(crate) fn internal(problem: impl ToString) -> Self {
+        Self::Internal(problem.to_string())
+    }
+
+    /// The same error, said of a contestant.
+    pub(crate) fn of(self, name: &str) -> Self {
+        Self::Contestant {
+            name: name.to_owned(),
+            source: Box::new(self),
+        }
+    }
+
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Core(e) => e.fault(),
+            Self::Data(e) => e.fault(),
+            Self::Stream(e) => e.fault(),
+            Self::Model(e) => e.fault(),
+            Self::Train(e) => e.fault(),
+            Self::Baseline(e) => e.fault(),
+            Self::Score(e) => e.fault(),
+            Self::Eval(e) => e.fault(),
+            Self::Compare(e) => e.fault(),
+            Self::Contestant { source, .. } => source.fault(),
+            Self::Internal(_) => Fault::Internal,
+            _ => Fault::User,
+        }
+    }
+}

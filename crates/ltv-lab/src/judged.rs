@@ -1,0 +1,149 @@
+//! On whom models are judged: the same users for all of them, in the same order.
+
+use crate::LabError;
+use arrow::{array::ArrayRef, compute::concat};
+use ltv_core::{
+    Horizons,
+    config::{Part, Split},
+    encoding::{EncodedRows, Encoding},
+    predictor::Predictor,
+    progress::Progress,
+};
+use ltv_data::{
+    Dataset,
+    split::Rows,
+    stream::{StreamOptions, stream, stream_with_raw},
+};
+use std::sync::Arc;
+
+/// The users that models are judged on. Labels take 8 bytes for each user and horizon.
+#[derive(Debug)]
+pub struct Judged {
+    dataset: Dataset,
+    split: Split,
+    rows: Rows,
+    /// All horizons of the training dataset.
+    pub horizons: Horizons,
+    /// Row-major `[users, horizons]`, NaN where immature.
+    pub labels: Vec<f64>,
+    /// The users' ids, in order.
+    pub users: ArrayRef,
+}
+
+impl Judged {
+    /// With a later dataset, whoever in it registered since the as-of day of the training dataset;
+    /// without one, the test part of the split. Who has no mature label of the split's required
+    /// horizon is left out.
+    ///
+    /// # Errors
+    /// When nobody is left, the later dataset lacks a horizon, or a file cannot be read.
+    pub fn read(train: &Dataset, test: Option<&Dataset>, split: &Split) -> Result<Self, LabError> {
+        let (dataset, rows, split) = match test {
+            None => (train.clone(), Rows::Part(Part::Test), split.clone()),
+            Some(later) => {
+                let split = Split {
+                    registered_from: Some(train.manifest().as_of),
+                    mature: split.mature,
+                    ..Split::default()
+                };
+                (later.clone(), Rows::Mature, split)
+            }
+        };
+        let mut judged = Self {
+            dataset,
+            rows,
+            split,
+            horizons: train.manifest().horizons.clone(),
+            labels: vec![],
+            users: Arc::new(arrow::array::Int64Array::from(Vec::<i64>::new())),
+        };
+        let mut users = vec![];
+        for item in stream_with_raw(&judged.dataset, judged.options(Encoding::default()))? {
+            let (encoded, raw) = item?;
+            judged.labels.extend_from_slice(&encoded.labels);
+            users.push(raw.column(0).clone());
+        }
+        if judged.labels.iter().all(|y| y.is_nan()) {
+            return Err(LabError::Nobody {
+                path: judged.dataset.folder().to_path_buf(),
+                wanted: match test {
+                    Some(_) => {
+                        "users registered since the training dataset's as-of day, with a label"
+                    }
+                    None => "users of the test part of the split, with a label",
+                },
+            });
+        }
+        let parts: Vec<&dyn arrow::array::Array> = users.iter().map(AsRef::as_ref).collect();
+        judged.users = concat(&parts).map_err(LabError::internal)?;
+        Ok(judged)
+    }
+
+    /// Number of users.
+    pub fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Whether there is nobody, which [`Judged::read`] refuses.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+
+    /// The dataset that they are in.
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    fn options(&self, encoding: Encoding) -> StreamOptions {
+        StreamOptions {
+            rows: self.rows,
+            split: self.split.clone(),
+            horizons: Some(self.horizons.clone()),
+            ..StreamOptions::scoring(Arc::new(encoding))
+        }
+    }
+
+    /// What the model predicts for them: one column for each of its horizons, and the share of users
+    /// whose values the order projection changed.
+    ///
+    /// # Errors
+    /// When the model reads a column that is not there, or predicts what cannot be a value.
+    pub fn predict(
+        &self,
+        model: &dyn Predictor,
+        progress: &dyn Progress,
+    ) -> Result<(Vec<Vec<f64>>, f64), LabError> {
+        ltv_score::check_fit(&self.dataset, model, None)?;
+        progress.start("predict", Some(self.len() as u64));
+        let width = model.horizons().len();
+        let mut columns = vec![Vec::with_capacity(self.len()); width];
+        let mut projected = 0_usize;
+        for block in stream(&self.dataset, self.options(model.encoding().clone()))? {
+            let block = block?;
+            let found = model.predict(&block);
+            check(model, &block, &found.values)?;
+            for row in found.values.chunks_exact(width) {
+                for (column, &value) in columns.iter_mut().zip(row) {
+                    column.push(value);
+                }
+            }
+            projected += found.projected.iter().filter(|&&p| p).count();
+            progress.advance(block.rows as u64);
+        }
+        progress.finish();
+        Ok((columns, projected as f64 / self.len() as f64))
+    }
+}
+
+fn check(model: &dyn Predictor, rows: &EncodedRows, values: &[f64]) -> Result<(), LabError> {
+    let expected = rows.rows * model.horizons().len();
+    let bad = values.iter().find(|v| !(**v >= 0.0 && v.is_finite()));
+    match bad {
+        Some(value) => Err(LabError::internal(format!("a prediction is {value}"))),
+        None if values.len() == expected => Ok(()),
+        None => Err(LabError::internal(format!(
+            "{} predictions for {expected}",
+            values.len()
+        ))),
+    }
+}

@@ -1,0 +1,32 @@
+//! Experiments: many models, trained on the same dataset and judged on the same users.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | what is compared |
+//! | [`compare`](mod@compare) | training what is missing, judging everything |
+//! | [`judged`] | the users that models are judged on |
+//! | [`run`] | a trained contestant on disk |
+//! | [`open`](mod@open) | a model file of any kind, ready to predict |
+//! | `train` | one contestant with one seed |
+//! | [`error`] | what can go wrong, and whose fault it is |
+//!
+//! ```text
+//! OUT/
+//!   runs/NAME@SEED/      run.json, predictions.parquet, model files; whole or not there
+//!   comparison.json      every metric of every contestant, with intervals
+//!   comparison.md        the tables, to read
+//! ```
+
+pub mod compare;
+pub mod config;
+pub mod error;
+pub mod judged;
+pub mod open;
+pub mod run;
+mod train;
+
+pub use compare::{Outcome, compare};
+pub use config::CompareConfig;
+pub use error::LabError;
+pub use judged::Judged;
+pub use open::{Opened, open};

@@ -1,0 +1,197 @@
+//! Training one contestant with one seed, and predicting with it.
+
+mod peer;
+
+use crate::{
+    LabError,
+    config::{Contestant, Kind, slug},
+    judged::Judged,
+    run::{Draft, ModelRecord, Run, RunRecord, SetRecord, Sets},
+};
+use ltv_core::{
+    config::{Split, TrainConfig},
+    progress::Progress,
+    seed,
+};
+use ltv_data::Dataset;
+use ltv_model::{Bundle, Decoding, Model};
+use ltv_train::{FitRun, fit};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// What every training of a comparison shares.
+pub(crate) struct Bench<'a> {
+    pub(crate) train: &'a Dataset,
+    pub(crate) judged: &'a Judged,
+    pub(crate) events: &'a [PathBuf],
+    pub(crate) split: &'a Split,
+    /// Where the runs go.
+    pub(crate) runs: &'a Path,
+    pub(crate) threads: usize,
+    /// Time since some moment.
+    pub(crate) clock: &'a dyn Fn() -> Duration,
+    pub(crate) progress: &'a dyn Progress,
+}
+
+impl Bench<'_> {
+    /// The folder of a run.
+    pub(crate) fn folder(&self, contestant: &Contestant, seed: u64) -> PathBuf {
+        self.runs.join(format!("{}@{seed}", slug(&contestant.name)))
+    }
+
+    /// Changes when the options, the seed or any file that the run is made from does.
+    pub(crate) fn fingerprint(
+        &self,
+        contestant: &Contestant,
+        seed_: u64,
+    ) -> Result<String, LabError> {
+        let kind = match &contestant.kind {
+            Kind::Network { configs, decodings } => serde_json::to_string(&(configs, decodings)),
+            Kind::Peer { config, horizons } => {
+                serde_json::to_string(&(config, horizons, self.split))
+            }
+        };
+        let files = |dataset: &Dataset| -> Vec<String> {
+            let files = dataset.manifest().files.iter();
+            files.map(|f| f.blake3.clone()).collect()
+        };
+        let data = (files(self.train), files(self.judged.dataset()), self.split);
+        let data = serde_json::to_string(&data).map_err(LabError::internal)?;
+        let text = kind.map_err(LabError::internal)? + &data;
+        Ok(format!("{:016x}", seed::derive(seed_, &text)))
+    }
+
+    /// The run that is there already, made from the same.
+    pub(crate) fn stored(
+        &self,
+        contestant: &Contestant,
+        seed: u64,
+    ) -> Result<Option<Run>, LabError> {
+        let fingerprint = self.fingerprint(contestant, seed)?;
+        Run::stored(&self.folder(contestant, seed), &fingerprint)
+    }
+
+    /// Trains, predicts and stores.
+    pub(crate) fn run(&self, contestant: &Contestant, seed: u64) -> Result<Run, LabError> {
+        let draft = Draft::create(&self.folder(contestant, seed))?;
+        let mut record = RunRecord {
+            name: contestant.name.clone(),
+            seed,
+            fingerprint: self.fingerprint(contestant, seed)?,
+            ..RunRecord::default()
+        };
+        let sets = match &contestant.kind {
+            Kind::Network { configs, decodings } => {
+                self.networks((configs, decodings), seed, &draft, &mut record)?
+            }
+            Kind::Peer { config, horizons } => {
+                self.peer((config, horizons), seed, &draft, &mut record)?
+            }
+        };
+        let run = draft.commit(self.judged, &sets, record)?;
+        self.forget_checkpoints(contestant, seed);
+        Ok(run)
+    }
+
+    fn networks(
+        &self,
+        (configs, decodings): (&[TrainConfig], &[Decoding]),
+        seed: u64,
+        draft: &Draft,
+        record: &mut RunRecord,
+    ) -> Result<Sets, LabError> {
+        let mut sets = Sets(decodings.iter().enumerate().map(set).collect());
+        for (i, config) in configs.iter().enumerate() {
+            let begin = (self.clock)();
+            let bundle = self.network(config, seed, i, &record.name)?;
+            record.train_seconds += ((self.clock)() - begin).as_secs_f64();
+            record.models.push(save(&bundle, draft, configs.len())?);
+            let begin = (self.clock)();
+            for ((set, columns), &decoding) in sets.0.iter_mut().zip(decodings) {
+                let model = Model::new(bundle.clone(), decoding)?;
+                let (found, projected) = self.judged.predict(&model, self.progress)?;
+                set.horizons.extend(bundle.document.horizons.days());
+                set.projected = set.projected.max(projected);
+                columns.extend(found);
+            }
+            record.predict_seconds += ((self.clock)() - begin).as_secs_f64();
+        }
+        Ok(sets)
+    }
+
+    /// Trains one network, from where a run that was stopped left off.
+    fn network(
+        &self,
+        config: &TrainConfig,
+        seed: u64,
+        index: usize,
+        name: &str,
+    ) -> Result<Bundle, LabError> {
+        let run = FitRun {
+            seed,
+            threads: self.threads,
+            checkpoint: Some(self.checkpoint(name, seed, index)),
+            resume: true,
+        };
+        match fit(self.train, config, &run, self.progress) {
+            // Left by a run with other options: of no use to this one.
+            Err(ltv_train::TrainError::Checkpoint { path, .. }) if path.is_file() => {
+                std::fs::remove_file(&path).map_err(|e| ltv_core::Error::io(&path, "remove", e))?;
+                Ok(fit(self.train, config, &run, self.progress)?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn checkpoint(&self, name: &str, seed: u64, index: usize) -> PathBuf {
+        self.runs
+            .join(format!("{}@{seed}.{index}.checkpoint", slug(name)))
+    }
+
+    /// A run that is stored needs them no more; one that cannot be removed is overwritten next time.
+    fn forget_checkpoints(&self, contestant: &Contestant, seed: u64) {
+        if let Kind::Network { configs, .. } = &contestant.kind {
+            for index in 0..configs.len() {
+                let _ = std::fs::remove_file(self.checkpoint(&contestant.name, seed, index));
+            }
+        }
+    }
+}
+
+/// The first decoding bears the contestant's name alone.
+fn set((i, decoding): (usize, &Decoding)) -> (SetRecord, Vec<Vec<f64>>) {
+    let word = match decoding {
+        Decoding::Quantile(0.5) => "median".to_owned(),
+        other => other.to_string(),
+    };
+    let record = SetRecord {
+        suffix: if i == 0 {
+            String::new()
+        } else {
+            format!(" ({word})")
+        },
+        decoding: word,
+        horizons: vec![],
+        projected: 0.0,
+    };
+    (record, vec![])
+}
+
+fn save(bundle: &Bundle, draft: &Draft, of: usize) -> Result<ModelRecord, LabError> {
+    let document = &bundle.document;
+    let file = match of {
+        1 => "model.ltv".to_owned(),
+        _ => format!("model-{}.ltv", document.horizons.longest()),
+    };
+    let id = bundle.save(draft.path().join(&file))?;
+    Ok(ModelRecord {
+        file,
+        id,
+        horizons: document.horizons.days().to_vec(),
+        train_rows: document.record.train_rows,
+        steps: document.record.steps,
+        validations: document.record.validations.clone(),
+    })
+}

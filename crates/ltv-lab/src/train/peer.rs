@@ -1,0 +1,171 @@
+//! Fitting a model that is no network.
+
+use super::Bench;
+use crate::{
+    LabError,
+    run::{Draft, ModelRecord, RunRecord, SetRecord, Sets},
+};
+use arrow::{
+    array::AsArray,
+    datatypes::{DataType, Date32Type},
+};
+use ltv_baselines::{Frame, Peer, PeerConfig, PurchaseLog, Streaming, TrainingRows};
+use ltv_core::{
+    Day, Horizons,
+    config::{EncodingOptions, Part},
+    encoding::{Cells, Encoding},
+    predictor::Predictor,
+};
+use ltv_data::{
+    encoding::{EncodingPlan, Fitted},
+    features::purchases,
+    split::Rows,
+    stream::{StreamOptions, stream, stream_with_raw},
+};
+use std::sync::Arc;
+
+/// File of a peer in the folder of its run.
+const FILE: &str = "model.json";
+
+impl Bench<'_> {
+    /// Fits, predicts and saves a peer.
+    pub(super) fn peer(
+        &self,
+        (config, horizons): (&PeerConfig, &[u32]),
+        seed: u64,
+        draft: &Draft,
+        record: &mut RunRecord,
+    ) -> Result<Sets, LabError> {
+        let begin = (self.clock)();
+        let (frame, fitted) = self.frame(horizons)?;
+        let peer = self.fit(config, frame, &fitted, seed)?;
+        record.train_seconds = ((self.clock)() - begin).as_secs_f64();
+        let id = peer.save(draft.path().join(FILE))?;
+        let days = peer.horizons().days().to_vec();
+        record.models.push(ModelRecord {
+            file: FILE.to_owned(),
+            id,
+            horizons: days.clone(),
+            train_rows: peer.document().record.train_rows,
+            steps: 0,
+            validations: vec![],
+        });
+        let begin = (self.clock)();
+        let (columns, projected) = self.judged.predict(&peer, self.progress)?;
+        record.predict_seconds = ((self.clock)() - begin).as_secs_f64();
+        let set = SetRecord {
+            suffix: String::new(),
+            decoding: String::new(),
+            horizons: days,
+            projected,
+        };
+        Ok(Sets(vec![(set, columns)]))
+    }
+
+    fn fit(
+        &self,
+        config: &PeerConfig,
+        frame: Frame,
+        fitted: &Fitted,
+        seed: u64,
+    ) -> Result<Peer, LabError> {
+        if config.needs_events() {
+            let baselines = fitted.baselines.clone();
+            let history = self.history()?;
+            self.progress.start("fit", None);
+            let peer = ltv_baselines::fit_log(config, frame, baselines, &history)?;
+            self.progress.finish();
+            return Ok(peer);
+        }
+        if config.needs_rows() {
+            self.progress.start("read rows", None);
+            let train = self.rows(Part::Train, &frame)?;
+            let validation = self.rows(Part::Validation, &frame)?;
+            self.progress.start("fit", None);
+            let peer = ltv_baselines::fit(config, &frame, &train, &validation, seed, self.threads)?;
+            self.progress.finish();
+            return Ok(peer);
+        }
+        self.progress.start("fit", None);
+        let mut fit = Streaming::new(config.clone(), frame.clone(), seed)?;
+        loop {
+            for block in stream(self.train, self.options(Part::Train, &frame))? {
+                fit.add(&block?)?;
+            }
+            if !fit.again() {
+                break;
+            }
+        }
+        self.progress.finish();
+        Ok(fit.finish(fitted.validation_rows)?)
+    }
+
+    /// What the columns mean to a peer: numbers as they are, categories as cells of a vocabulary.
+    fn frame(&self, horizons: &[u32]) -> Result<(Frame, Fitted), LabError> {
+        let manifest = self.train.manifest();
+        let chosen = match horizons {
+            [] => manifest.horizons.clone(),
+            some => Horizons::new(some.to_vec())?,
+        };
+        let plan = EncodingPlan {
+            cells: EncodingOptions::default(),
+            numbers: false,
+            horizons: Some(chosen.clone()),
+        };
+        let fitted = ltv_data::encoding::fit(self.train, self.split, &plan)?;
+        let (numbers, categories): (Vec<_>, Vec<_>) = fitted
+            .encoding
+            .features
+            .iter()
+            .cloned()
+            .partition(|f| matches!(f.cells, Cells::Bins { .. }));
+        let frame = Frame {
+            horizons: chosen,
+            window_days: manifest.window_days,
+            label: manifest.label,
+            as_of: manifest.as_of,
+            split: self.split.clone(),
+            encoding: Encoding {
+                features: categories,
+                plain: numbers.into_iter().flat_map(|f| f.columns).collect(),
+            },
+        };
+        Ok((frame, fitted))
+    }
+
+    fn options(&self, part: Part, frame: &Frame) -> StreamOptions {
+        StreamOptions {
+            rows: Rows::Part(part),
+            split: self.split.clone(),
+            horizons: Some(frame.horizons.clone()),
+            ..StreamOptions::scoring(Arc::new(frame.encoding.clone()))
+        }
+    }
+
+    /// All rows of a part, in memory.
+    fn rows(&self, part: Part, frame: &Frame) -> Result<TrainingRows, LabError> {
+        let mut rows = TrainingRows::default();
+        for item in stream_with_raw(self.train, self.options(part, frame))? {
+            let (block, raw) = item?;
+            let days = raw
+                .column_by_name("reg_day")
+                .map(|c| arrow::compute::cast(c, &DataType::Date32));
+            let days = days.transpose().map_err(LabError::internal)?;
+            let days = days.ok_or_else(|| LabError::internal("reg_day was not read"))?;
+            let days = days.as_primitive::<Date32Type>().values().iter();
+            rows.push(&block, &days.map(|&d| Day(d)).collect::<Vec<_>>());
+        }
+        Ok(rows)
+    }
+
+    /// What the training users have done, all of it that is known.
+    fn history(&self) -> Result<PurchaseLog, LabError> {
+        let config = &self.train.manifest().config;
+        let mut history = PurchaseLog::default();
+        let part = (self.split, Part::Train);
+        purchases(self.events, config, part, self.progress, |p| {
+            history.add(p.days, p.recency, p.age, (p.paid_days, p.paid));
+        })?;
+        Ok(history)
+    }
+}
