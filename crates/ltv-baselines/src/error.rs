@@ -11,7 +11,7 @@ pub enum BaselineError {
     /// A peer made of trees in a build without the library.
     #[error(
         "this build has no XGBoost; build with: cargo build --release --features xgboost (needs \
-         cmake and libclang)"
+         cmake, ninja and libclang)"
     )]
     NoXgboost,
     /// A horizon that no row has a label for.

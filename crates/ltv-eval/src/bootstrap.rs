@@ -29,7 +29,10 @@ pub struct Bootstrap {
 
 impl Bootstrap {
     /// Checks the number of replicates.
-    pub(crate) fn check(&self) -> Result<(), EvalError> {
+    ///
+    /// # Errors
+    /// When it is outside 20 to 1,000,000.
+    pub fn check(&self) -> Result<(), EvalError> {
         if (20..=1_000_000).contains(&self.replicates) {
             return Ok(());
         }

@@ -59,6 +59,8 @@ pub fn compare(config: &CompareConfig, call: &Call<'_>) -> Result<Outcome, LabEr
     let test = config.test.as_ref().map(Dataset::open).transpose()?;
     let contestants = config.contestants(train.manifest().horizons.days())?;
     check_events(config, &contestants)?;
+    check_expectations(config, &contestants)?;
+    bootstrap(config, call).check()?;
     check_output(call.out)?;
     let runs = call.out.join("runs");
     create_folder(&runs)?;
@@ -94,6 +96,25 @@ pub const DOCUMENT: &str = "comparison.json";
 pub const TABLES: &str = "comparison.md";
 /// Where a report page goes unless told otherwise.
 pub const REPORT: &str = "report.html";
+
+fn bootstrap(config: &CompareConfig, call: &Call<'_>) -> Bootstrap {
+    Bootstrap {
+        replicates: config.bootstrap,
+        seed: call.seed,
+    }
+}
+
+/// Every name in an expected order is a row of the tables.
+fn check_expectations(config: &CompareConfig, contestants: &[Contestant]) -> Result<(), LabError> {
+    let rows: Vec<String> = contestants.iter().flat_map(Contestant::rows).collect();
+    for expect in &config.expect {
+        if let Some(name) = expect.order.iter().find(|n| !rows.contains(n)) {
+            let problem = format!("'{name}' is not among the contestants: {rows:?}");
+            return Err(Error::config(format!("expect '{}'", expect.name), problem).into());
+        }
+    }
+    Ok(())
+}
 
 /// Said before the first training rather than after the tenth.
 fn check_events(config: &CompareConfig, contestants: &[Contestant]) -> Result<(), LabError> {
@@ -228,10 +249,7 @@ fn judge(
         horizons: &judged.horizons,
         labels: &judged.labels,
         contestants: &named,
-        bootstrap: Bootstrap {
-            replicates: config.bootstrap,
-            seed: call.seed,
-        },
+        bootstrap: bootstrap(config, call),
         expect: &expect,
     };
     let source = |row: usize, run: usize, t: usize| {

@@ -1,7 +1,7 @@
 //! What is compared: the file that `ltv compare` reads, checked and resolved.
 
 use crate::LabError;
-use ltv_baselines::PeerConfig;
+use ltv_baselines::{BaselineError, PeerConfig};
 use ltv_core::{
     Error,
     config::{Split, TrainConfig, merge},
@@ -124,6 +124,22 @@ pub struct Contestant {
 }
 
 impl Contestant {
+    /// Names of its rows in the tables: one, or one for each decoding.
+    pub fn rows(&self) -> Vec<String> {
+        let suffixes: Vec<String> = match &self.kind {
+            Kind::Network { decodings, .. } => decodings
+                .iter()
+                .enumerate()
+                .map(|(i, d)| suffix(i, d))
+                .collect(),
+            Kind::Peer { .. } => vec![String::new()],
+        };
+        suffixes
+            .iter()
+            .map(|s| format!("{}{s}", self.name))
+            .collect()
+    }
+
     /// Whether it reads the event log.
     pub(crate) fn needs_events(&self) -> bool {
         matches!(&self.kind, Kind::Peer { config, .. } if config.needs_events())
@@ -225,6 +241,9 @@ impl CompareConfig {
             }
             (None, Some(config)) => {
                 config.check()?;
+                if config.needs_xgboost() && !ltv_baselines::HAS_XGBOOST {
+                    return Err(BaselineError::NoXgboost.into());
+                }
                 if !entry.decodings.is_empty() || entry.each_horizon {
                     let problem = "decodings and each_horizon are for networks";
                     return Err(Error::config("peer", problem).into());
@@ -269,6 +288,22 @@ impl CompareConfig {
         };
         config.check()?;
         Ok(config)
+    }
+}
+
+/// A decoding in a word.
+pub(crate) fn word(decoding: &Decoding) -> String {
+    match decoding {
+        Decoding::Quantile(0.5) => "median".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// What the row of a contestant's `i`-th decoding is called after its name: nothing for the first.
+pub(crate) fn suffix(i: usize, decoding: &Decoding) -> String {
+    match i {
+        0 => String::new(),
+        _ => format!(" ({})", word(decoding)),
     }
 }
 

@@ -4,7 +4,7 @@ mod peer;
 
 use crate::{
     LabError,
-    config::{Contestant, Kind, slug},
+    config::{Contestant, Kind, slug, suffix, word},
     judged::Judged,
     run::{Draft, ModelRecord, Run, RunRecord, SetRecord, Sets},
 };
@@ -162,17 +162,9 @@ impl Bench<'_> {
 
 /// The first decoding bears the contestant's name alone.
 fn set((i, decoding): (usize, &Decoding)) -> (SetRecord, Vec<Vec<f64>>) {
-    let word = match decoding {
-        Decoding::Quantile(0.5) => "median".to_owned(),
-        other => other.to_string(),
-    };
     let record = SetRecord {
-        suffix: if i == 0 {
-            String::new()
-        } else {
-            format!(" ({word})")
-        },
-        decoding: word,
+        suffix: suffix(i, decoding),
+        decoding: word(decoding),
         horizons: vec![],
         projected: 0.0,
     };

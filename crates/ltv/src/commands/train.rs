@@ -1,5 +1,7 @@
 //! `ltv train`: a dataset to a model bundle.
 
+mod flags;
+
 use super::Context;
 use crate::{
     cli::Common,
@@ -9,11 +11,8 @@ use crate::{
     report::{Facts, Report, count, label_words},
 };
 use clap::{Args, ValueEnum};
-use ltv_core::{
-    Day,
-    config::{Cut, TrainConfig},
-    progress::Progress,
-};
+use flags::{EncodingFlags, FitFlags, HeadFlags, ModelFlags, RepresentFlags, SplitFlags};
+use ltv_core::{config::TrainConfig, progress::Progress};
 use ltv_data::Dataset;
 use ltv_model::Bundle;
 use ltv_train::{FitRun, fit};
@@ -51,6 +50,10 @@ pub(crate) struct Flags {
     #[command(flatten)]
     model: ModelFlags,
     #[command(flatten)]
+    head: HeadFlags,
+    #[command(flatten)]
+    represent: RepresentFlags,
+    #[command(flatten)]
     fit: FitFlags,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -65,144 +68,6 @@ enum Preset {
     Paper,
 }
 
-/// The `[split]` table.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Split of the users")]
-struct SplitFlags {
-    /// Share of users held out for testing, in [0, 1) [default: 0]
-    #[arg(long, value_name = "SHARE")]
-    test: Option<f64>,
-    /// Share of users held out for validation, in (0, 1) [default: 0.1]
-    #[arg(long, value_name = "SHARE")]
-    validation: Option<f64>,
-    /// Users take part when this horizon's label is mature: shortest or longest [default: shortest]
-    #[arg(long, value_name = "HORIZON", value_parser = ["shortest", "longest"])]
-    mature: Option<String>,
-    /// Only users registered on or after this day
-    #[arg(long, value_name = "DATE")]
-    registered_from: Option<Day>,
-    /// Only users registered before this day
-    #[arg(long, value_name = "DATE")]
-    registered_before: Option<Day>,
-}
-
-/// The `[encoding]` table.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Encoding of features")]
-struct EncodingFlags {
-    /// Bins of a number at most, 2 to 1024 [default: 32]
-    #[arg(long, value_name = "N")]
-    max_bins: Option<u64>,
-    /// Training rows a category needs to get a cell of its own [default: 50]
-    #[arg(long, value_name = "N")]
-    min_category_rows: Option<u64>,
-    /// Cells of a category at most [default: 10000]
-    #[arg(long, value_name = "N")]
-    max_categories: Option<u64>,
-}
-
-/// The `[model]` table.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Network")]
-struct ModelFlags {
-    /// Dimensions of an embedding, 1 to 256 [default: 8]
-    #[arg(long, value_name = "N")]
-    embedding: Option<u64>,
-    /// Outputs of the shared bottom's layers [default: 128,64]
-    #[arg(long, value_name = "N,N", value_delimiter = ',')]
-    bottom: Vec<u64>,
-    /// Hidden outputs of a tower, 1 to 1024 [default: 32]
-    #[arg(long, value_name = "N")]
-    tower: Option<u64>,
-    /// How horizons are chained: off, paper or strict [default: paper]
-    #[arg(long, value_name = "MODE", value_parser = ["off", "paper", "strict"])]
-    mono: Option<String>,
-    /// Hidden outputs of a Mono Unit, 1 to 256 [default: 16]
-    #[arg(long, value_name = "N")]
-    mono_hidden: Option<u64>,
-    /// Whether numbers enter the network beside their cells [default: true]
-    #[arg(long, value_name = "BOOL")]
-    numbers: Option<bool>,
-    /// Dropout in the shared bottom, in [0, 1) [default: 0]
-    #[arg(long, value_name = "SHARE")]
-    dropout: Option<f64>,
-    /// Sub-distributions of a horizon, 2 to 8 [default: 2]
-    #[arg(long, value_name = "N")]
-    segments: Option<u64>,
-    /// Where sub-distributions part: auto, zero, median, or values [default: auto]
-    #[arg(long, value_name = "CUT", value_parser = cut)]
-    cut: Option<Cut>,
-    /// Buckets of a sub-distribution, about, 2 to 100 [default: 20]
-    #[arg(long, value_name = "N")]
-    buckets: Option<u64>,
-    /// Weight of the calibration loss [default: 1]
-    #[arg(long, value_name = "X")]
-    alpha: Option<f64>,
-    /// Weight of the distillation into sub-distributions [default: 0.5]
-    #[arg(long, value_name = "X")]
-    beta: Option<f64>,
-    /// Weight of the distillation into buckets [default: 0.5]
-    #[arg(long, value_name = "X")]
-    gamma: Option<f64>,
-    /// Whether longer horizons are worth at least as much [default: true]
-    #[arg(long, value_name = "BOOL")]
-    monotone: Option<bool>,
-    /// Weights of the order projection, one for each horizon [default: one over the squared mean]
-    #[arg(long, value_name = "X,X", value_delimiter = ',')]
-    order_weights: Vec<f64>,
-}
-
-/// The `[fit]` table.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Optimiser")]
-struct FitFlags {
-    /// Learning rate of layers, in (0, 1] [default: 0.001]
-    #[arg(long, value_name = "X")]
-    rate: Option<f64>,
-    /// Learning rate of embeddings, in (0, 1] [default: 0.001]
-    #[arg(long, value_name = "X")]
-    embedding_rate: Option<f64>,
-    /// How rates change: constant or cosine [default: constant]
-    #[arg(long, value_name = "NAME", value_parser = ["constant", "cosine"])]
-    schedule: Option<String>,
-    /// Steps in which rates rise from 0 [default: 0]
-    #[arg(long, value_name = "N")]
-    warmup: Option<u64>,
-    /// Rows of a step, 1 to 65536 [default: 512]
-    #[arg(long, value_name = "N")]
-    batch: Option<u64>,
-    /// Passes over the training rows at most [default: 30]
-    #[arg(long, value_name = "N")]
-    epochs: Option<u32>,
-    /// Validations without improvement before stopping [default: 4]
-    #[arg(long, value_name = "N")]
-    patience: Option<u32>,
-    /// Decoupled weight decay, in [0, 1] [default: 0]
-    #[arg(long, value_name = "X")]
-    decay: Option<f64>,
-    /// Steps between checkpoints [default: 2000]
-    #[arg(long, value_name = "N")]
-    checkpoint_steps: Option<u64>,
-    /// Rows shuffled at a time [default: 262144]
-    #[arg(long, value_name = "N")]
-    shuffle_rows: Option<u64>,
-    /// Steps between validations; 0: once an epoch [default: 0]
-    #[arg(long, value_name = "N")]
-    validation_steps: Option<u64>,
-}
-
-fn cut(text: &str) -> Result<Cut, String> {
-    Ok(match text {
-        "auto" => Cut::Auto,
-        "zero" => Cut::Zero,
-        "median" => Cut::Median,
-        _ => {
-            let values: Result<Vec<f64>, _> = text.split(',').map(str::parse).collect();
-            Cut::At(values.map_err(|_| "write auto, zero, median, or values such as 10,100")?)
-        }
-    })
-}
-
 impl Flags {
     fn resolve(&self) -> Result<TrainConfig, Failure> {
         let base = match self.preset {
@@ -214,64 +79,12 @@ impl Flags {
         self.split.apply(&mut options)?;
         self.encoding.apply(&mut options)?;
         self.model.apply(&mut options)?;
+        self.head.apply(&mut options)?;
+        self.represent.apply(&mut options)?;
         self.fit.apply(&mut options)?;
         let config: TrainConfig = options.resolve()?;
         config.check()?;
         Ok(config)
-    }
-}
-
-impl SplitFlags {
-    fn apply(&self, options: &mut Overlay) -> Result<(), Failure> {
-        options.set("split.test", self.test)?;
-        options.set("split.validation", self.validation)?;
-        options.set("split.mature", self.mature.as_ref())?;
-        options.set("split.registered_from", self.registered_from)?;
-        options.set("split.registered_before", self.registered_before)
-    }
-}
-
-impl EncodingFlags {
-    fn apply(&self, options: &mut Overlay) -> Result<(), Failure> {
-        options.set("encoding.max_bins", self.max_bins)?;
-        options.set("encoding.min_category_rows", self.min_category_rows)?;
-        options.set("encoding.max_categories", self.max_categories)
-    }
-}
-
-impl ModelFlags {
-    fn apply(&self, options: &mut Overlay) -> Result<(), Failure> {
-        options.set("model.embedding", self.embedding)?;
-        options.list("model.bottom", &self.bottom)?;
-        options.set("model.tower", self.tower)?;
-        options.set("model.mono", self.mono.as_ref())?;
-        options.set("model.mono_hidden", self.mono_hidden)?;
-        options.set("model.numbers", self.numbers)?;
-        options.set("model.dropout", self.dropout)?;
-        options.set("model.segments", self.segments)?;
-        options.set("model.cut", self.cut.as_ref())?;
-        options.set("model.buckets", self.buckets)?;
-        options.set("model.alpha", self.alpha)?;
-        options.set("model.beta", self.beta)?;
-        options.set("model.gamma", self.gamma)?;
-        options.set("model.monotone", self.monotone)?;
-        options.list("model.order_weights", &self.order_weights)
-    }
-}
-
-impl FitFlags {
-    fn apply(&self, options: &mut Overlay) -> Result<(), Failure> {
-        options.set("fit.rate", self.rate)?;
-        options.set("fit.embedding_rate", self.embedding_rate)?;
-        options.set("fit.schedule", self.schedule.as_ref())?;
-        options.set("fit.warmup", self.warmup)?;
-        options.set("fit.batch", self.batch)?;
-        options.set("fit.epochs", self.epochs)?;
-        options.set("fit.patience", self.patience)?;
-        options.set("fit.decay", self.decay)?;
-        options.set("fit.checkpoint_steps", self.checkpoint_steps)?;
-        options.set("fit.shuffle_rows", self.shuffle_rows)?;
-        options.set("fit.validation_steps", self.validation_steps)
     }
 }
 
@@ -378,8 +191,10 @@ pub(super) fn summary(path: &Path, bundle: &Bundle) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-    use ltv_core::config::{Mature, ModelConfig, Mono, Schedule};
+    use super::{flags::cut, *};
+    use ltv_core::config::{
+        Backbone, Balance, Cross, Cut, DayEncoder, HeadKind, Mature, ModelConfig, Mono, Schedule,
+    };
 
     #[test]
     fn cuts_are_words_or_values() {
@@ -394,15 +209,25 @@ mod tests {
         options.set("model.mono", Some("strict")).unwrap();
         options.set("fit.schedule", Some("cosine")).unwrap();
         options.set("split.mature", Some("longest")).unwrap();
+        options.set("fit.balance", Some("reweight")).unwrap();
+        options.set("model.head", Some("mixture")).unwrap();
+        options.set("model.backbone", Some("ple")).unwrap();
+        options.set("model.cross", Some("deepfm")).unwrap();
+        options.set("model.sequence", Some("wavelet")).unwrap();
         let config: TrainConfig = options.resolve().unwrap();
         assert_eq!(
             config.model,
             ModelConfig {
                 mono: Mono::Strict,
+                head: HeadKind::Mixture,
+                backbone: Backbone::Ple,
+                cross: Cross::DeepFm,
+                sequence: DayEncoder::Wavelet,
                 ..ModelConfig::default()
             }
         );
         assert_eq!(config.fit.schedule, Schedule::Cosine);
+        assert_eq!(config.fit.balance, Balance::Reweight);
         assert_eq!(config.split.mature, Mature::Longest);
     }
 }
