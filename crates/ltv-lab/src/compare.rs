@@ -40,6 +40,8 @@ pub struct Outcome {
     pub comparison: Comparison,
     /// The runs of every contestant, one for each seed, in the order of the configuration.
     pub runs: Vec<Vec<Run>>,
+    /// Where each contestant of `comparison` is found.
+    pub rows: Vec<Row>,
     /// The users that all were judged on.
     pub judged: Judged,
     /// How many runs were trained now; the others were there.
@@ -78,13 +80,15 @@ pub fn compare(config: &CompareConfig, call: &Call<'_>) -> Result<Outcome, LabEr
         progress: call.progress,
     };
     let (runs, trained) = all_runs(&bench, &contestants)?;
-    let comparison = judge(config, call, &judged, (&contestants, &runs))?;
+    let rows = rows(&runs);
+    let comparison = judge(config, call, &judged, (&contestants, &runs, &rows))?;
     let text = comparison.to_json()? + "\n";
     artefact::write(call.out.join(DOCUMENT), text.as_bytes())?;
     artefact::write(call.out.join(TABLES), comparison.markdown().as_bytes())?;
     Ok(Outcome {
         comparison,
         runs,
+        rows,
         judged,
         trained,
     })
@@ -212,38 +216,68 @@ impl Progress for Labelled<'_> {
 }
 
 /// A row of the tables: a contestant and one of its sets.
-struct Row {
-    contestant: usize,
-    set: usize,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Its place among the contestants of the configuration.
+    pub contestant: usize,
+    /// Its place among the sets of the contestant's runs.
+    pub set: usize,
+}
+
+/// Contestant by contestant, set by set.
+fn rows(runs: &[Vec<Run>]) -> Vec<Row> {
+    let of = |(contestant, runs): (usize, &Vec<Run>)| {
+        let sets = runs.first().map_or(0, |run| run.record.sets.len());
+        (0..sets).map(move |set| Row { contestant, set })
+    };
+    runs.iter().enumerate().flat_map(of).collect()
+}
+
+impl Outcome {
+    /// What the first run of a row predicts, row-major `[users, horizons]`; none where it lacks a
+    /// horizon.
+    ///
+    /// # Errors
+    /// When the run cannot be read.
+    pub fn predictions(&self, row: usize) -> Result<Option<Vec<f64>>, LabError> {
+        let Row { contestant, set } = self.rows[row];
+        let run = &self.runs[contestant][0];
+        let (horizons, users) = (self.judged.horizons.days(), self.judged.len());
+        if run.record.sets[set].horizons != horizons {
+            return Ok(None);
+        }
+        let mut all = vec![0.0; users * horizons.len()];
+        for (t, &days) in horizons.iter().enumerate() {
+            let column = run.column(set, days)?;
+            let cells = all.iter_mut().skip(t).step_by(horizons.len());
+            cells.zip(column).for_each(|(cell, value)| *cell = value);
+        }
+        Ok(Some(all))
+    }
 }
 
 fn judge(
     config: &CompareConfig,
     call: &Call<'_>,
     judged: &Judged,
-    (contestants, runs): (&[Contestant], &[Vec<Run>]),
+    (contestants, runs, rows): (&[Contestant], &[Vec<Run>], &[Row]),
 ) -> Result<Comparison, LabError> {
-    let mut rows = vec![];
-    let mut named = vec![];
-    for (c, (contestant, runs)) in contestants.iter().zip(runs).enumerate() {
-        for (s, set) in runs[0].record.sets.iter().enumerate() {
-            rows.push(Row {
-                contestant: c,
-                set: s,
-            });
-            named.push(comparison::Contestant {
-                name: format!("{}{}", contestant.name, set.suffix),
-                runs: contestant
-                    .seeds
-                    .iter()
-                    .map(|s| format!("seed {s}"))
-                    .collect(),
-                horizons: Some(set.horizons.clone()),
-                metrics: metrics(contestant, &set.decoding),
-                tables: contestant.tables.clone(),
-            });
+    let name = |row: &Row| {
+        let contestant = &contestants[row.contestant];
+        let set = &runs[row.contestant][0].record.sets[row.set];
+        comparison::Contestant {
+            name: format!("{}{}", contestant.name, set.suffix),
+            runs: contestant
+                .seeds
+                .iter()
+                .map(|s| format!("seed {s}"))
+                .collect(),
+            horizons: Some(set.horizons.clone()),
+            metrics: metrics(contestant, &set.decoding),
+            tables: contestant.tables.clone(),
         }
-    }
+    };
+    let named: Vec<_> = rows.iter().map(name).collect();
     let expect: Vec<Expectation> = config.expectations();
     let input = ComparisonInput {
         horizons: &judged.horizons,

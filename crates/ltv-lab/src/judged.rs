@@ -14,6 +14,8 @@ use ltv_data::{
     split::Rows,
     stream::{StreamOptions, stream, stream_with_raw},
 };
+use ltv_eval::Segments;
+use ltv_score::evaluate::Months;
 use std::sync::Arc;
 
 /// The users that models are judged on. Labels take 8 bytes for each user and horizon.
@@ -28,6 +30,8 @@ pub struct Judged {
     pub labels: Vec<f64>,
     /// The users' ids, in order.
     pub users: ArrayRef,
+    /// When they registered.
+    pub months: Segments,
 }
 
 impl Judged {
@@ -56,12 +60,15 @@ impl Judged {
             horizons: train.manifest().horizons.clone(),
             labels: vec![],
             users: Arc::new(arrow::array::Int64Array::from(Vec::<i64>::new())),
+            months: Months::default().finish(),
         };
+        let mut months = Months::default();
         let mut users = vec![];
         for item in stream_with_raw(&judged.dataset, judged.options(Encoding::default()))? {
             let (encoded, raw) = item?;
             judged.labels.extend_from_slice(&encoded.labels);
             users.push(raw.column(0).clone());
+            months.add(&raw)?;
         }
         if judged.labels.iter().all(|y| y.is_nan()) {
             return Err(LabError::Nobody {
@@ -76,6 +83,7 @@ impl Judged {
         }
         let parts: Vec<&dyn arrow::array::Array> = users.iter().map(AsRef::as_ref).collect();
         judged.users = concat(&parts).map_err(LabError::internal)?;
+        judged.months = months.finish();
         Ok(judged)
     }
 

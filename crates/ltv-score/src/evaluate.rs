@@ -4,7 +4,7 @@ mod baseline;
 mod coder;
 mod evidence;
 
-pub use coder::{COHORT, MOST_SEGMENTS, NO_VALUE, OTHER};
+pub use coder::{COHORT, MOST_SEGMENTS, Months, NO_VALUE, OTHER};
 pub use evidence::{Breakdown, Evidence, Group, QUANTILES, QuantileTally, Tally};
 
 use crate::{
@@ -19,7 +19,7 @@ use arrow::{
     datatypes::DataType,
 };
 use baseline::Baseline;
-use coder::{Coder, Months};
+use coder::Coder;
 use ltv_core::{
     Day, Horizons,
     baseline::Baselines,

@@ -39,7 +39,7 @@ fn trees_are_peers_like_any_other() {
     at.ok("simulate --users 3000 --quiet --out sim");
     at.ok(
         "features --preset simulator --events sim/events --users sim/users --quiet \
-           --as-of 2025-06-01 --out data",
+           --as-of 2024-07-29 --out data",
     );
     at.write("compare.toml", CONFIG);
     let line = "compare --config compare.toml --quiet";
@@ -52,6 +52,9 @@ fn trees_are_peers_like_any_other() {
         let model = format!("one/runs/{run}/model.json");
         let line = format!("evaluate --model {model} --data data --bootstrap 0 --quiet");
         let text = at.ok(&format!("{line} --importance"));
-        assert!(text.contains("test split") && text.contains("active_days"), "{text}");
+        assert!(
+            text.contains("test split") && text.contains("active_days"),
+            "{text}"
+        );
     }
 }

@@ -199,7 +199,7 @@ fn errors_say_what_is_missing() {
         assert_eq!(
             error,
             "this build has no XGBoost; build with: cargo build --release --features xgboost \
-             (needs cmake and libclang)"
+             (needs cmake, ninja and libclang)"
         );
     }
 }

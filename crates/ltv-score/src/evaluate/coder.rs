@@ -128,14 +128,18 @@ fn is_measurement(kind: &DataType) -> bool {
 }
 
 /// Numbers registration months as they appear.
-#[derive(Default)]
-pub(super) struct Months {
+#[derive(Debug, Default)]
+pub struct Months {
     codes: Vec<u32>,
     known: HashMap<String, u32>,
 }
 
 impl Months {
-    pub(super) fn add(&mut self, raw: &RecordBatch) -> Result<(), ScoreError> {
+    /// Adds the rows of a batch that holds `reg_day`.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn add(&mut self, raw: &RecordBatch) -> Result<(), ScoreError> {
         for day in column(raw, "reg_day", &DataType::Date32)?.as_primitive::<Date32Type>() {
             let month: String = Day(day.unwrap_or(0)).to_string().chars().take(7).collect();
             let next = self.known.len() as u32;
@@ -145,7 +149,7 @@ impl Months {
     }
 
     /// The codes in the order of months.
-    pub(super) fn finish(self) -> Segments {
+    pub fn finish(self) -> Segments {
         let mut months: Vec<(String, u32)> = self.known.into_iter().collect();
         months.sort_unstable();
         let mut new_code = vec![0; months.len()];

@@ -59,7 +59,8 @@ pub struct Group {
 }
 
 impl Breakdown {
-    pub(super) fn new(
+    /// Adds up `labels` and the values of `sets`, row-major `[rows, horizons]`, by code.
+    pub fn new(
         codes: &Segments,
         ordered: bool,
         horizons: &Horizons,

@@ -1,17 +1,23 @@
 //! The page of a comparison.
 
-use super::{fingerprint, reproduce, training, unit};
+use super::{
+    evaluated::{histogram, totals},
+    fingerprint, reproduce, training, unit,
+};
 use crate::exit::Failure;
+use ltv_core::labels::LabelHistogram as Labels;
 use ltv_data::Dataset;
 use ltv_eval::{
-    Metric,
+    EvalInput, Metric, NamedPredictions,
     comparison::{Comparison, HorizonComparison, MetricResult, Verdict},
+    evaluate,
     page::{
         Cell, Comparison as Side, Dot, Emphasis, Fact, MetricDots, OrderPair, OrderShares, Part,
         ReportInput, Table, page,
     },
 };
 use ltv_lab::{CompareConfig, Outcome, run::Run};
+use ltv_score::evaluate::Breakdown;
 
 /// Metrics of the tables: the paper's, then ours.
 const COLUMNS: [(Metric, &str); 8] = [
@@ -52,19 +58,22 @@ const DOTS: [(Metric, &str, &str, Option<f64>); 4] = [
 pub(crate) fn compared(config: &CompareConfig, outcome: &Outcome) -> Result<String, Failure> {
     let comparison = &outcome.comparison;
     let train = Dataset::open(&config.data)?;
-    let sets = comparison.contestants.iter().map(|c| c.name.clone());
-    let mut input = ReportInput {
-        title: "Lifetime value: a comparison of models".to_owned(),
+    let mut input = shown(outcome)?;
+    input = ReportInput {
         subtitle:
             "All models are trained on the same users and judged on the same later ones, or on \
                    users held out by hash; a mark says what is within noise."
                 .to_owned(),
         unit: unit(train.manifest().label).to_owned(),
-        sets: sets.collect(),
         facts: facts(config, outcome, &train),
         order: order(comparison, &outcome.runs),
-        ..ReportInput::default()
+        headlines: Part::default(),
+        ..input
     };
+    // A name keeps its colour, also in charts of all models.
+    let all = comparison.contestants.iter().map(|c| c.name.clone());
+    let rest: Vec<String> = all.filter(|name| !input.sets.contains(name)).collect();
+    input.sets.extend(rest);
     input.comparison = Side {
         tables: comparison.results.iter().flat_map(tables).collect(),
         dots: comparison.results.iter().flat_map(dots).collect(),
@@ -90,6 +99,54 @@ pub(crate) fn compared(config: &CompareConfig, outcome: &Outcome) -> Result<Stri
     )?
     .into();
     Ok(page(&input))
+}
+
+/// Most models whose curves, deciles and cohorts are drawn.
+const DRAWN: usize = 6;
+
+/// The first models that predict all horizons, as their first seed: curves, deciles, cohorts.
+fn shown(outcome: &Outcome) -> Result<ReportInput, Failure> {
+    let judged = &outcome.judged;
+    let mut sets: Vec<NamedPredictions> = vec![];
+    for (row, contestant) in outcome.comparison.contestants.iter().enumerate() {
+        if sets.len() < DRAWN
+            && let Some(values) = outcome.predictions(row)?
+        {
+            let name = contestant.name.clone();
+            sets.push(NamedPredictions { name, values });
+        }
+    }
+    let title = "Lifetime value: a comparison of models";
+    if sets.is_empty() {
+        return Ok(ReportInput {
+            title: title.to_owned(),
+            ..ReportInput::default()
+        });
+    }
+    let evaluation = evaluate(&EvalInput {
+        horizons: &judged.horizons,
+        labels: &judged.labels,
+        predictions: &sets,
+        segments: &[],
+        bootstrap: None,
+        reference: None,
+    })?;
+    let mut input = ReportInput::from_evaluation(title, &evaluation);
+    let cohorts = Breakdown::new(
+        &judged.months,
+        true,
+        &judged.horizons,
+        &judged.labels,
+        &sets,
+    );
+    for (t, part) in input.horizons.iter_mut().enumerate() {
+        part.totals = vec![totals(&cohorts, t, &input.sets)].into();
+        let mut labels = Labels::default();
+        let column = judged.labels.iter().skip(t).step_by(judged.horizons.len());
+        column.for_each(|&y| labels.add(y));
+        part.labels = histogram(&labels, vec![]).into();
+    }
+    Ok(input)
 }
 
 fn facts(config: &CompareConfig, outcome: &Outcome, train: &Dataset) -> Vec<Fact> {
@@ -121,8 +178,8 @@ fn tables(result: &HorizonComparison) -> Vec<Table> {
             Some(name) => format!("{name}: next {} days", result.horizon),
             None => format!("Next {} days", result.horizon),
         },
-        note: "Mean over seeds, below it the standard deviation. Bold: the best of its column; \
-               underlined: within noise of it."
+        note: "Mean over seeds, below it the standard deviation. Filled: the best of its column; \
+               green: within noise of it."
             .to_owned(),
         header: header.clone(),
         rows: t.rows.iter().map(|row| line(result, row)).collect(),

@@ -134,7 +134,7 @@ fn quantiles(set: &str, tallies: &[QuantileTally; 3]) -> SetQuantiles {
     }
 }
 
-fn totals(breakdown: &Breakdown, t: usize, sets: &[String]) -> Totals {
+pub(super) fn totals(breakdown: &Breakdown, t: usize, sets: &[String]) -> Totals {
     let group = |g: &ltv_score::evaluate::Group| GroupTotal {
         name: g.label.clone(),
         users: g.users,
@@ -156,7 +156,7 @@ fn totals(breakdown: &Breakdown, t: usize, sets: &[String]) -> Totals {
 }
 
 /// Labels above 0 in bins of equal width, or of equal ratio where the tail is long.
-fn histogram(labels: &Labels, mut bucket_edges: Vec<f64>) -> LabelHistogram {
+pub(super) fn histogram(labels: &Labels, mut bucket_edges: Vec<f64>) -> LabelHistogram {
     bucket_edges.sort_by(f64::total_cmp);
     bucket_edges.dedup();
     let positive = || labels.groups().filter(|g| g.high > 0.0);
