@@ -139,7 +139,8 @@ impl Rows {
         as_of: Day,
     ) -> Result<RecordBatch, ScoreError> {
         let (rows, horizons) = (self.users.len(), model.horizons());
-        if predictions.quantiles.is_empty() || predictions.positive.is_empty() {
+        let none = predictions.quantiles.is_empty() || predictions.positive.is_empty();
+        if none && rows > 0 {
             return Err(ScoreError::NoDistribution {
                 model_id: model.model_id().to_owned(),
             });

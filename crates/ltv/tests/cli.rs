@@ -19,6 +19,7 @@ fn help_of_every_command() {
         "features",
         "train",
         "evaluate",
+        "compare",
         "score",
         "inspect",
         "bench",

@@ -207,7 +207,7 @@ fn any_model_file_is_judged_and_explained() {
         for part in [
             "registration month",
             "Lorenz",
-            "Feature importance",
+            "when the feature is shuffled",
             "ltv evaluate",
         ] {
             assert!(page.contains(part), "{model}: no '{part}'");
