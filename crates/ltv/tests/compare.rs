@@ -3,10 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 #[path = "../../ltv-eval/tests/browser/mod.rs"]
-#[allow(
-    dead_code,
-    reason = "shared with the tests of the page itself, which use all of it"
-)]
 mod browser;
 mod support;
 
