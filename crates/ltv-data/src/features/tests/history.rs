@@ -31,7 +31,14 @@ fn days_are_counted_once_and_nothing_later_is_seen() {
         };
         let mut rows = vec![];
         let take = |row| rows.push(row);
-        purchases(&[log.clone()], &config, (&split, part), &Silent, take).unwrap();
+        purchases(
+            std::slice::from_ref(&log),
+            &config,
+            (&split, part),
+            &Silent,
+            take,
+        )
+        .unwrap();
         rows
     };
     let one = Purchases {
