@@ -66,6 +66,8 @@ pub fn compare(config: &CompareConfig, call: &Call<'_>) -> Result<Outcome, LabEr
     check_output(call.out)?;
     let runs = call.out.join("runs");
     create_folder(&runs)?;
+    sweep(call.out);
+    sweep(&runs);
     call.progress.start("read labels", None);
     let judged = Judged::read(&train, test.as_ref(), &config.split)?;
     call.progress.finish();
@@ -111,7 +113,16 @@ fn bootstrap(config: &CompareConfig, call: &Call<'_>) -> Bootstrap {
 /// Every name in an expected order is a row of the tables.
 fn check_expectations(config: &CompareConfig, contestants: &[Contestant]) -> Result<(), LabError> {
     let rows: Vec<String> = contestants.iter().flat_map(Contestant::rows).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    if let Some(name) = rows.iter().find(|name| !seen.insert(*name)) {
+        let problem = format!("two rows of the tables would be called '{name}'");
+        return Err(Error::config("models", problem).into());
+    }
     for expect in &config.expect {
+        if expect.order.len() < 2 || expect.metrics.is_empty() {
+            let problem = "give an order of two names or more, and at least one metric";
+            return Err(Error::config(format!("expect '{}'", expect.name), problem).into());
+        }
         if let Some(name) = expect.order.iter().find(|n| !rows.contains(n)) {
             let problem = format!("'{name}' is not among the contestants: {rows:?}");
             return Err(Error::config(format!("expect '{}'", expect.name), problem).into());
@@ -127,7 +138,28 @@ fn check_events(config: &CompareConfig, contestants: &[Contestant]) -> Result<()
         Some(contestant) if config.events.is_empty() => {
             Err(LabError::NoEvents.of(&contestant.name))
         }
-        _ => Ok(()),
+        Some(_) => match config.events.iter().find(|path| !path.exists()) {
+            Some(path) => {
+                let missing = std::io::ErrorKind::NotFound.into();
+                Err(Error::io(path, "read", missing).into())
+            }
+            None => Ok(()),
+        },
+        None => Ok(()),
+    }
+}
+
+/// Whether a killed call has left this: a file that never got its name.
+fn is_partial(name: &std::ffi::OsStr) -> bool {
+    name.to_string_lossy().starts_with(".partial-")
+}
+
+/// Removes what a killed call has left; what cannot be removed does no harm.
+fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if is_partial(&entry.file_name()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -141,7 +173,8 @@ fn check_output(out: &Path) -> Result<(), LabError> {
         let ours = ["runs", DOCUMENT, TABLES, REPORT]
             .iter()
             .any(|n| name == *n);
-        if !ours {
+        let page = Path::new(&name).extension().is_some_and(|e| e == "html");
+        if !(ours || page || is_partial(&name)) {
             let problem = format!(
                 "holds '{}', which is no part of a comparison",
                 name.display()

@@ -3,7 +3,7 @@
 use crate::LabError;
 use ltv_baselines::{BaselineError, PeerConfig};
 use ltv_core::{
-    Error,
+    Error, Horizons,
     config::{Split, TrainConfig, merge},
 };
 use ltv_eval::{Metric, comparison::Expectation};
@@ -185,6 +185,16 @@ impl CompareConfig {
                 let problem = "is empty, or the same as another's but for case and punctuation";
                 return Err(Error::config(format!("models.name '{}'", entry.name), problem).into());
             }
+            let seeds = if entry.seeds.is_empty() {
+                &self.seeds
+            } else {
+                &entry.seeds
+            };
+            let distinct: BTreeSet<_> = seeds.iter().collect();
+            if distinct.len() < seeds.len() {
+                let problem = format!("{seeds:?} has one twice");
+                return Err(LabError::from(Error::config("seeds", problem)).of(&entry.name));
+            }
             let kind = self.kind(entry, horizons).map_err(|e| e.of(&entry.name))?;
             Ok(Contestant {
                 name: entry.name.clone(),
@@ -223,6 +233,9 @@ impl CompareConfig {
         if let Some(days) = chosen.iter().find(|d| !horizons.contains(d)) {
             let problem = format!("{days} is not a horizon of the dataset: {horizons:?}");
             return Err(Error::config("horizons", problem).into());
+        }
+        if !chosen.is_empty() {
+            Horizons::new(chosen.clone())?;
         }
         match (&entry.network, &entry.peer) {
             (Some(own), None) => {

@@ -56,6 +56,23 @@ pub enum LabError {
         "it needs the event log that the dataset was made from: give it with events = [\"...\"] or --events"
     )]
     NoEvents,
+    /// Two datasets that do not go together.
+    #[error(
+        "{}: {what}: {found}, but {expected} in {}; make both with the same feature configuration",
+        path.display(), other.display()
+    )]
+    Unlike {
+        /// The later dataset.
+        path: PathBuf,
+        /// The training dataset.
+        other: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// What it is in the training dataset.
+        expected: String,
+        /// What it is in the later one.
+        found: String,
+    },
     /// Nobody to judge on.
     #[error(
         "{}: nobody to judge on: {wanted}; give a later dataset as test, or split.test above 0",

@@ -40,8 +40,12 @@ impl Judged {
     /// horizon is left out.
     ///
     /// # Errors
-    /// When nobody is left, the later dataset lacks a horizon, or a file cannot be read.
+    /// When nobody is left, the later dataset was made with another label or window or lacks a
+    /// feature or horizon, or a file cannot be read.
     pub fn read(train: &Dataset, test: Option<&Dataset>, split: &Split) -> Result<Self, LabError> {
+        if let Some(test) = test {
+            check_alike(train, test)?;
+        }
         let (dataset, rows, split) = match test {
             None => (train.clone(), Rows::Part(Part::Test), split.clone()),
             Some(later) => {
@@ -140,6 +144,34 @@ impl Judged {
         }
         progress.finish();
         Ok((columns, projected as f64 / self.len() as f64))
+    }
+}
+
+/// Labels and features of both datasets mean the same.
+fn check_alike(train: &Dataset, test: &Dataset) -> Result<(), LabError> {
+    let (ours, theirs) = (train.manifest(), test.manifest());
+    let differ = |what: &'static str, expected: String, found: String| LabError::Unlike {
+        path: test.folder().to_path_buf(),
+        other: train.folder().to_path_buf(),
+        what,
+        expected,
+        found,
+    };
+    if ours.label != theirs.label {
+        let (expected, found) = (format!("{:?}", ours.label), format!("{:?}", theirs.label));
+        return Err(differ("dataset.label", expected, found));
+    }
+    if ours.window_days != theirs.window_days {
+        let (expected, found) = (ours.window_days.to_string(), theirs.window_days.to_string());
+        return Err(differ("dataset.window_days", expected, found));
+    }
+    match ours.features.iter().find(|f| !theirs.features.contains(f)) {
+        Some(feature) => Err(differ(
+            "its features",
+            feature.name.clone(),
+            "none such".into(),
+        )),
+        None => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ use ltv_baselines::Peer;
 use ltv_core::{
     Day, Error,
     baseline::Baselines,
-    config::{Label, Split},
+    config::{HeadKind, Label, Split},
     predictor::Predictor,
 };
 use ltv_model::{Bundle, Decoding, Model, bundle::Document};
@@ -15,6 +15,8 @@ use std::{fs::File, io::Read, path::Path};
 pub struct Opened {
     /// Ready to predict.
     pub predictor: Box<dyn Predictor>,
+    /// What it is, in a word: `odmn`, `ziln`, `two stage`.
+    pub name: String,
     /// As-of date of its training dataset.
     pub as_of: Day,
     /// Observation window in days.
@@ -44,6 +46,7 @@ pub fn open(path: &Path, decoding: Decoding) -> Result<Opened, LabError> {
         let peer = Peer::load(path)?;
         let document = peer.document().clone();
         return Ok(Opened {
+            name: document.config.kind().replace('_', " "),
             as_of: document.as_of,
             window_days: document.window_days,
             label: document.label,
@@ -55,7 +58,13 @@ pub fn open(path: &Path, decoding: Decoding) -> Result<Opened, LabError> {
     }
     let model = Model::new(Bundle::load(path)?, decoding)?;
     let document = model.document().clone();
+    let head = match document.spec.model.head {
+        HeadKind::Mdme => "odmn",
+        HeadKind::Ziln => "ziln",
+        HeadKind::Mixture => "mixture",
+    };
     Ok(Opened {
+        name: head.to_owned(),
         as_of: document.as_of,
         window_days: document.window_days,
         label: document.label,

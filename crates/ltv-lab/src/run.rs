@@ -4,7 +4,8 @@
 
 use crate::{LabError, judged::Judged};
 use arrow::{
-    array::{ArrayRef, AsArray, Float64Array},
+    array::{Array, ArrayRef, AsArray, Float64Array},
+    compute::concat,
     datatypes::{DataType, Field, Float64Type, Schema},
     record_batch::RecordBatch,
 };
@@ -113,32 +114,57 @@ impl Run {
         Ok((record.fingerprint == fingerprint).then_some(Self { folder, record }))
     }
 
+    /// Whether its predictions are for these users, in this order.
+    pub(crate) fn is_of(&self, users: &ArrayRef) -> Result<bool, LabError> {
+        let mut found = vec![];
+        for batch in self.batches("user_id")? {
+            found.push(batch?.column(0).clone());
+        }
+        let parts: Vec<&dyn Array> = found.iter().map(AsRef::as_ref).collect();
+        Ok(concat(&parts).is_ok_and(|found| found.as_ref() == users.as_ref()))
+    }
+
     /// Predictions of set `set` for a horizon, in the order of the judged users.
     pub(crate) fn column(&self, set: usize, horizon: u32) -> Result<Vec<f64>, LabError> {
-        let path = self.folder.join(PREDICTIONS);
-        let failed = |problem: String| LabError::Run {
-            path: path.clone(),
-            problem,
-        };
         let record = self.record.sets.get(set);
         let name = record
             .map(|s| column_name(&s.decoding, horizon))
             .unwrap_or_default();
-        let file = File::open(&path).map_err(|e| Error::io(&path, "open", e))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-            .map_err(|e| failed(format!("cannot be read ({e})")))?;
-        let index = builder.schema().index_of(&name);
-        let index = index.map_err(|_| failed(format!("has no column '{name}'")))?;
-        let mask = ProjectionMask::roots(builder.parquet_schema(), [index]);
-        let reader = builder.with_projection(mask).build();
         let mut column = vec![];
-        for batch in reader.map_err(|e| failed(e.to_string()))? {
-            let batch = batch.map_err(|e| failed(e.to_string()))?;
+        for batch in self.batches(&name)? {
+            let batch = batch?;
             let values = batch.column(0).as_primitive_opt::<Float64Type>();
-            let values = values.ok_or_else(|| failed(format!("'{name}' is not Float64")))?;
+            let values = values.filter(|v| v.null_count() == 0);
+            let values = values.ok_or_else(|| self.unusable(format!("'{name}' is not Float64")))?;
             column.extend_from_slice(values.values());
         }
         Ok(column)
+    }
+
+    /// One column of the predictions.
+    fn batches(
+        &self,
+        name: &str,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, LabError>>, LabError> {
+        let path = self.folder.join(PREDICTIONS);
+        let file = File::open(&path).map_err(|e| Error::io(&path, "open", e))?;
+        let failed = |e: &dyn std::fmt::Display| self.unusable(format!("cannot be read ({e})"));
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| failed(&e))?;
+        let index = builder.schema().index_of(name);
+        let index = index.map_err(|_| self.unusable(format!("has no column '{name}'")))?;
+        let mask = ProjectionMask::roots(builder.parquet_schema(), [index]);
+        let reader = builder
+            .with_projection(mask)
+            .build()
+            .map_err(|e| failed(&e))?;
+        Ok(reader.map(move |batch| batch.map_err(|e| self.unusable(e.to_string()))))
+    }
+
+    fn unusable(&self, problem: String) -> LabError {
+        LabError::Run {
+            path: self.folder.join(PREDICTIONS),
+            problem,
+        }
     }
 }
 

@@ -41,7 +41,9 @@ impl Bench<'_> {
         self.runs.join(format!("{}@{seed}", slug(&contestant.name)))
     }
 
-    /// Changes when the options, the seed or any file that the run is made from does.
+    /// Changes when the options, the seed, the version of the program, the manifests of the datasets
+    /// (and with them any of their files) or the names of the event files do. The content of the
+    /// log is that of the dataset made from it, whose manifest counts its events.
     pub(crate) fn fingerprint(
         &self,
         contestant: &Contestant,
@@ -50,16 +52,18 @@ impl Bench<'_> {
         let kind = match &contestant.kind {
             Kind::Network { configs, decodings } => serde_json::to_string(&(configs, decodings)),
             Kind::Peer { config, horizons } => {
-                serde_json::to_string(&(config, horizons, self.split))
+                let events = if config.needs_events() {
+                    self.events
+                } else {
+                    &[]
+                };
+                serde_json::to_string(&(config, horizons, events))
             }
         };
-        let files = |dataset: &Dataset| -> Vec<String> {
-            let files = dataset.manifest().files.iter();
-            files.map(|f| f.blake3.clone()).collect()
-        };
-        let data = (files(self.train), files(self.judged.dataset()), self.split);
-        let data = serde_json::to_string(&data).map_err(LabError::internal)?;
-        let text = kind.map_err(LabError::internal)? + &data;
+        let (train, judged) = (self.train.manifest(), self.judged.dataset().manifest());
+        let data = serde_json::to_string(&(train, judged, self.split));
+        let data = data.map_err(LabError::internal)?;
+        let text = kind.map_err(LabError::internal)? + &data + env!("CARGO_PKG_VERSION");
         Ok(format!("{:016x}", seed::derive(seed_, &text)))
     }
 
@@ -70,7 +74,23 @@ impl Bench<'_> {
         seed: u64,
     ) -> Result<Option<Run>, LabError> {
         let fingerprint = self.fingerprint(contestant, seed)?;
-        Run::stored(&self.folder(contestant, seed), &fingerprint)
+        let found = Run::stored(&self.folder(contestant, seed), &fingerprint)?;
+        let whole = |run: &Run| {
+            let record = &run.record;
+            let rows: Vec<String> = record
+                .sets
+                .iter()
+                .map(|s| format!("{}{}", record.name, s.suffix))
+                .collect();
+            record.name == contestant.name && record.seed == seed && rows == contestant.rows()
+        };
+        match found.filter(whole) {
+            Some(run) if run.is_of(&self.judged.users)? => {
+                self.forget_checkpoints(contestant, seed);
+                Ok(Some(run))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Trains, predicts and stores.

@@ -36,7 +36,7 @@ pub struct ImportanceOptions {
     pub split: Split,
     /// Which rows.
     pub rows: Rows,
-    /// Rows used at most, at least 2: a random sample where there are more. They are held in memory,
+    /// Rows used at most, at least 1: a random sample where there are more. They are held in memory,
     /// encoded, some 4 bytes for each of a row's columns, twice.
     pub most_rows: usize,
     /// Random orders tried for each feature, at least 1.

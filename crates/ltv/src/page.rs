@@ -53,7 +53,9 @@ fn command() -> String {
         true => word,
         false => format!("'{}'", word.replace('\'', "'\\''")),
     };
-    let words = std::env::args().skip(1).map(quoted);
+    let words = std::env::args_os()
+        .skip(1)
+        .map(|word| quoted(word.to_string_lossy().into_owned()));
     std::iter::once("ltv".to_owned())
         .chain(words)
         .collect::<Vec<_>>()

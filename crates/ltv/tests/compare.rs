@@ -199,6 +199,8 @@ fn any_model_file_is_judged_and_explained() {
         ));
         assert!(text.contains("registered since 2023-04-01"), "{text}");
         assert!(text.contains("features by what they are worth"), "{text}");
+        let name = ["odmn", "rfm", "trivial sort (this file)"];
+        assert!(name.iter().any(|n| text.contains(n)), "{model}: {text}");
         let page = fs::read_to_string(at.path("page.html")).unwrap();
         for part in [
             "registration month",
@@ -244,6 +246,9 @@ fn pages_draw_in_a_browser() {
 #[test]
 fn mistakes_are_named_before_anything_is_trained() {
     let at = place();
+    let features = "features --preset simulator --events sim/events --users sim/users --quiet";
+    at.ok(&format!("{features} --as-of 2023-04-01 --label value --out value"));
+    at.ok(&format!("{features} --as-of 2023-04-01 --window-days 3 --out short"));
     let wrong = |from: &str, to: &str| {
         at.write("wrong.toml", CONFIG.replace(from, to));
         at.error("compare --config wrong.toml --out wrong --quiet")
@@ -276,6 +281,12 @@ fn mistakes_are_named_before_anything_is_trained() {
         ("data = \"train\"", "data = \"nowhere\"", "nowhere"),
         ("test = \"test\"", "", "nobody to judge on"),
         ("bootstrap = 20", "bootstrap = 5", "bootstrap"),
+        ("seeds = [1, 2]", "seeds = [1, 1]", "seeds: [1, 1] has one twice"),
+        ("\"argmax\", \"median\"", "\"argmax\", \"argmax\"", "would be called 'ODMN (argmax)'"),
+        ("[\"sim/events\"]", "[\"sim/nothing\"]", "sim/nothing"),
+        ("metrics = [\"NRMSE\"]", "metrics = []", "at least one metric"),
+        ("data = \"train\"", "data = \"value\"", "dataset.label"),
+        ("data = \"train\"", "data = \"short\"", "dataset.window_days"),
     ];
     for (from, to, expected) in cases {
         let error = wrong(from, to);
@@ -289,6 +300,10 @@ fn mistakes_are_named_before_anything_is_trained() {
         assert!(error.contains("--features xgboost"), "{error}");
         assert!(!at.path("wrong/runs/odmn@1").exists(), "said too late");
     }
+    assert!(!at.path("wrong/runs/odmn@1").exists(), "said too late");
+    at.write("mine.html", "<title>mine</title>");
+    let page = at.error(&format!("{LINE} --out wrong --report mine.html"));
+    assert!(page.contains("not a report page"), "{page}");
     let none = at.error("compare --out wrong --quiet");
     assert!(none.contains("--config"), "{none}");
     at.write("mine/notes.txt", "mine");

@@ -154,6 +154,10 @@ pub fn stream_with_columns(
     options: StreamOptions,
     extra: &[String],
 ) -> Result<RawStream, StreamError> {
+    if options.draws.is_some() {
+        let problem = "raw columns are streamed once for each row: leave draws out";
+        return Err(Error::config("stream.draws", problem).into());
+    }
     if options.shuffle.is_some() {
         let problem = "raw columns are streamed in the order of the files: leave shuffle out";
         return Err(Error::config("stream.shuffle", problem).into());

@@ -5,6 +5,7 @@ use crate::{
     cli::Common,
     exit::Failure,
     options::Overlay,
+    outputs::{self, Kind},
     page::compared,
     report::{Facts, Report, count},
 };
@@ -74,6 +75,13 @@ impl Flags {
 /// Compares and reports.
 pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let config = flags.resolve()?;
+    let page = flags
+        .report
+        .as_ref()
+        .map(|given| given.clone().unwrap_or_else(|| flags.out.join(REPORT)));
+    // Asked now, so that hours of training do not end with a refusal.
+    page.iter()
+        .try_for_each(|path| outputs::check(path, Kind::Page))?;
     let began = Instant::now();
     let outcome = compare(
         &config,
@@ -87,8 +95,7 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     )?;
     let mut facts = facts(&outcome);
     facts.add("tables", flags.out.join(TABLES).display());
-    if let Some(path) = &flags.report {
-        let path = path.clone().unwrap_or_else(|| flags.out.join(REPORT));
+    if let Some(path) = page {
         let page = compared(&config, &outcome)?;
         artefact::write(&path, page.as_bytes())?;
         facts.add("report", path.display());

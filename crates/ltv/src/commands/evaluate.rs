@@ -21,7 +21,8 @@ use ltv_eval::{Bootstrap, Evaluation};
 use ltv_lab::Opened;
 use ltv_model::Decoding;
 use ltv_score::{
-    EvaluateOptions, Importance, ImportanceOptions, assess_dataset, evaluate::TRIVIAL_SORT,
+    EvaluateOptions, Importance, ImportanceOptions, assess_dataset,
+    evaluate::{TRAIN_MEAN, TRIVIAL_SORT},
     importance,
 };
 use serde::{Deserialize, Serialize};
@@ -206,6 +207,10 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     }
     let dataset = Dataset::open(&flags.data)?;
     let model = ltv_lab::open(&flags.model, options.decoding)?;
+    if model.network.is_none() && options.decoding != Decoding::Expectation {
+        let problem = "this model predicts values, not a distribution to decode; leave it out";
+        return Err(Failure::user(format!("decoding: {problem}")));
+    }
     let as_of = model.as_of;
     let users = options
         .part
@@ -215,7 +220,15 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         replicates: options.bootstrap,
         seed: context.seed,
     });
+    // The simple rules are judged beside every model, under these names.
+    let own = [TRIVIAL_SORT, TRAIN_MEAN].contains(&model.name.as_str());
+    let name = if own {
+        format!("{} (this file)", model.name)
+    } else {
+        model.name.clone()
+    };
     let evaluate = EvaluateOptions {
+        name,
         split,
         rows,
         segments: options.by.clone(),

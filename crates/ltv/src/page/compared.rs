@@ -75,7 +75,11 @@ pub(crate) fn compared(config: &CompareConfig, outcome: &Outcome) -> Result<Stri
     let rest: Vec<String> = all.filter(|name| !input.sets.contains(name)).collect();
     input.sets.extend(rest);
     input.comparison = Side {
-        tables: comparison.results.iter().flat_map(tables).collect(),
+        tables: comparison
+            .results
+            .iter()
+            .flat_map(|r| tables(comparison, r))
+            .collect(),
         dots: comparison.results.iter().flat_map(dots).collect(),
         curves: vec![],
     }
@@ -164,7 +168,11 @@ fn facts(config: &CompareConfig, outcome: &Outcome, train: &Dataset) -> Vec<Fact
 }
 
 /// One table for each table of the configuration, or one of all.
-fn tables(result: &HorizonComparison) -> Vec<Table> {
+fn tables(comparison: &Comparison, result: &HorizonComparison) -> Vec<Table> {
+    let meant = |name: &str| {
+        let own = comparison.contestants.iter().find(|c| c.name == name);
+        own.and_then(|c| c.metrics.as_deref())
+    };
     let named: Vec<_> = result.tables.iter().filter(|t| t.table.is_some()).collect();
     let shown = match named[..] {
         [] => result.tables.iter().collect(),
@@ -179,16 +187,25 @@ fn tables(result: &HorizonComparison) -> Vec<Table> {
             None => format!("Next {} days", result.horizon),
         },
         note: "Mean over seeds, below it the standard deviation. Filled: the best of its column; \
-               green: within noise of it."
+               green: within noise of it. ° not what the model is meant for, so not judged."
             .to_owned(),
         header: header.clone(),
-        rows: t.rows.iter().map(|row| line(result, row)).collect(),
+        rows: t
+            .rows
+            .iter()
+            .map(|row| line(result, row, meant(&row.contestant)))
+            .collect(),
     };
     shown.into_iter().map(table).collect()
 }
 
-fn line(result: &HorizonComparison, row: &ltv_eval::comparison::TableRow) -> Vec<Cell> {
+fn line(
+    result: &HorizonComparison,
+    row: &ltv_eval::comparison::TableRow,
+    meant: Option<&[Metric]>,
+) -> Vec<Cell> {
     let name = &row.contestant;
+    let meant = |metric: Metric| meant.is_none_or(|own| own.contains(&metric));
     let cell = |metric: Metric| {
         let found = result.entry(name).and_then(|e| e.metric(metric));
         let Some(mean) = found.and_then(|m| m.mean) else {
@@ -201,9 +218,12 @@ fn line(result: &HorizonComparison, row: &ltv_eval::comparison::TableRow) -> Vec
         };
         let sd = found.and_then(|m| m.sd).map(|sd| format!("± {sd:.4}"));
         Cell {
-            text: format!("{mean:.4}"),
+            text: format!("{mean:.4}{}", if meant(metric) { "" } else { " °" }),
             detail: sd.unwrap_or_default(),
-            title: String::new(),
+            title: match meant(metric) {
+                true => String::new(),
+                false => "not what this model is meant for, so not judged".to_owned(),
+            },
             emphasis,
         }
     };
