@@ -55,7 +55,7 @@ struct Op_ {
 
 impl<T: Real> Builder<T> {
     /// Likelihood of a value `y` that is zero or drawn from a mixture of log-normals, as two terms,
-    /// each a weighted mean over the rows that take part, zeros included:
+    /// each a mean over the rows that take part, zeros included, of a row's loss times its weight:
     ///
     /// - the first of `names`: `BCE(sigmoid(z), [y > 0])`;
     /// - the second: `-[y > 0] ln sum_k pi_k LN(y; mu_k, sigma_k)`, where
