@@ -30,8 +30,10 @@ pub struct Batch<T> {
     pub targets: Vec<T>,
     /// One number for each row that tells it from all others (for dropout), `[rows]`.
     pub keys: Vec<u64>,
-    /// How much each row counts in the means that losses are, finite and not negative, `[rows]`. A
-    /// weight of 2 is that of two equal rows, one of 0 that of a row which is not there.
+    /// How much each row counts in the losses, finite and not negative, `[rows]`: a loss is the
+    /// weighted sum over the rows that take part, divided by their number. Weights are meant to be
+    /// one on average over all rows there are, not within a batch: so a batch that happens to have
+    /// no heavy rows counts less, instead of counting its light rows as if they were ordinary ones.
     pub weights: Vec<T>,
 }
 
@@ -76,21 +78,25 @@ impl<T: Real> Batch<T> {
         &self.weights[base..base + rows]
     }
 
-    /// What turns weighted sums over rows into weighted means.
+    /// What turns weighted sums over rows into means. Weights are left out: divided by their own
+    /// sum, they would cancel wherever a batch has rows of one weight only.
+    ///
+    /// Where all rows that can take part in a column weigh the same, as those of a sub-distribution
+    /// of positive values do, that weight stays as a common factor of the column's losses: towers
+    /// of their own do not notice under Adam, layers that they share with others hear them louder.
     pub(crate) fn means(&self, columns: usize) -> Means<T> {
         let column = |c: usize| {
             let classes = &self.classes[c * self.rows..(c + 1) * self.rows];
-            let rows = classes.iter().zip(&self.weights);
-            inverse(rows.filter(|(k, _)| **k >= 0).map(|(_, w)| w.f64()).sum())
+            inverse(classes.iter().filter(|k| **k >= 0).count())
         };
         Means {
             columns: (0..columns).map(column).collect(),
-            all: inverse(self.weights.iter().map(|w| w.f64()).sum()),
+            all: inverse(self.rows),
         }
     }
 }
 
-/// The factors of means over rows: one over the weight of the rows that take part (1 where nobody
+/// The factors of means over rows: one over the number of rows that take part (1 where nobody
 /// does, whose sum is zero).
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Means<T> {
@@ -100,10 +106,54 @@ pub(crate) struct Means<T> {
     pub(crate) all: T,
 }
 
-fn inverse<T: Real>(weight: f64) -> T {
-    if weight > 0.0 {
-        T::ONE / T::of(weight)
-    } else {
-        T::ONE
+fn inverse<T: Real>(rows: usize) -> T {
+    T::ONE / T::of(rows.max(1) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 0.2 % of rows are positive and weigh half of all: over an epoch, their share of the losses
+    /// is that half, although four of five batches have none.
+    #[test]
+    fn a_rare_class_keeps_its_share_over_batches() {
+        const ROWS: usize = 100;
+        let shape = BatchShape {
+            fields: 0,
+            numbers: 0,
+            classes: 1,
+            targets: 0,
+        };
+        let (positive, zero) = (250.0, 250.0 / 499.0);
+        let mut sums = [0.0f64; 2];
+        for i in 0..5 {
+            let mut batch = Batch::<f64>::new(shape, ROWS);
+            batch.classes.fill(0);
+            batch.weights.fill(zero);
+            if i == 3 {
+                (batch.classes[7], batch.weights[7]) = (1, positive);
+            }
+            let means = batch.means(1);
+            assert_eq!(means.columns[0], means.all);
+            for (&y, w) in batch.classes.iter().zip(&batch.weights) {
+                sums[y as usize] += w * means.all;
+            }
+        }
+        assert!((sums[0] - sums[1]).abs() < 1e-12, "{sums:?}");
+    }
+
+    #[test]
+    fn those_who_do_not_take_part_are_not_counted() {
+        let shape = BatchShape {
+            fields: 0,
+            numbers: 0,
+            classes: 2,
+            targets: 0,
+        };
+        let mut batch = Batch::<f32>::new(shape, 3);
+        batch.classes[..3].copy_from_slice(&[0, -1, 4]);
+        let means = batch.means(2);
+        assert_eq!((means.columns, means.all), (vec![0.5, 1.0], 1.0 / 3.0));
     }
 }

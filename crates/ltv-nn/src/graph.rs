@@ -261,8 +261,17 @@ impl<T: Real> Builder<T> {
     }
 }
 
-/// A declared dense layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A declared dense layer, to be used once: each use would overwrite the gradient of the others. So
+/// it can be neither copied nor cloned.
+///
+/// ```compile_fail,E0382
+/// let mut b = ltv_nn::graph::Builder::<f32>::training();
+/// let x = b.input(&[], 3);
+/// let layer = b.dense(&[("layer", 3)], 3);
+/// let y = b.linear(x, layer, true);
+/// b.linear(y, layer, true);
+/// ```
+#[derive(Debug, PartialEq, Eq)]
 pub struct Dense {
     pub(crate) weights: usize,
     pub(crate) biases: usize,

@@ -201,7 +201,8 @@ impl<T: Real> Trainer<T> {
     }
 
     /// One step on a batch; returns the value of each loss term before the step. `noise` seeds
-    /// what is random in it and should differ from step to step.
+    /// what is random in it and should differ from step to step. The gradient of a batch without
+    /// rows is zero.
     ///
     /// # Panics
     /// When the batch does not fit the graph.

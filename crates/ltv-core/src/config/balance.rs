@@ -17,7 +17,8 @@ pub enum Balance {
     Oversample,
     /// Only a share of the commoner class is drawn in an epoch.
     Undersample,
-    /// All users are drawn once, and their losses are weighted; the mean weight is one.
+    /// All users are drawn once, and their losses are weighted. The mean weight is one over the
+    /// training set; that of a batch may be more or less.
     Reweight,
 }
 
@@ -88,7 +89,10 @@ impl Balance {
     ///
     /// With `n_0` users without and `n_1` with value, `n` the larger, `m` the smaller number and
     /// `N = n_0 + n_1`: a user of class `c` is drawn `n / n_c` times (oversample) or `m / n_c` times
-    /// (undersample), or weighs `N / (2 n_c)` (reweight).
+    /// (undersample), or weighs `N / (2 n_c)` (reweight). The mean of these weights over the
+    /// training set is one; a batch's weighted losses are divided by its number of rows, not by the
+    /// sum of its weights, so that classes weigh the same over an epoch even where most batches
+    /// have none of the rarer class.
     pub fn factors(self, zeros: u64, positives: u64) -> ClassFactors {
         let (zero, positive) = (zeros as f64, positives as f64);
         let factor = |users: f64| match self {

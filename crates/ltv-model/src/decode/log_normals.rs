@@ -62,14 +62,25 @@ impl Level {
     }
 }
 
+/// The smaller of two numbers, but NaN where the first is: `f64::min` would hide it.
+fn at_most(x: f64, most: f64) -> f64 {
+    if x > most { most } else { x }
+}
+
 impl LogNormals {
     /// Mean of the values above zero, `sum_k pi_k exp(mu_k + sigma_k^2 / 2)`, at most the cap.
     fn conditional_mean(&self) -> f64 {
         let mean = |c: &Component| {
             let mean = (c.location + 0.5 * c.scale * c.scale).exp();
-            c.share * mean.min(f64::MAX)
+            c.share * at_most(mean, f64::MAX)
         };
-        self.components.iter().map(mean).sum::<f64>().min(self.cap)
+        at_most(self.components.iter().map(mean).sum(), self.cap)
+    }
+
+    /// Whether any number is NaN: nothing can then be said of the row, and a prediction is NaN too.
+    fn broken(&self) -> bool {
+        let broken = |c: &Component| [c.share, c.location, c.scale].iter().any(|x| x.is_nan());
+        self.positive.is_nan() || self.components.iter().any(broken)
     }
 
     /// By how much the cumulated share at the logarithm `x` exceeds the level.
@@ -135,6 +146,9 @@ impl Distribution for LogNormals {
     }
 
     fn quantile(&self, p: f64) -> f64 {
+        if self.broken() {
+            return f64::NAN;
+        }
         let below = (p - (1.0 - self.positive)) / self.positive;
         if below.is_nan() || below <= 0.0 {
             return 0.0;
@@ -149,7 +163,9 @@ impl Distribution for LogNormals {
 
     /// 0 unless a value above zero is likelier; then the mean of those.
     fn argmax(&self) -> f64 {
-        if self.positive > 0.5 {
+        if self.broken() {
+            f64::NAN
+        } else if self.positive > 0.5 {
             self.conditional_mean()
         } else {
             0.0
@@ -227,6 +243,37 @@ mod tests {
         close(row.quantile(0.9), 6.29995389002395);
         close(row.quantile(0.999), 19.87817359031);
         close(row.expectation(), 0.7 * f64::exp(1.2 + 0.18));
+    }
+
+    /// No output that is not a number turns into a prediction that is one.
+    #[test]
+    fn nan_reaches_the_prediction() {
+        let part = Component {
+            share: 0.5,
+            location: 1.0,
+            scale: 0.5,
+        };
+        let breaks: [fn(&mut LogNormals); 4] = [
+            |row| row.positive = f64::NAN,
+            |row| row.components[1].share = f64::NAN,
+            |row| row.components[1].location = f64::NAN,
+            |row| row.components[0].scale = f64::NAN,
+        ];
+        for (i, change) in breaks.into_iter().enumerate() {
+            let mut row = LogNormals {
+                positive: 0.7,
+                components: vec![part; 2],
+                cap: 10.0,
+            };
+            change(&mut row);
+            let values = [
+                row.expectation(),
+                row.argmax(),
+                row.quantile(0.1),
+                row.quantile(0.9),
+            ];
+            assert!(values.iter().all(|v| v.is_nan()), "{i}: {values:?}");
+        }
     }
 
     fn any_row() -> impl Strategy<Value = LogNormals> {

@@ -18,8 +18,8 @@ struct CrossEntropy {
 }
 
 impl<T: Real> Builder<T> {
-    /// Weighted mean over the rows that take part of `-ln p_y = ln sum exp z - z_y`: the classification
-    /// losses of DCT and BCT (paper eq. 14).
+    /// Mean over the rows that take part, each times its weight, of `-ln p_y = ln sum exp z - z_y`:
+    /// the classification losses of DCT and BCT (paper eq. 14).
     ///
     /// # Shapes
     /// `s`: `[k]`; class column `classes`: `0..k`, or -1 for rows that do not take part.

@@ -20,10 +20,10 @@ struct Distill {
 }
 
 impl<T: Real> Builder<T> {
-    /// Weighted mean over the rows that take part of the cross-entropy `-sum_u c_u ln p_u` of the softmax
-    /// `s` against the soft label `c` made from ordinal probabilities `P_u = P(label > u)`:
-    /// `c_0 = 1 - P_0`, `c_u = max(P_{u-1} - P_u, 0)`, `c_{k-1} = P_{k-2}`, divided by their sum,
-    /// gradient stopped (paper section 3.3; DESIGN 3.2).
+    /// Mean over the rows that take part, each times its weight, of the cross-entropy
+    /// `-sum_u c_u ln p_u` of the softmax `s` against the soft label `c` made from ordinal
+    /// probabilities `P_u = P(label > u)`: `c_0 = 1 - P_0`, `c_u = max(P_{u-1} - P_u, 0)`,
+    /// `c_{k-1} = P_{k-2}`, divided by their sum, gradient stopped (paper section 3.3; DESIGN 3.2).
     ///
     /// # Shapes
     /// `s`: `[k]`; `above`: `[k - 1]`; class column `classes`: -1 for rows that do not take part.

@@ -19,8 +19,8 @@ struct Hinge {
 }
 
 impl<T: Real> Builder<T> {
-    /// Weighted mean over all rows of `max(low - high, 0) / scale`: one pair of the calibration loss
-    /// (paper eq. 12; DESIGN 3.7). Rows with immature labels take part.
+    /// Mean over all rows, each times its weight, of `max(low - high, 0) / scale`: one pair of the
+    /// calibration loss (paper eq. 12; DESIGN 3.7). Rows with immature labels take part.
     ///
     /// # Shapes
     /// `low`, `high`: `[1]`; `scale`: positive.

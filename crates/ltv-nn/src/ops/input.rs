@@ -89,6 +89,9 @@ impl<T: Real> Op<T> for Input {
     /// Hands the gradient of the embeddings on: tables are updated once for the whole batch.
     fn backward(&self, t: &mut Tile<'_, T>) {
         let embedded = self.spec.embedded;
+        if embedded == 0 {
+            return;
+        }
         let from = t.grads[t.grad(self.out)].chunks_exact(self.out.width);
         for (out, from) in t
             .input_grad
@@ -117,6 +120,18 @@ fn copy<T: Copy>(out: &mut [T], from: &[T]) {
 mod tests {
     use super::FieldSpec;
     use crate::check::{Case, probe};
+
+    /// A network of numbers alone has no embedding to send a gradient to.
+    #[test]
+    fn numbers_alone() {
+        Case::new(|b| {
+            let x = b.input(&[], 2);
+            let layer = b.dense(&[("l", 3)], x.width());
+            let y = b.linear(x, layer, false);
+            probe(b, y);
+        })
+        .check();
+    }
 
     /// Two fields share a table, dimensions differ, and numbers come along.
     #[test]

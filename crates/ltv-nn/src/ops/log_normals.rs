@@ -22,10 +22,11 @@ const POSITIVE: i32 = 1;
 const LEAST_SQUARED_SCALE: f64 = 1e-7;
 
 /// The scale of a log-normal from its raw output, `max(ln(1 + e^raw), sqrt(1e-7))`: what the loss
-/// uses and what whoever predicts must use too.
+/// uses and what whoever predicts must use too. NaN stays NaN.
 #[inline(always)]
 pub fn log_normal_scale<T: Real>(raw: T) -> T {
-    raw.softplus().larger(T::of(LEAST_SQUARED_SCALE.sqrt()))
+    // Of a number and NaN, `larger` gives the second.
+    T::of(LEAST_SQUARED_SCALE.sqrt()).larger(raw.softplus())
 }
 
 /// The outputs that say how a row's value is distributed.
@@ -55,7 +56,7 @@ struct Op_ {
 
 impl<T: Real> Builder<T> {
     /// Likelihood of a value `y` that is zero or drawn from a mixture of log-normals, as two terms,
-    /// each a weighted mean over the rows that take part, zeros included:
+    /// each a mean over the rows that take part, zeros included, of a row's loss times its weight:
     ///
     /// - the first of `names`: `BCE(sigmoid(z), [y > 0])`;
     /// - the second: `-[y > 0] ln sum_k pi_k LN(y; mu_k, sigma_k)`, where

@@ -90,6 +90,8 @@ mod tests {
             probe(b, y);
             let z = b.offset(fixed.detached(), "w");
             probe(b, z);
+            // Read again later, so that the gradient above is added to.
+            probe(b, x);
         })
         .constant("fixed")
         .check();

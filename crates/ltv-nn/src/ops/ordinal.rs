@@ -19,9 +19,10 @@ struct Ordinal {
 }
 
 impl<T: Real> Builder<T> {
-    /// Weighted mean over the rows that take part of `sum over u of BCE(sigmoid(z_u), [y > u])`, the
-    /// ordinal losses of DOT and BOT (paper eq. 9), computed from logits. Returns
-    /// `P_u = P(label > u)`, detached: it is the teacher of [`Builder::distill`].
+    /// Mean over the rows that take part, each times its weight, of
+    /// `sum over u of BCE(sigmoid(z_u), [y > u])`, the ordinal losses of DOT and BOT (paper eq. 9),
+    /// computed from logits. Returns `P_u = P(label > u)`, detached: it is the teacher of
+    /// [`Builder::distill`].
     ///
     /// # Shapes
     /// `logits`, result: `[k - 1]`; class column `classes`: `0..k`, or -1.

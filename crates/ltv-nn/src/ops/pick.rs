@@ -19,9 +19,9 @@ struct Pick {
 }
 
 impl<T: Real> Builder<T> {
-    /// Weighted mean over the rows that take part of `(s_{slot(y)} - target)^2`, 0 for a class without a
-    /// slot: the bias regression of BBT, which trains only the row's own bucket (paper section
-    /// 3.3; DESIGN 3.3, 3.4).
+    /// Mean over the rows that take part, each times its weight, of `(s_{slot(y)} - target)^2`, 0
+    /// for a class without a slot: the bias regression of BBT, which trains only the row's own
+    /// bucket (paper section 3.3; DESIGN 3.3, 3.4).
     ///
     /// # Shapes
     /// `s`: `[r]`; `slots`: for every class the feature of `s` it owns; class column `classes`:

@@ -120,6 +120,8 @@ mod tests {
                 probe(b, y);
                 let z = b.shrink(fixed.detached(), "i");
                 probe(b, z);
+                // Read again later, so that the gradient above is added to.
+                probe(b, x);
             })
             .constant("fixed")
             .scaled(scale)

@@ -24,12 +24,15 @@ impl<T: Real> Builder<T> {
     /// `gates`: `[E]`; `experts`: E nodes of `[k]`, feature-major; result: `[k]`.
     ///
     /// # Panics
-    /// When there are no experts, not one for each gate, or of different widths.
+    /// When there are no experts, not one for each gate, or of different widths; when gates or an
+    /// expert are row-major, or share features.
     pub fn weigh(&mut self, gates: Node, experts: &[Node]) -> Node {
         let width = experts.first().map_or(0, |e| e.width);
-        let fits = |e: &Node| e.width == width && !e.row_major;
+        let apart = |e: &Node| e.at + e.width <= gates.at || gates.at + gates.width <= e.at;
+        let fits = |e: &Node| e.width == width && !e.row_major && apart(e);
+        let one_each = !experts.is_empty() && gates.width == experts.len();
         assert!(
-            !experts.is_empty() && gates.width == experts.len() && experts.iter().all(fits),
+            one_each && !gates.row_major && experts.iter().all(fits),
             "{gates:?} weigh {experts:?}"
         );
         let into = self.edge(gates);
@@ -130,5 +133,23 @@ mod tests {
         .constant("h")
         .constant("z")
         .check();
+    }
+
+    #[test]
+    #[should_panic(expected = "weigh")]
+    fn gates_are_no_experts() {
+        Case::new(|b| {
+            let x = leaf(b, "x", 4);
+            b.weigh(x.slice(0..2), &[x.slice(2..4), x.slice(1..3)]);
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "weigh")]
+    fn gates_lie_feature_by_feature() {
+        Case::new(|b| {
+            let (gates, x) = (b.input(&[], 2), leaf(b, "x", 4));
+            b.weigh(gates, &[x.slice(0..2), x.slice(2..4)]);
+        });
     }
 }

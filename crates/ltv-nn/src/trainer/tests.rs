@@ -230,3 +230,23 @@ fn nan_reaches_the_loss() {
         assert!(trainer.losses(&batch)[0].is_nan(), "{name}");
     }
 }
+
+/// A batch without rows has no gradient, and above all not that of the batch before.
+#[test]
+fn no_rows() {
+    let (graph, batch) = demo::<f64>(40);
+    let mut trainer = Trainer::new(graph, TrainerOptions::default()).unwrap();
+    crate::check::fill(&mut trainer.state_mut().weights);
+    let (before, _) = trainer.gradients(&batch, None);
+    assert!(before.dense.iter().any(|&g| g != 0.0));
+    let (_, none) = demo::<f64>(0);
+    let (gradient, losses) = trainer.gradients(&none, None);
+    assert!(
+        gradient
+            .dense
+            .iter()
+            .chain(&gradient.tables)
+            .all(|&g| g == 0.0)
+    );
+    assert_eq!(losses, [0.0]);
+}

@@ -65,6 +65,10 @@ impl<T: Real> Worker<T> {
             out.dense.resize(pass.graph.layout.dense, T::ZERO);
             out.input
                 .resize(cut.rows * pass.graph.input.embedded, T::ZERO);
+            if rows.is_empty() {
+                // No first tile will overwrite what the step before left here.
+                out.dense.fill(T::ZERO);
+            }
         }
         self.run_rows(pass, rows, &mut out);
         self.shards[slot] = out;

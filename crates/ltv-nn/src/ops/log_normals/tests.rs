@@ -1,21 +1,29 @@
 //! Gradients, SciPy's numbers, extremes.
 
 use super::*;
-use crate::check::{Case, leaf};
+use crate::check::{Case, leaf, probe};
 use crate::{Batch, Trainer, TrainerOptions};
 
 /// The terms on leaves `z` (log odds), `mu`, `raw` and, for several components, `shares`.
 fn terms<T: Real>(b: &mut Builder<T>, k: usize) {
+    terms_on(b, k, |node| node);
+}
+
+/// The same on what `view` makes of the leaves, which are returned.
+fn terms_on<T: Real>(b: &mut Builder<T>, k: usize, view: fn(Node) -> Node) -> Vec<Node> {
     let positive = leaf(b, "z", 1);
     let logits = (k > 1).then(|| leaf(b, "shares", k));
+    let (locations, scales) = (leaf(b, "mu", k), leaf(b, "raw", k));
     let x = LogNormals {
-        positive,
-        shares: logits.map(|logits| b.softmax(logits)),
-        locations: leaf(b, "mu", k),
-        scales: leaf(b, "raw", k),
+        positive: view(positive),
+        shares: logits.map(|logits| b.softmax(view(logits))),
+        locations: view(locations),
+        scales: view(scales),
     };
     let columns = (b.class_column(), b.target_column());
     b.log_normals(["positive", "value"], 0.7, x, columns);
+    let leaves = [positive, locations, scales].into_iter();
+    leaves.chain(logits).collect()
 }
 
 fn case(k: usize) -> Case {
@@ -27,6 +35,31 @@ fn gradient() {
     for k in [1, 2, 5] {
         case(k).check();
         case(k).scaled(2.5).check();
+    }
+}
+
+/// Outputs that are read again later: gradients are added to.
+#[test]
+fn gradient_is_added() {
+    for k in [1, 3] {
+        let build = move |b: &mut Builder<f64>| {
+            let leaves = terms_on(b, k, |node| node);
+            leaves.into_iter().for_each(|node| probe(b, node));
+        };
+        Case::new(build).classes(&[&[1, 0, -1, 1, 1]]).check();
+    }
+}
+
+/// A loss on detached outputs has a value and sends nothing back.
+#[test]
+fn detached() {
+    let names = ["z", "shares", "mu", "raw"];
+    for k in [1, 3] {
+        let case = Case::new(move |b| {
+            terms_on(b, k, Node::detached);
+        });
+        let case = names.into_iter().fold(case, Case::constant);
+        assert!(case.classes(&[&[1, 0, -1, 1, 1]]).check() > 0.0);
     }
 }
 
@@ -174,4 +207,20 @@ fn a_zero_is_a_matter_of_odds_alone() {
     close(terms[0], (1.0 + 1.5f64.exp()).ln());
     assert_eq!(terms[1], 0.0);
     assert!(gradient.dense.iter().all(|g| g.is_finite()));
+}
+
+/// An output that is not a number makes a loss that is none.
+#[test]
+fn nan_reaches_the_loss() {
+    for (k, name, term) in [(1, "z", 0), (1, "mu", 1), (1, "raw", 1)]
+        .into_iter()
+        .chain([(3, "mu", 1), (3, "raw", 1), (3, "shares", 1)])
+    {
+        let (mut trainer, batch) = single::<f32>(k, [0.3, 1.0, 0.5], 2.0);
+        let param = trainer.graph().layout().find(&format!("{name}.leaf"));
+        let param = param.unwrap().clone();
+        // The last output of the one row that takes part.
+        trainer.state_mut().weights.of_mut(&param)[param.cols - 1] = f32::NAN;
+        assert!(trainer.losses(&batch)[term].is_nan(), "{k}: {name}");
+    }
 }
