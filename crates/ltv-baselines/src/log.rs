@@ -12,7 +12,10 @@ use crate::{
 };
 use ltv_core::{baseline::Baselines, config::Label};
 
-/// What users have done by the as-of day, from the first event on: 32 bytes for each user.
+/// What users have done by the as-of day, from the first event on.
+///
+/// A purchase day is any day with an event, one whose events are free too: counts and spend are
+/// fitted on the same days, so that their product is a value.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PurchaseLog {
     users: Vec<One>,
@@ -23,20 +26,19 @@ struct One {
     days: u32,
     recency: u32,
     age: u32,
-    paid_days: u32,
-    paid: f64,
+    total: f64,
 }
 
 impl PurchaseLog {
     /// Adds a user: days with events (at least 1), days from the first event to the last and to the
-    /// last known day, and on how many days the value added up to more than zero, and to what.
-    pub fn add(&mut self, days: u32, recency: u32, age: u32, (paid_days, paid): (u32, f64)) {
+    /// last known day, and the total value of all these days, in value units. Days without value
+    /// add nothing to the total, and count; a day that returns outweigh is left out of the total.
+    pub fn add(&mut self, days: u32, recency: u32, age: u32, total: f64) {
         self.users.push(One {
             days,
             recency,
             age,
-            paid_days,
-            paid,
+            total,
         });
     }
 
@@ -55,10 +57,11 @@ impl PurchaseLog {
         Histories::new(config.unit, self.users.iter().map(history))
     }
 
+    /// Users whose total is not positive are skipped.
     fn spends(&self) -> Result<Spends, BtydError> {
         let spend = |one: &One| Spend {
-            days: one.paid_days,
-            mean: one.paid / f64::from(one.paid_days.max(1)),
+            days: one.days,
+            mean: one.total / f64::from(one.days.max(1)),
         };
         Spends::new(self.users.iter().map(spend))
     }
@@ -104,7 +107,7 @@ pub fn fit_log(
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::btyd::testing::bgnbd_customers;
+    use crate::btyd::{Reader, TimeUnit, testing::bgnbd_customers};
     use ltv_core::{
         Horizons,
         baseline::BaselineHorizon,
@@ -139,7 +142,7 @@ mod tests {
             let last = (one.recency.ceil() as u32).max(one.repeats);
             let age = (one.age.ceil() as u32).max(last);
             let each = 5.0 + (i % 11) as f64 + f64::from(days % 4);
-            log.add(days, last, age, (days, each * f64::from(days)));
+            log.add(days, last, age, each * f64::from(days));
         }
         log
     }
@@ -189,6 +192,66 @@ mod tests {
         }
     }
 
+    /// Users of up to `window` days, of which every other one is free, as a log and as rows of a window.
+    fn users_with_free_days(window: u32) -> (PurchaseLog, EncodedRows) {
+        let mut log = PurchaseLog::default();
+        let mut rows = EncodedRows::default();
+        let most = f64::from(window - 1);
+        let customers = bgnbd_customers([0.6, 20.0, 0.9, 3.0], 4000, 9);
+        for (i, one) in (0u32..).zip(&customers) {
+            let repeats = one.repeats.min(window - 1);
+            let last = (one.recency / one.age * most).round();
+            let recency = last.clamp(f64::from(repeats), most) as u32 * repeats.min(1);
+            let days = repeats + 1;
+            let paid = days.div_ceil(2);
+            // Users differ, by a factor of some hundreds.
+            let each = 3.0 * (1.5 * f64::from(i % 101) / 50.0).exp() + f64::from(i % 13);
+            let total = each * f64::from(paid);
+            log.add(days, recency, window - 1, total);
+            rows.rows += 1;
+            rows.plain
+                .extend([f64::from(recency), total, f64::from(days)]);
+        }
+        (log, rows)
+    }
+
+    #[test]
+    fn free_days_are_purchase_days_in_fit_and_prediction() {
+        let (log, rows) = users_with_free_days(14);
+        let reader = Reader::new(&frame(Label::Value).encoding, Label::Value, 14).unwrap();
+        let read = Spends::new(reader.read(&rows).flatten().filter_map(|seen| seen.spend)).unwrap();
+        assert_eq!(log.spends().unwrap(), read);
+        // A prediction is expected days times the value of a day: the mean of the users' means.
+        let peer = |label| {
+            let config = PeerConfig::Btyd(BtydConfig::default());
+            fit_log(&config, frame(label), baselines(), &log).unwrap()
+        };
+        let (days, value) = (peer(Label::ActiveDays), peer(Label::Value));
+        let (days, value) = (days.predict(&rows), value.predict(&rows));
+        let each = value.values.iter().zip(&days.values).map(|(v, d)| v / d);
+        let predicted = each.sum::<f64>() / days.values.len() as f64;
+        let means = rows.plain.chunks(3).map(|row| row[1] / row[2]);
+        let seen = means.sum::<f64>() / rows.rows as f64;
+        assert!((predicted / seen - 1.0).abs() < 0.05, "{predicted} {seen}");
+    }
+
+    /// Registered 14 days before the as-of day with a first event: the log and the row of a window
+    /// of 14 days tell the same history.
+    #[test]
+    fn a_user_read_both_ways_has_one_history() {
+        let (log, rows) = users_with_free_days(14);
+        let reader = Reader::new(&frame(Label::Value).encoding, Label::Value, 14).unwrap();
+        let read = reader.read(&rows).flatten().map(|seen| seen.history);
+        let day = BtydConfig {
+            unit: TimeUnit::Day,
+            ..BtydConfig::default()
+        };
+        assert_eq!(
+            log.histories(&day).unwrap(),
+            Histories::new(TimeUnit::Day, read).unwrap()
+        );
+    }
+
     #[test]
     fn what_cannot_be_fitted_says_why() {
         let config = PeerConfig::Btyd(BtydConfig::default());
@@ -198,7 +261,7 @@ mod tests {
         };
         assert!(failed(&PurchaseLog::default()).contains("no customers"));
         let mut once = PurchaseLog::default();
-        once.add(1, 0, 50, (1, 3.0));
+        once.add(1, 0, 50, 3.0);
         assert!(failed(&once).contains("repeat purchase"));
         let wrong = PeerConfig::Btyd(BtydConfig {
             penalty: -1.0,

@@ -82,6 +82,12 @@ pub struct Settings {
 
 /// Reads histories from rows: `active_days`, `recency` (days from registration to the last event
 /// of the window) and, for value labels, `value_sum`.
+///
+/// A purchase day is a day with an event. A window of `W` days has age `W - 1`: its first day is
+/// time 0, as the first purchase is in the literature.
+///
+/// Rows do not tell the day of the first event. It is taken to be that of registration; of a user
+/// whose first event is later, `t_x` and `T` are both too long by as much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reader {
     width: usize,
@@ -94,7 +100,7 @@ pub struct Reader {
 /// What is known of one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seen {
-    /// Purchases in days; the age is the window.
+    /// Purchases in days; the age is one less than the days of the window.
     pub history: History,
     /// Value of all its purchase days; `None` without a positive one, and for active days.
     pub spend: Option<Spend>,
@@ -127,39 +133,35 @@ impl Reader {
 
     /// Every row's history, in order: what to fit to and what to predict from.
     ///
-    /// A row without events, or in which days or recency are missing, is one of a customer who
+    /// A row without a day with events, or in which they are missing, has no history: buy till you
+    /// die begins with a first purchase. One whose last day is missing is that of a customer who
     /// never came back. `x` repeat days end on day `x` at the earliest and on the window's last day
     /// at the latest; numbers that contradict this are moved to the nearest that do not.
-    pub fn read<'a>(&self, rows: &'a EncodedRows) -> impl Iterator<Item = Seen> + 'a {
+    pub fn read<'a>(&self, rows: &'a EncodedRows) -> impl Iterator<Item = Option<Seen>> + 'a {
         let reader = *self;
         let blocks = rows.plain.chunks_exact(reader.width).take(rows.rows);
         blocks.map(move |row| reader.one(row))
     }
 
-    fn one(&self, row: &[f64]) -> Seen {
-        let age = f64::from(self.window);
+    fn one(&self, row: &[f64]) -> Option<Seen> {
         let (days, last) = (row[self.active_days].round(), row[self.recency].round());
-        let mut seen = Seen {
-            history: History {
-                age,
-                ..History::default()
-            },
-            spend: None,
-        };
-        if !(days.is_finite() && last.is_finite() && days >= 1.0) {
-            return seen;
+        if !(days.is_finite() && days >= 1.0) {
+            return None;
         }
-        let days = days.min(age) as u32;
-        if days > 1 {
-            seen.history.repeats = days - 1;
-            seen.history.recency = last.clamp(f64::from(days - 1), age - 1.0);
+        let age = self.window - 1;
+        let mut history = History {
+            age: f64::from(age),
+            ..History::default()
+        };
+        let days = days.min(f64::from(self.window)) as u32;
+        if days > 1 && last.is_finite() {
+            history.repeats = days - 1;
+            history.recency = last.clamp(f64::from(days - 1), f64::from(age));
         }
         let sum = self.value_sum.map_or(f64::NAN, |i| row[i]);
         let mean = sum / f64::from(days);
-        if mean.is_finite() && mean > 0.0 {
-            seen.spend = Some(Spend { days, mean });
-        }
-        seen
+        let spend = (mean.is_finite() && mean > 0.0).then_some(Spend { days, mean });
+        Some(Seen { history, spend })
     }
 }
 
@@ -191,6 +193,9 @@ const LEVELS: [f64; 3] = [0.1, 0.5, 0.9];
 /// whose distribution given their number is beta prime; it is inverted by bisection. The
 /// distribution holds what is not known about the customer's own rates too, but takes the fitted
 /// parameters for true.
+///
+/// Whoever has no day with an event in the window has not begun to buy, and no model of this kind
+/// knows whether they will: every number predicted for them is 0.
 ///
 /// Rows are few different ones: what depends on the purchase days alone is worked out once for each
 /// `(x, t_x)` and kept.
@@ -304,12 +309,19 @@ impl Predictor for BuyTillYouDie {
             projected: vec![false; rows.rows],
             ..Predictions::default()
         };
-        let all: Vec<Seen> = self.reader.read(rows).collect();
+        let all: Vec<Option<Seen>> = self.reader.read(rows).collect();
         // Cells are worth a thread each, copying them is not.
-        all.par_iter().for_each(|seen| {
+        all.par_iter().flatten().for_each(|seen| {
             self.ahead(seen);
         });
+        let horizons = self.settings.horizons.len();
         for seen in &all {
+            let Some(seen) = seen else {
+                out.values.extend(vec![0.0; horizons]);
+                out.positive.extend(vec![0.0; horizons]);
+                out.quantiles.extend(vec![0.0; 3 * horizons]);
+                continue;
+            };
             let (each, scale) = self.spend().map_or((1.0, 1.0), |model| {
                 (model.expected(seen.spend), model.posterior(seen.spend).0)
             });

@@ -141,7 +141,8 @@ impl Trees {
     /// itself takes rows of fewer columns, and reads the others as missing.
     ///
     /// # Errors
-    /// When it is no model, or one of other columns.
+    /// When it is no model, one of other columns, or one of several outputs, as those of many
+    /// classes are.
     pub(crate) fn load(model: &[u8], types: &[&'static str]) -> Result<Self, BaselineError> {
         let trees = Self {
             model: model.to_vec(),
@@ -152,7 +153,13 @@ impl Trees {
             rows: 1,
             values: vec![f32::NAN; types.len()],
         };
-        trees.try_predict(&empty)?;
+        let found = trees.try_predict(&empty)?;
+        if found.len() != 1 || !found[0].is_finite() {
+            return Err(BaselineError::Xgboost {
+                action: "use a model",
+                problem: format!("for one row it predicts {found:?}, not one finite number"),
+            });
+        }
         let booster = trees.take()?;
         let found = booster
             .get_feature_info(TYPES)
@@ -192,9 +199,12 @@ impl Trees {
         Ok(values.into_iter().map(f64::from).collect())
     }
 
-    /// Predictions for at least one row.
+    /// Predictions, one for each row; all NaN where the library fails, which a model that was tried
+    /// on one row gives no reason to.
     pub(crate) fn predict(&self, matrix: &Matrix) -> Vec<f64> {
-        self.try_predict(matrix)
-            .expect("a model that was tried on one row predicts any number of them")
+        match self.try_predict(matrix) {
+            Ok(found) if found.len() == matrix.rows => found,
+            _ => vec![f64::NAN; matrix.rows],
+        }
     }
 }

@@ -325,3 +325,34 @@ fn garbage_is_not_a_model() {
     document.encoding.features.clear();
     assert!(Peer::new(document).is_err());
 }
+
+#[test]
+fn a_model_of_several_outputs_is_refused() {
+    let matrix = || crate::matrix::Matrix {
+        rows: 30,
+        values: (0..30).map(|i| i as f32).collect(),
+    };
+    let grown = |objective: &str, more: Option<(&'static str, String)>| {
+        let train = Sample {
+            matrix: matrix(),
+            labels: (0..30).map(|i| (i / 10) as f32).collect(),
+        };
+        let mut parameters = vec![("objective", objective.to_string())];
+        parameters.extend(more);
+        let job = Job {
+            types: &["q"],
+            train: &train,
+            validation: None,
+            parameters,
+            absolute: false,
+            rounds: 2,
+            patience: 1,
+        };
+        grow(&job).unwrap().model
+    };
+    let one = Trees::load(&grown("reg:squarederror", None), &["q"]).unwrap();
+    assert_eq!(one.predict(&matrix()).len(), 30);
+    let three = grown("multi:softprob", Some(("num_class", "3".to_string())));
+    let error = Trees::load(&three, &["q"]).unwrap_err().to_string();
+    assert!(error.contains("not one finite number"), "{error}");
+}

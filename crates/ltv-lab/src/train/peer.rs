@@ -164,7 +164,7 @@ impl Bench<'_> {
         let mut history = PurchaseLog::default();
         let part = (self.split, Part::Train);
         purchases(self.events, config, part, self.progress, |p| {
-            history.add(p.days, p.recency, p.age, (p.paid_days, p.paid));
+            history.add(p.days, p.recency, p.age, p.paid);
         })?;
         Ok(history)
     }

@@ -88,7 +88,7 @@ fn a_value_is_days_times_value_of_a_day() {
     let h = History {
         repeats: 2,
         recency: 20.0 / 7.0,
-        age: 4.0,
+        age: 27.0 / 7.0,
     };
     let expected = counts.model.expected_after(&h, 30.0 / 7.0);
     assert_close(days.values[1], expected, 1e-14);
@@ -101,7 +101,8 @@ fn a_value_is_days_times_value_of_a_day() {
     assert_close(value.values[6] / days.values[6], each, 1e-13);
     assert_eq!(days.positive, value.positive);
     // Closed form of P(a purchase in 30 days).
-    let nobody = ((counts.model.alpha + 4.0) / (counts.model.alpha + 4.0 + 30.0 / 7.0)).powf(2.243);
+    let end = counts.model.alpha + 27.0 / 7.0;
+    let nobody = (end / (end + 30.0 / 7.0)).powf(2.243);
     assert_close(
         days.positive[1],
         counts.model.alive(&h) * (1.0 - nobody),
@@ -111,24 +112,58 @@ fn a_value_is_days_times_value_of_a_day() {
 }
 
 #[test]
+fn who_has_not_begun_to_buy_is_worth_nothing() {
+    let nan = f64::NAN;
+    for counts in [bgnbd(TimeUnit::Day), pareto()] {
+        for label in [Label::Value, Label::ActiveDays] {
+            let model = model(counts, label, 7);
+            // Between users who buy, so that places are kept.
+            let input = [
+                (2.0, 4.0, 5.0),
+                (0.0, nan, 0.0),
+                (nan, 3.0, 5.0),
+                (-1.0, 2.0, 3.0),
+                (0.4, 2.0, 3.0),
+                (2.0, 4.0, 5.0),
+            ];
+            let found = model.predict(&rows(&input));
+            assert_eq!((found.values.len(), found.quantiles.len()), (30, 90));
+            assert!(found.values[5..25].iter().all(|v| *v == 0.0));
+            assert!(found.positive[5..25].iter().all(|v| *v == 0.0));
+            assert!(found.quantiles[15..75].iter().all(|v| *v == 0.0));
+            assert!(found.values[..5].iter().all(|v| *v > 0.0));
+            assert_eq!(found.values[..5], found.values[25..]);
+        }
+    }
+}
+
+#[test]
 fn rows_that_lack_something_are_customers_who_never_came_back() {
     let nan = f64::NAN;
     for counts in [bgnbd(TimeUnit::Day), pareto()] {
         let model = model(counts, Label::Value, 7);
-        let never = model.predict(&rows(&[(0.0, nan, 0.0)]));
+        let once = model.predict(&rows(&[(1.0, 0.0, 0.0)]));
+        assert!(once.values.iter().all(|v| *v > 0.0));
+        // One day, whose value is not known or not positive, has the mean of all; and so have more
+        // whose last one is not known.
         for row in [
-            (nan, 3.0, 5.0),
-            (2.0, nan, 5.0),
-            (-1.0, 2.0, 3.0),
-            (f64::INFINITY, 2.0, 1.0),
+            (1.0, 0.0, nan),
+            (1.0, 0.0, -5.0),
+            (1.0, 4.0, 0.0),
+            (2.0, nan, nan),
         ] {
-            assert_eq!(model.predict(&rows(&[row])), never, "{row:?}");
+            assert_eq!(model.predict(&rows(&[row])), once, "{row:?}");
         }
-        // One day, whose value is not known or not positive: the same, with the mean of all.
-        for row in [(1.0, 0.0, nan), (1.0, 0.0, -5.0), (1.0, 4.0, 0.0)] {
-            assert_eq!(model.predict(&rows(&[row])), never, "{row:?}");
-        }
-        assert_ne!(model.predict(&rows(&[(1.0, 0.0, 5.0)])), never);
+        assert_ne!(model.predict(&rows(&[(1.0, 0.0, 5.0)])), once);
+    }
+}
+
+#[test]
+fn a_window_of_one_day_has_no_age() {
+    for counts in [bgnbd(TimeUnit::Day), pareto()] {
+        let model = model(counts, Label::Value, 1);
+        let found = model.predict(&rows(&[(1.0, 0.0, 5.0), (9.0, 9.0, 5.0), (0.0, 0.0, 0.0)]));
+        assert!(found.values[..10].iter().all(|v| v.is_finite() && *v > 0.0));
     }
 }
 
@@ -145,10 +180,14 @@ fn rows_are_read_as_histories() {
     let history = |repeats, recency| History {
         repeats,
         recency,
-        age: 28.0,
+        age: 27.0,
     };
     let spend = |days, mean| Some(Spend { days, mean });
-    let seen: Vec<_> = reader.read(&input).map(|s| (s.history, s.spend)).collect();
+    let seen: Vec<_> = reader
+        .read(&input)
+        .flatten()
+        .map(|s| (s.history, s.spend))
+        .collect();
     let expected = [
         (history(2, 20.0), spend(3, 30.0)),
         (history(0, 0.0), spend(1, 8.0)),
@@ -157,7 +196,7 @@ fn rows_are_read_as_histories() {
     ];
     assert_eq!(seen, expected);
     // Whatever is read can be fitted to.
-    let all = reader.read(&input).map(|s| s.history);
+    let all = reader.read(&input).flatten().map(|s| s.history);
     assert!(crate::btyd::Histories::new(TimeUnit::Day, all).is_ok());
 }
 
@@ -168,7 +207,7 @@ fn quantiles_are_those_of_the_simulated_sum() {
     let model = model(bgnbd(TimeUnit::Day), Label::Value, 28);
     let found = model.predict(&rows(&[(6.0, 27.0, 120.0)]));
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
-    let rates = Gamma::new(0.243 + 5.0, 1.0 / (4.414 + 28.0)).unwrap();
+    let rates = Gamma::new(0.243 + 5.0, 1.0 / (4.414 + 27.0)).unwrap();
     let chances = Beta::new(0.793, 2.426 + 5.0).unwrap();
     let spends = Gamma::new(3.74 + 6.25 * 6.0, 1.0 / (15.44 + 120.0)).unwrap();
     let Counts::BgNbd(counts) = bgnbd(TimeUnit::Day) else {
@@ -177,7 +216,7 @@ fn quantiles_are_those_of_the_simulated_sum() {
     let h = History {
         repeats: 5,
         recency: 27.0,
-        age: 28.0,
+        age: 27.0,
     };
     let alive = Bernoulli::new(counts.model.alive(&h)).unwrap();
     let mut sums: Vec<f64> = (0..200_000)
