@@ -169,6 +169,8 @@ impl Default for ForestConfig {
 /// | `monetary` | 5 | cells of the value, where the dataset has one | 1..=20 |
 /// | `prior_rows` | 20 | how many rows all users count for in every cell | >= 0 |
 /// | `ordered` | false | whether predictions are put in order across horizons | |
+///
+/// The product of the three numbers of cells is at most 1000.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RfmConfig {
@@ -328,6 +330,10 @@ impl ForestConfig {
 }
 
 impl RfmConfig {
+    /// Most cells: each holds the labels of its users while it is fitted, in some 0.1 MB for each
+    /// horizon.
+    const MOST_CELLS: usize = 1000;
+
     fn check(&self) -> Result<()> {
         let cells = [
             ("peer.recency", self.recency),
@@ -336,6 +342,15 @@ impl RfmConfig {
         ];
         for (key, value) in cells {
             whole(key, u32::try_from(value).unwrap_or(u32::MAX), 1, 20)?;
+        }
+        let count = self.recency * self.frequency * self.monetary;
+        if count > Self::MOST_CELLS {
+            let problem = format!(
+                "peer.recency * peer.frequency * peer.monetary make {count} cells, of which there \
+                 may be {}; lower one of them",
+                Self::MOST_CELLS
+            );
+            return Err(Error::config("peer.recency", problem));
         }
         if self.prior_rows >= 0.0 && self.prior_rows.is_finite() {
             return Ok(());

@@ -11,22 +11,25 @@ use crate::{
     rows::Frame,
 };
 use ltv_core::{baseline::Baselines, config::Label};
+use std::collections::HashMap;
 
 /// What users have done by the as-of day, from the first event on.
 ///
 /// A purchase day is any day with an event, one whose events are free too: counts and spend are
 /// fitted on the same days, so that their product is a value.
+///
+/// Equal users are counted once. Each distinct `(days, recency, age)` and each distinct
+/// `(days, total)` is an entry of 25 bytes in a hash table of its own; a table has room for up to
+/// 2.3 times its entries, and for half as many again while it grows: some 30 to 90 bytes an entry.
+/// Histories are few different ones, however many users there are. Totals may all differ, so that
+/// those of paying users are what memory grows with.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PurchaseLog {
-    users: Vec<One>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct One {
-    days: u32,
-    recency: u32,
-    age: u32,
-    total: f64,
+    users: u64,
+    /// By days, recency and age.
+    histories: HashMap<[u32; 3], u64>,
+    /// By days and the bits of the total.
+    spends: HashMap<(u32, u64), u64>,
 }
 
 impl PurchaseLog {
@@ -34,36 +37,38 @@ impl PurchaseLog {
     /// last known day, and the total value of all these days, in value units. Days without value
     /// add nothing to the total, and count; a day that returns outweigh is left out of the total.
     pub fn add(&mut self, days: u32, recency: u32, age: u32, total: f64) {
-        self.users.push(One {
-            days,
-            recency,
-            age,
-            total,
-        });
+        self.users += 1;
+        *self.histories.entry([days, recency, age]).or_default() += 1;
+        // Adding zero turns -0 into 0.
+        let total = (total + 0.0).to_bits();
+        *self.spends.entry((days, total)).or_default() += 1;
     }
 
     /// Users so far.
-    pub fn users(&self) -> usize {
-        self.users.len()
+    pub fn users(&self) -> u64 {
+        self.users
     }
 
     fn histories(&self, config: &BtydConfig) -> Result<Histories, BtydError> {
         let unit = config.unit.days();
-        let history = |one: &One| History {
-            repeats: one.days.saturating_sub(1),
-            recency: f64::from(one.recency) / unit,
-            age: f64::from(one.age) / unit,
+        let history = |(&[days, recency, age], &users): (&[u32; 3], &u64)| {
+            let history = History {
+                repeats: days.saturating_sub(1),
+                recency: f64::from(recency) / unit,
+                age: f64::from(age) / unit,
+            };
+            (history, users)
         };
-        Histories::new(config.unit, self.users.iter().map(history))
+        Histories::counted(config.unit, self.histories.iter().map(history))
     }
 
     /// Users whose total is not positive are skipped.
     fn spends(&self) -> Result<Spends, BtydError> {
-        let spend = |one: &One| Spend {
-            days: one.days,
-            mean: one.total / f64::from(one.days.max(1)),
+        let spend = |(&(days, total), &users): (&(u32, u64), &u64)| {
+            let mean = f64::from_bits(total) / f64::from(days.max(1));
+            (Spend { days, mean }, users)
         };
-        Spends::new(self.users.iter().map(spend))
+        Spends::counted(self.spends.iter().map(spend))
     }
 }
 
@@ -96,7 +101,7 @@ pub fn fit_log(
         Label::Value => Some(GammaGamma::fit(&log.spends()?, &options)?),
     };
     let record = Record {
-        train_rows: log.users() as u64,
+        train_rows: log.users(),
         ..Record::default()
     };
     let model = Fitted::Btyd(Box::new(Parameters { counts, spend }));
@@ -233,6 +238,38 @@ mod tests {
         let means = rows.plain.chunks(3).map(|row| row[1] / row[2]);
         let seen = means.sum::<f64>() / rows.rows as f64;
         assert!((predicted / seen - 1.0).abs() < 0.05, "{predicted} {seen}");
+    }
+
+    #[test]
+    fn equal_users_are_kept_once() {
+        let users = [
+            (1, 0, 9, 0.0),
+            (3, 5, 9, 7.5),
+            (3, 5, 9, -1.25),
+            (3, 6, 9, 7.5),
+        ];
+        let mut log = PurchaseLog::default();
+        for _ in 0..1000 {
+            for (days, recency, age, total) in users {
+                log.add(days, recency, age, total);
+            }
+        }
+        assert_eq!(log.users(), 4000);
+        assert_eq!((log.histories.len(), log.spends.len()), (3, 3));
+        let spends = log.spends().unwrap();
+        assert_eq!((spends.customers(), spends.skipped()), (2000, 2000));
+        let [only] = spends.groups() else {
+            panic!("{spends:?}")
+        };
+        assert_eq!(
+            (only.spend.days, only.spend.mean, only.customers),
+            (3, 2.5, 2000.0)
+        );
+        let histories = log.histories(&BtydConfig::default()).unwrap();
+        let customers: Vec<_> = histories.groups().iter().map(|g| g.customers).collect();
+        assert_eq!(customers, [1000.0, 2000.0, 1000.0]);
+        assert_eq!(std::mem::size_of::<([u32; 3], u64)>(), 24);
+        assert_eq!(std::mem::size_of::<((u32, u64), u64)>(), 24);
     }
 
     /// Registered 14 days before the as-of day with a first event: the log and the row of a window

@@ -44,7 +44,7 @@ impl Frame {
 
 /// Rows in memory, for peers that read them more than once in any order.
 ///
-/// A row takes `4 * fields + 8 * plain + 8 * horizons + 4` bytes: 440 bytes for 40 numeric columns,
+/// A row takes `4 * fields + 8 * plain + 8 * horizons + 4` bytes: 376 bytes for 40 numeric columns,
 /// 5 categories, 4 horizons and scaled numbers left out. While trees are grown, each of the
 /// threads holds the rows of its own problem once more, in about `13 * (plain + fields)` bytes a
 /// row.

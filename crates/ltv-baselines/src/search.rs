@@ -1,7 +1,11 @@
 //! Growing trees for every horizon and stage, and choosing among settings.
 //!
 //! Every pair of a problem and a setting is one training on one thread; as many run side by side
-//! as there are threads. So the result does not depend on how many there are.
+//! as there are threads. So the result does not depend on how many there are. Of each problem only
+//! the best trees so far are kept.
+//!
+//! A candidate whose score is no number (no validation row is worth anything, say) gives way to any
+//! that has one; among such the stage's own loss decides.
 
 use crate::{
     config::Setting,
@@ -12,6 +16,7 @@ use crate::{
 };
 use ltv_core::encoding::EncodedRows;
 use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 /// One model to be grown.
 pub(crate) struct Problem {
@@ -87,6 +92,42 @@ struct Tried {
     grown: Grown,
 }
 
+impl Tried {
+    /// What a candidate is judged by, the smaller the better: its score or, where that is no
+    /// number, its loss; none where neither is.
+    fn rank(&self) -> Option<(u8, f64)> {
+        let loss = self.grown.loss.unwrap_or(f64::NAN);
+        match (self.score.is_finite(), loss.is_finite()) {
+            (true, _) => Some((0, self.score)),
+            (false, true) => Some((1, loss)),
+            (false, false) => None,
+        }
+    }
+}
+
+/// The best candidate of a problem so far and its place; the others are forgotten at once.
+#[derive(Default)]
+struct Best(Mutex<Option<(usize, Tried)>>);
+
+impl Best {
+    /// Of equals the first in the list wins, in whatever order they come.
+    fn offer(&self, place: usize, tried: Tried) {
+        let Some(rank) = tried.rank() else { return };
+        let mut best = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let better = match best.as_ref().and_then(|(at, t)| Some((t.rank()?, *at))) {
+            Some((kept, at)) => (rank, place) < (kept, at),
+            None => true,
+        };
+        if better {
+            *best = Some((place, tried));
+        }
+    }
+
+    fn take(self) -> Option<(usize, Tried)> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Problem {
     /// A stage whose training labels are all the same, or that should look at validation rows and
     /// has none, is the mean of its training labels.
@@ -94,8 +135,13 @@ impl Problem {
         let blind = self.patience.is_some() && self.validation.is_empty();
         let first = self.train.first()?.1;
         let same = self.train.iter().all(|t| t.1 == first);
+        (blind || same).then(|| self.mean())
+    }
+
+    /// The mean of the training labels, 0 without any.
+    fn mean(&self) -> f64 {
         let sum: f64 = self.train.iter().map(|t| f64::from(t.1)).sum();
-        (blind || same).then(|| sum / self.train.len() as f64)
+        sum / self.train.len().max(1) as f64
     }
 
     fn record(&self) -> StageRecord {
@@ -129,38 +175,34 @@ pub(crate) fn solve(
         .num_threads(threads.max(1))
         .build()
         .map_err(|e| BaselineError::Threads(e.to_string()))?;
-    let jobs: Vec<(&Problem, &Candidate)> = problems
+    let best: Vec<Best> = problems.iter().map(|_| Best::default()).collect();
+    let jobs: Vec<(usize, usize)> = problems
         .iter()
-        .filter(|p| !p.train.is_empty() && p.constant().is_none())
-        .flat_map(|p| p.candidates.iter().map(move |c| (p, c)))
+        .enumerate()
+        .filter(|(_, p)| !p.train.is_empty() && p.constant().is_none())
+        .flat_map(|(i, p)| (0..p.candidates.len()).map(move |place| (i, place)))
         .collect();
-    let tried: Result<Vec<Tried>, _> = pool.install(|| {
+    pool.install(|| {
         // One at a time: a long training must not wait behind another in a thread's share.
         let jobs = jobs.par_iter().with_max_len(1);
-        jobs.map(|(p, c)| source.grow(p, c)).collect()
-    });
-    let mut tried = tried?.into_iter();
-    Ok(problems.iter().map(|p| best(p, &mut tried)).collect())
+        jobs.try_for_each(|&(i, place)| {
+            let problem = &problems[i];
+            let tried = source.grow(problem, &problem.candidates[place])?;
+            best[i].offer(place, tried);
+            Ok::<(), BaselineError>(())
+        })
+    })?;
+    let pairs = problems.iter().zip(best);
+    Ok(pairs.map(|(p, best)| finish(p, best.take())).collect())
 }
 
-fn best(problem: &Problem, tried: &mut impl Iterator<Item = Tried>) -> (Part, StageRecord) {
+/// Without trees, or with such as cannot be judged, a problem is the mean of its training labels.
+fn finish(problem: &Problem, best: Option<(usize, Tried)>) -> (Part, StageRecord) {
     let mut record = problem.record();
-    if problem.train.is_empty() {
-        return (Part::Constant(0.0), record);
-    }
-    if let Some(value) = problem.constant() {
-        return (Part::Constant(value), record);
-    }
-    let mut chosen: Option<(Tried, &Candidate)> = None;
-    for (candidate, next) in problem.candidates.iter().zip(tried) {
-        if chosen.as_ref().is_none_or(|(t, _)| next.score < t.score) {
-            chosen = Some((next, candidate));
-        }
-    }
-    let Some((Tried { score, grown }, candidate)) = chosen else {
-        return (Part::Constant(0.0), record);
+    let Some((place, Tried { score, grown })) = best else {
+        return (Part::Constant(problem.mean()), record);
     };
-    record.setting = candidate.setting;
+    record.setting = problem.candidates[place].setting;
     record.rounds = grown.rounds;
     record.loss = grown.loss.filter(|l| l.is_finite());
     record.score = problem.patience.map(|_| score).filter(|s| s.is_finite());
@@ -186,6 +228,61 @@ fn errors(predictions: &[f64], labels: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The place and mark of the best of candidates `(score, loss)`, offered in this order.
+    fn best(all: &[(usize, f64, f64)]) -> Option<(usize, u32)> {
+        let best = Best::default();
+        for &(place, score, loss) in all {
+            let grown = Grown {
+                model: vec![],
+                rounds: place as u32 + 100,
+                loss: Some(loss),
+                predictions: vec![],
+            };
+            best.offer(place, Tried { score, grown });
+        }
+        best.take()
+            .map(|(place, tried)| (place, tried.grown.rounds))
+    }
+
+    #[test]
+    fn the_best_candidate_in_any_order() {
+        let (nan, inf) = (f64::NAN, f64::INFINITY);
+        let cases = [
+            (vec![(0, nan, 0.1), (1, 3.0, 9.0), (2, 2.0, 9.0)], Some(2)),
+            (vec![(0, 2.0, 9.0), (1, 2.0, 1.0), (2, inf, 0.0)], Some(0)),
+            // No score is a number: the loss decides.
+            (vec![(0, inf, 5.0), (1, nan, 4.0), (2, inf, nan)], Some(1)),
+            (vec![(0, nan, nan), (1, inf, inf)], None),
+        ];
+        for (mut all, expected) in cases {
+            for _ in 0..all.len() {
+                all.rotate_left(1);
+                let expected = expected.map(|i| (i, i as u32 + 100));
+                assert_eq!(best(&all), expected, "{all:?}");
+                let reversed: Vec<_> = all.iter().rev().copied().collect();
+                assert_eq!(best(&reversed), expected, "{all:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_a_constant() {
+        let problem = Problem {
+            horizon: 30,
+            stage: Stage::Value,
+            group: None,
+            train: vec![(0, 1.0), (1, 4.0)],
+            validation: vec![(0, 1.0)],
+            candidates: vec![],
+            absolute: false,
+            rounds: 1,
+            patience: Some(1),
+            by_errors: true,
+        };
+        let (part, record) = finish(&problem, None);
+        assert_eq!((part, record.rounds), (Part::Constant(2.5), 0));
+    }
 
     #[test]
     fn errors_by_hand() {

@@ -7,7 +7,7 @@
 use super::{
     BtydError, Fit, FitOptions, Histories, History,
     counts::{CountDistribution, NegativeBinomial},
-    fit::{Search, Slope, sum},
+    fit::{SHAPES, Search, Slope, TIMES, sum},
     history::Group,
     special::{Rising, ln_add_exp},
 };
@@ -26,6 +26,9 @@ pub struct BgNbd {
     /// Second shape of the chances to leave.
     pub b: f64,
 }
+
+/// More purchases than this are not told apart: an expectation adds up so many terms at most.
+const MOST: u64 = 1_000_000;
 
 impl BgNbd {
     const NAME: &'static str = "BG/NBD";
@@ -155,7 +158,8 @@ impl BgNbd {
     /// of `N` of them, the `j + 1`-th happens if the customer stays `j` times, with chance
     /// `(b+x)_j / (a+b+x)_j`. Hence `P(alive) sum over n of P(N = n) sum over j < n of that`.
     ///
-    /// The work grows with `(r + x) t / (alpha + T)` and with `t / (alpha + T)`; 0 for `t <= 0`.
+    /// The work grows with `(r + x) t / (alpha + T)` and with `t / (alpha + T)`, to an end: of more
+    /// than a million purchases, a million count. 0 for `t <= 0`.
     pub fn expected_after(&self, h: &History, t: f64) -> f64 {
         if t.is_nan() || t <= 0.0 {
             return 0.0;
@@ -164,14 +168,18 @@ impl BgNbd {
         let ratio = t / (self.alpha + h.age);
         let mean = shape * ratio;
         let mut purchases = NegativeBinomial::new(shape, ratio);
-        purchases.next();
-        let (mut total, mut kept) = (0.0, 0.0);
-        for ((n, stays), mass) in (1u32..).zip(self.stays(h)).zip(purchases) {
+        let nothing = purchases.next().unwrap_or(0.0);
+        let (mut total, mut kept, mut left) = (0.0, 0.0, 1.0 - nothing);
+        for ((n, stays), mass) in (1..=MOST).zip(self.stays(h)).zip(purchases) {
             kept += stays;
             let term = mass * kept;
             total += term;
+            left -= mass;
+            if n == MOST {
+                total += left.max(0.0) * kept;
+            }
             // Past the mean, terms fall at least as fast as a geometric series of this ratio.
-            let n = f64::from(n);
+            let n = n as f64;
             let falling = (shape + n) / (n + 1.0) * ratio / (1.0 + ratio) * (1.0 + 1.0 / n);
             if n > mean && falling < 1.0 && term <= 1e-15 * total * (1.0 - falling) {
                 break;
@@ -184,9 +192,9 @@ impl BgNbd {
     fn stays(&self, h: &History) -> impl Iterator<Item = f64> {
         let b = self.b + f64::from(h.repeats);
         let a = self.a;
-        (0u32..).scan(1.0, move |chance, j| {
+        (0u64..).scan(1.0, move |chance, j| {
             let now = *chance;
-            let top = b + f64::from(j);
+            let top = b + j as f64;
             *chance *= top / (a + top);
             Some(now)
         })
@@ -211,15 +219,14 @@ impl BgNbd {
     }
 
     /// # Errors
-    /// When a parameter is not positive and finite.
+    /// When a parameter is one that no fit finds.
     pub(super) fn check(&self) -> Result<(), BtydError> {
-        let named = [
-            ("r", self.r),
-            ("alpha", self.alpha),
-            ("a", self.a),
-            ("b", self.b),
-        ];
-        check(Self::NAME, &named)
+        check(
+            Self::NAME,
+            &[("r", self.r), ("a", self.a), ("b", self.b)],
+            SHAPES,
+        )?;
+        check(Self::NAME, &[("alpha", self.alpha)], TIMES)
     }
 }
 
@@ -250,17 +257,21 @@ impl Staying {
 }
 
 /// # Errors
-/// When a parameter is not positive and finite.
+/// When a parameter is out of range.
 pub(super) fn check(
     model: &'static str,
     parameters: &[(&'static str, f64)],
+    range: (f64, f64),
 ) -> Result<(), BtydError> {
-    let bad = parameters.iter().find(|(_, v)| !v.is_finite() || *v <= 0.0);
+    let bad = parameters
+        .iter()
+        .find(|(_, v)| !(range.0..=range.1).contains(v));
     bad.map_or(Ok(()), |&(parameter, value)| {
         Err(BtydError::Parameter {
             model,
             parameter,
             value,
+            range,
         })
     })
 }

@@ -78,8 +78,9 @@ pub enum BtydError {
     },
     /// A parameter that no fit can have.
     #[error(
-        "the {model} model has {parameter} = {value}: every parameter must be positive and \
-         finite; fit it again"
+        "the {model} model has {parameter} = {value}: a fit finds between {:.1e} and {:.1e}; fit it \
+         again",
+        range.0, range.1
     )]
     Parameter {
         /// The model.
@@ -88,6 +89,8 @@ pub enum BtydError {
         parameter: &'static str,
         /// Its value.
         value: f64,
+        /// Smallest and largest value that a fit can find.
+        range: (f64, f64),
     },
     /// A spend distribution whose tail is too heavy for a mean.
     #[error(

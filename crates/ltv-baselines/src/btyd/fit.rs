@@ -128,6 +128,12 @@ const IDLE: u32 = 12;
 /// Logarithms of parameters over their typical values stay within this distance of 0; the objective
 /// rises beyond it.
 const FURTHEST: f64 = 14.0;
+/// What a search can find of a parameter without a unit: `exp(FURTHEST)` either way, rounded
+/// outwards.
+pub(super) const SHAPES: (f64, f64) = (8.3e-7, 1.21e6);
+/// And of one that is a time, in days or weeks: the same on a clock whose largest age is 10, where
+/// that age is between one day and the most days that a log can tell.
+pub(super) const TIMES: (f64, f64) = (8.3e-7 / 70.0, 1.21e6 * 4.3e8);
 /// Beyond this distance a parameter counts as having run off: a factor of 8,000.
 const FAR: f64 = 9.0;
 

@@ -6,7 +6,7 @@
 
 use super::{
     BtydError, Fit, FitOptions, Spend, Spends, TimeUnit, bgnbd,
-    fit::{Search, Slope, sum},
+    fit::{SHAPES, Search, Slope, sum},
     history::SpendGroup,
     special::{digamma, ln_gamma},
 };
@@ -143,12 +143,12 @@ impl GammaGamma {
     }
 
     /// # Errors
-    /// When a parameter is not positive and finite, or the mean of a new customer does not exist.
+    /// When a parameter is one that no fit finds, or the mean of a new customer does not exist.
     pub(super) fn check(&self) -> Result<(), BtydError> {
-        bgnbd::check(
-            Self::NAME,
-            &[("p", self.p), ("q", self.q), ("gamma", self.gamma)],
-        )?;
+        bgnbd::check(Self::NAME, &[("p", self.p), ("q", self.q)], SHAPES)?;
+        // In value units, of which nothing is known.
+        let any = (f64::MIN_POSITIVE, f64::MAX);
+        bgnbd::check(Self::NAME, &[("gamma", self.gamma)], any)?;
         if self.q <= 1.0 {
             return Err(BtydError::NoMean { q: self.q });
         }

@@ -96,14 +96,25 @@ impl Histories {
         unit: TimeUnit,
         customers: impl IntoIterator<Item = History>,
     ) -> Result<Self, BtydError> {
+        Self::counted(unit, customers.into_iter().map(|one| (one, 1)))
+    }
+
+    /// The same from histories and how many customers have each; one may come more than once.
+    ///
+    /// # Errors
+    /// When a history is not finite or contradicts itself.
+    pub fn counted(
+        unit: TimeUnit,
+        histories: impl IntoIterator<Item = (History, u64)>,
+    ) -> Result<Self, BtydError> {
         let mut counts: HashMap<(u32, u64, u64), u64> = HashMap::new();
-        for one in customers {
+        for (one, customers) in histories {
             one.check()?;
             // Adding zero turns -0 into 0; bits of non-negative numbers sort as the numbers do.
             let bits = |time: f64| (time + 0.0).to_bits();
             *counts
                 .entry((one.repeats, bits(one.age), bits(one.recency)))
-                .or_default() += 1;
+                .or_default() += customers;
         }
         let mut sorted: Vec<_> = counts.into_iter().collect();
         sorted.sort_unstable();
@@ -211,31 +222,42 @@ impl Spends {
     /// # Errors
     /// When a mean is not finite.
     pub fn new(customers: impl IntoIterator<Item = Spend>) -> Result<Self, BtydError> {
+        Self::counted(customers.into_iter().map(|one| (one, 1)))
+    }
+
+    /// The same from spends and how many customers have each; one may come more than once.
+    ///
+    /// # Errors
+    /// When a mean is not finite.
+    pub fn counted(spends: impl IntoIterator<Item = (Spend, u64)>) -> Result<Self, BtydError> {
         let mut skipped = 0;
-        let mut all: Vec<(u32, u64)> = Vec::new();
-        for Spend { days, mean } in customers {
+        let mut all: Vec<(u32, u64, u64)> = Vec::new();
+        for (Spend { days, mean }, customers) in spends {
             if !mean.is_finite() {
                 let what = "the mean value of a purchase day";
                 return Err(BtydError::NotFinite { what, value: mean });
             }
             if days == 0 || mean <= 0.0 {
-                skipped += 1;
+                skipped += customers;
             } else {
-                all.push((days, mean.to_bits()));
+                all.push((days, mean.to_bits(), customers));
             }
         }
         all.sort_unstable();
-        let group = |equal: &[(u32, u64)]| SpendGroup {
+        let group = |equal: &[(u32, u64, u64)]| SpendGroup {
             spend: Spend {
                 days: equal[0].0,
                 mean: f64::from_bits(equal[0].1),
             },
-            customers: equal.len() as f64,
+            customers: equal.iter().map(|e| e.2).sum::<u64>() as f64,
         };
         Ok(Self {
-            customers: all.len() as u64,
+            customers: all.iter().map(|e| e.2).sum(),
             skipped,
-            groups: all.chunk_by(|a, b| a == b).map(group).collect(),
+            groups: all
+                .chunk_by(|a, b| (a.0, a.1) == (b.0, b.1))
+                .map(group)
+                .collect(),
         })
     }
 

@@ -9,7 +9,7 @@
 use super::{
     BtydError, Fit, FitOptions, Histories, History, bgnbd,
     counts::{CountDistribution, NegativeBinomial},
-    fit::{Search, Slope, sum},
+    fit::{SHAPES, Search, Slope, TIMES, sum},
     history::Group,
     special::{Rising, quadrature, unit_2f1},
 };
@@ -295,15 +295,11 @@ impl ParetoNbd {
     }
 
     /// # Errors
-    /// When a parameter is not positive and finite.
+    /// When a parameter is one that no fit finds.
     pub(super) fn check(&self) -> Result<(), BtydError> {
-        let named = [
-            ("r", self.r),
-            ("alpha", self.alpha),
-            ("s", self.s),
-            ("beta", self.beta),
-        ];
-        bgnbd::check(Self::NAME, &named)
+        bgnbd::check(Self::NAME, &[("r", self.r), ("s", self.s)], SHAPES)?;
+        let times = [("alpha", self.alpha), ("beta", self.beta)];
+        bgnbd::check(Self::NAME, &times, TIMES)
     }
 }
 

@@ -62,6 +62,21 @@ fn errors_name_the_key() {
 }
 
 #[test]
+fn cells_have_a_bound() {
+    parse(r#"{"kind":"rfm","recency":10,"frequency":10,"monetary":10}"#).unwrap();
+    let error = parse(r#"{"kind":"rfm","recency":20,"frequency":20,"monetary":3}"#).unwrap_err();
+    for part in [
+        "peer.recency",
+        "peer.frequency",
+        "peer.monetary",
+        "1200",
+        "1000",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
 fn the_grids() {
     assert_eq!((built_in(false).len(), built_in(true).len()), (8, 12));
     assert!(built_in(false).contains(&Setting::default()));

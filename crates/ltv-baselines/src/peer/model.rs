@@ -269,9 +269,22 @@ impl Ready {
     }
 
     pub(super) fn predict(&self, document: &Document, rows: &EncodedRows) -> Predictions {
-        if let Self::Btyd(model) = self {
-            return model.predict(rows);
+        let mut out = match self {
+            Self::Btyd(model) => model.predict(rows),
+            _ => self.blocks(document, rows),
+        };
+        out.values.iter_mut().for_each(|v| *v = sound(*v));
+        out.quantiles.iter_mut().for_each(|q| *q = sound(*q));
+        out.positive
+            .iter_mut()
+            .for_each(|p| *p = sound(*p).min(1.0));
+        if document.config.ordered() {
+            put_in_order(&mut out, document);
         }
+        out
+    }
+
+    fn blocks(&self, document: &Document, rows: &EncodedRows) -> Predictions {
         let blocks: Vec<Predictions> = (0..rows.rows.div_ceil(BLOCK))
             .into_par_iter()
             .map(|b| {
@@ -286,11 +299,7 @@ impl Ready {
             out.quantiles.extend(block.quantiles);
             out.positive.extend(block.positive);
         }
-        out.values.iter_mut().for_each(|v| *v = sound(*v));
         out.projected = vec![false; out.rows];
-        if document.config.ordered() {
-            put_in_order(&mut out, document);
-        }
         out
     }
 
@@ -371,9 +380,14 @@ impl Ready {
 }
 
 /// Finite and not negative: a regression may predict less than nothing, and the exponential of
-/// Tweedie's log link may overflow.
+/// Tweedie's log link may overflow. NaN, which only a library that fails or a product of 0 and an
+/// overflow can bring, is 0.
 fn sound(value: f64) -> f64 {
-    value.clamp(0.0, f64::from(f32::MAX))
+    if value > 0.0 {
+        value.min(f64::from(f32::MAX))
+    } else {
+        0.0
+    }
 }
 
 fn by_row<T: Copy>(columns: &[Vec<T>]) -> Vec<T> {

@@ -122,6 +122,38 @@ fn what_a_peer_does_not_know_is_empty() {
     assert_eq!(KINDS.map(lengths), [(1800, 600), (1800, 600), (0, 0)]);
 }
 
+/// Whatever the numbers of a document, predictions are finite and not negative.
+#[test]
+fn predictions_are_sound_for_every_kind() {
+    let is_sound = |p: Predictions| {
+        let values = p.values.iter().chain(&p.quantiles);
+        assert!(
+            values.clone().all(|v| v.is_finite() && *v >= 0.0),
+            "{:?}",
+            p.values
+        );
+        assert!(p.positive.iter().all(|p| (0.0..=1.0).contains(p)));
+    };
+    // A mean over next to nothing, times nothing or much.
+    let mut document = fitted(KINDS[2]).document().clone();
+    document.baselines.horizons[0].label_mean = 1e300;
+    document.baselines.horizons[0].signal_mean = 1e-300;
+    document.baselines.horizons[1].label_mean = -5.0;
+    is_sound(Peer::new(document).unwrap().predict(&data().rows));
+    // Values beyond all numbers.
+    let mut document = fitted(KINDS[2]).document().clone();
+    document.config = config(r#"{"kind":"btyd"}"#);
+    document.model = serde_json::from_str(
+        r#"{"kind":"btyd",
+            "counts":{"bg_nbd":{"model":{"r":0.2,"alpha":4.0,"a":0.8,"b":2.4},"unit":"week",
+                "log_likelihood":0.0,"customers":1,"evaluations":1,"slope":0.0,"at_limit":false}},
+            "spend":{"model":{"p":6.0,"q":4.0,"gamma":1e308},"unit":"day",
+                "log_likelihood":0.0,"customers":1,"evaluations":1,"slope":0.0,"at_limit":false}}"#,
+    )
+    .unwrap();
+    is_sound(Peer::new(document).unwrap().predict(&data().rows));
+}
+
 #[test]
 fn the_rules_by_hand() {
     let rows = data();

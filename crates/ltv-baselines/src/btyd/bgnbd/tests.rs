@@ -320,3 +320,40 @@ proptest! {
         prop_assert!(log_likelihood(model, h).is_finite());
     }
 }
+
+/// The largest rates that a document may hold, on the longest horizon: more purchases than anybody
+/// can count, in a moment.
+#[test]
+fn expectations_end() {
+    let wild = BgNbd {
+        r: SHAPES.1,
+        alpha: TIMES.0,
+        a: SHAPES.0,
+        b: SHAPES.1,
+    };
+    wild.check().unwrap();
+    let found = wild.expected_after(&History::default(), 3650.0);
+    assert!((found / MOST as f64 - 1.0).abs() < 1e-6, "{found}");
+    // Rates that differ much: most customers buy nothing, few without end.
+    let wild = BgNbd { r: 1e-3, ..wild };
+    let found = wild.expected_after(&History::default(), 3650.0);
+    assert!(found.is_finite() && found > 0.0, "{found}");
+    assert!(BgNbd { r: 2e6, ..wild }.check().is_err());
+    assert!(
+        BgNbd {
+            alpha: 1e-9,
+            ..wild
+        }
+        .check()
+        .is_err()
+    );
+    assert!(BgNbd { a: 1e-7, ..wild }.check().is_err());
+    assert!(
+        BgNbd {
+            b: f64::NAN,
+            ..wild
+        }
+        .check()
+        .is_err()
+    );
+}

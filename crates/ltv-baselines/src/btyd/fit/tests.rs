@@ -98,3 +98,13 @@ fn sums_are_the_same_on_any_number_of_threads() {
     assert_eq!(on(1), on(3));
     assert_eq!(on(1).by, [10_000.0]);
 }
+
+#[test]
+fn documents_may_hold_what_a_search_can_find() {
+    let (low, high) = ((-FURTHEST).exp(), FURTHEST.exp());
+    assert!(SHAPES.0 < low && low < 1.01 * SHAPES.0);
+    assert!(SHAPES.1 > high && high > 0.99 * SHAPES.1);
+    // Clocks on which the largest age, of a day in weeks or of all days there are, is 10.
+    assert!(TIMES.0 < low / 7.0 / 10.0);
+    assert!(TIMES.1 > high * f64::from(u32::MAX) / 10.0);
+}
