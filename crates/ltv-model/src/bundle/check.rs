@@ -50,6 +50,7 @@ pub(super) fn document(document: &Document, content: &Content<'_>) -> Check {
         none_told || spec.sequences == DaySequence::all(encoding),
         || "spec.sequences are not those of the encoding".into(),
     )?;
+    spec.check_inputs().map_err(core)?;
     spec.check_sequences().map_err(core)?;
     // A network much larger than the file is refused before it takes memory.
     let (weights, tensors) = least(spec);
