@@ -253,6 +253,8 @@ fn edits_that_make_no_model_are_refused() {
             "ascending",
         ),
         ("/encoding/features/0/scale/sd", json!(0.0), "scale"),
+        ("/encoding/features/0/scale/sd", json!(1e-300), "scale"),
+        ("/encoding/features/0/scale/mean", json!(1e300), "scale"),
         ("/spec/horizons/1/mean", json!(0.0), "ltv_60: mean 0"),
         ("/spec/horizons/1/mean", json!(1e-200), "mean"),
         ("/spec/horizons/1/mean", json!(null), "null"),
