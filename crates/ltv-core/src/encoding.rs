@@ -4,6 +4,7 @@
 //! categories into a vocabulary. Missing, zero and unseen values have cells of their own. Fitting
 //! lives in `ltv-data`; this module only applies what was fitted, and is stored in the bundle.
 
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The fitted encoding of a whole dataset: an ordered list of features.
@@ -93,11 +94,24 @@ impl Cells {
 pub struct Scale {
     /// Mean of the transformed training values.
     pub mean: f64,
-    /// Their standard deviation, positive.
+    /// Their standard deviation, at least [`Scale::LEAST_SD`].
     pub sd: f64,
 }
 
 impl Scale {
+    /// The largest transformed value, `ln(1 + x)` of the largest finite number, rounded up: no mean
+    /// is beyond it, and no standard deviation.
+    pub const LARGEST: f64 = 710.0;
+    /// The smallest standard deviation. What is fitted is never below 1e-6: columns that vary less
+    /// count as constant. This is less, for others' files, and yet large enough that inputs stay
+    /// below `2 * 710 / 1e-9`, far from the largest number in single precision.
+    pub const LEAST_SD: f64 = 1e-9;
+
+    /// Whether inputs are finite for every value.
+    fn is_sound(&self) -> bool {
+        self.mean.abs() <= Self::LARGEST && (Self::LEAST_SD..=Self::LARGEST).contains(&self.sd)
+    }
+
     /// The network input for a raw value.
     pub fn apply(&self, value: Option<f64>) -> f32 {
         match value {
@@ -110,7 +124,50 @@ impl Scale {
     }
 }
 
+impl FeatureEncoding {
+    fn check(&self) -> Result<(), String> {
+        let (sound, problem) = match &self.cells {
+            Cells::Bins { edges } => (
+                edges.iter().all(|e| e.is_finite()) && edges.windows(2).all(|w| w[0] < w[1]),
+                "edges are not finite and ascending",
+            ),
+            Cells::Vocabulary { values } => (
+                values.windows(2).all(|w| w[0] < w[1]),
+                "the vocabulary is not sorted",
+            ),
+        };
+        if !sound {
+            return Err(problem.into());
+        }
+        match self.scale {
+            Some(scale) if !scale.is_sound() => Err(format!(
+                "scale.mean = {} is not within {most} of 0, or scale.sd = {} not between {} and \
+                 {most}",
+                scale.mean,
+                scale.sd,
+                Scale::LEAST_SD,
+                most = Scale::LARGEST
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Encoding {
+    /// Checks what whoever applies an encoding relies on: edges and vocabularies in order, and scales
+    /// that make finite inputs of every value.
+    ///
+    /// # Errors
+    /// Names the feature and what is wrong with it.
+    pub fn check(&self) -> Result<()> {
+        for feature in &self.features {
+            let key = || format!("feature '{}'", feature.name);
+            let name = |problem| Error::config(key(), problem);
+            feature.check().map_err(name)?;
+        }
+        Ok(())
+    }
+
     /// Number of cells of every network field, one field for each column, in order.
     pub fn field_cells(&self) -> Vec<usize> {
         let per = |f: &FeatureEncoding| vec![f.cells.count(); f.columns.len()];
@@ -193,6 +250,41 @@ mod tests {
             [2, 2, 3, 3, 4]
         );
         assert_eq!(cell(f64::INFINITY), 4);
+    }
+
+    #[test]
+    fn what_makes_no_finite_inputs_is_refused() {
+        let check = |mean, sd| {
+            let scale = Scale { mean, sd };
+            let encoding = Encoding {
+                features: vec![FeatureEncoding {
+                    name: "spend".into(),
+                    columns: vec!["spend".into()],
+                    cells: Cells::Bins { edges: vec![] },
+                    scale: Some(scale),
+                }],
+                plain: vec![],
+            };
+            let inputs = [f64::MAX, f64::MIN].map(|x| scale.apply(Some(x)));
+            (encoding.check(), inputs.iter().all(|x| x.is_finite()))
+        };
+        for (mean, sd) in [(0.7, 0.4), (710.0, 1e-9), (-3.0, 1e-6), (0.0, 710.0)] {
+            let (checked, finite) = check(mean, sd);
+            checked.unwrap();
+            assert!(finite);
+        }
+        for (mean, sd) in [
+            (0.0, 0.0),
+            (0.0, 1e-300),
+            (0.0, -1.0),
+            (0.0, f64::NAN),
+            (0.0, f64::INFINITY),
+            (1e300, 1.0),
+            (f64::NAN, 1.0),
+        ] {
+            let error = check(mean, sd).0.unwrap_err().to_string();
+            assert!(error.starts_with("feature 'spend': scale"), "{error}");
+        }
     }
 
     #[test]

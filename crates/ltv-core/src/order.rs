@@ -1,8 +1,8 @@
 //! Order across horizons: a longer horizon is worth at least as much (DESIGN 3.10).
 
 /// Makes `values` non-decreasing by the nearest such sequence in weighted least squares (pool
-/// adjacent violators), and says whether it had to change anything. `weights`: positive, one for
-/// each value.
+/// adjacent violators), and says whether it had to change anything. `weights`: positive and finite,
+/// one for each value; only their ratios matter, and more than 1e200 is as good as 1e200.
 ///
 /// Projecting two sequences of which one lies nowhere above the other keeps it so: quantiles that
 /// are projected each on their own do not cross.
@@ -10,11 +10,13 @@ pub fn project(values: &mut [f64], weights: &[f64]) -> bool {
     if values.windows(2).all(|w| w[0] <= w[1]) {
         return false;
     }
+    let unit = power_of_two(weights.iter().copied().fold(0.0, f64::max));
     let mut pools: Vec<Pool> = Vec::with_capacity(values.len());
     for (&value, &weight) in values.iter().zip(weights) {
         pools.push(Pool {
             mean: value,
-            weight,
+            // Sums of products with huge weights would overflow, those with tiny ones vanish.
+            weight: (weight / unit).max(LEAST_RATIO),
             count: 1,
         });
         while let [.., a, b] = pools[..]
@@ -30,6 +32,15 @@ pub fn project(values: &mut [f64], weights: &[f64]) -> bool {
         at += pool.count;
     }
     true
+}
+
+/// Weights below this share of the largest count as this share.
+const LEAST_RATIO: f64 = 1e-200;
+
+/// The largest power of two that is not above `x`, which is positive: division by it rounds nothing.
+fn power_of_two(x: f64) -> f64 {
+    const EXPONENT: u64 = 0x7FF << 52;
+    f64::from_bits(x.to_bits() & EXPONENT).max(f64::MIN_POSITIVE)
 }
 
 /// Neighbours that share one value.
@@ -56,7 +67,42 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Their ratio decides, whatever their size.
+    #[test]
+    fn extreme_weights() {
+        for (weights, expected) in [
+            ([1e308, 1e308], 2.0),
+            ([1e308, 5e307], 7.0 / 3.0),
+            ([1e-308, 1e-308], 2.0),
+            ([5e-324, 5e-324], 2.0),
+            ([1e308, 1e-308], 3.0),
+            ([1e-308, 1e308], 1.0),
+        ] {
+            let mut values = [3.0, 1.0];
+            assert!(project(&mut values, &weights));
+            let near = values.iter().all(|v| (v - expected).abs() < 1e-12);
+            assert!(near, "{weights:?}: {values:?}");
+        }
+        let mut values = [3.0, 1.0, 0.5];
+        project(&mut values, &[1e-308, 1e-308, 1e308]);
+        assert!(values.iter().all(|v| (v - 0.5).abs() < 1e-12), "{values:?}");
+    }
+
     proptest! {
+        /// A power of two in all weights changes no bit.
+        #[test]
+        fn a_power_of_two_changes_no_bit(
+            values in prop::collection::vec(0.0f64..10.0, 4),
+            weights in prop::collection::vec(0.01f64..100.0, 4),
+            exponent in -40i32..40,
+        ) {
+            let scaled: Vec<f64> = weights.iter().map(|w| w * 2f64.powi(exponent)).collect();
+            let (mut a, mut b) = (values.clone(), values);
+            project(&mut a, &weights);
+            project(&mut b, &scaled);
+            prop_assert_eq!(a, b);
+        }
+
         /// Against the definition: non-decreasing, and no other non-decreasing sequence of a
         /// large random sample is nearer.
         #[test]

@@ -61,6 +61,10 @@ impl DaySequence {
     }
 }
 
+/// Raw inputs of a row at most, embeddings and numbers: with a tile of 128 rows, 64 MiB of values.
+const MOST_INPUTS: usize = 1 << 17;
+/// Inputs of a day at most, over all sequences: a convolution reads several days side by side.
+const MOST_DAY_INPUTS: usize = 8192;
 /// Numbers that an encoder keeps of a row's days at most: all channels of all days.
 const MOST_CHANNELS: usize = 8192;
 /// Probabilities that an attention layer keeps of a row at most.
@@ -70,7 +74,8 @@ impl Spec {
     /// The network for an encoding and its fitted buckets.
     ///
     /// # Errors
-    /// When `model.sequence` asks for days that the encoding does not have.
+    /// When the inputs of a row are more than a network is built for, or `model.sequence` asks for
+    /// days that the encoding does not have.
     pub fn new(
         encoding: &Encoding,
         model: ModelConfig,
@@ -83,6 +88,7 @@ impl Spec {
             model,
             horizons,
         };
+        spec.check_inputs()?;
         spec.check_sequences()?;
         Ok(spec)
     }
@@ -93,6 +99,35 @@ impl Spec {
             DayEncoder::Concat => 0,
             _ => self.sequences.first().map_or(0, |s| s.days),
         }
+    }
+
+    /// Checks that a row's inputs are not more than arenas are made for. Days share a table, so that
+    /// even a small file can ask for many.
+    ///
+    /// # Errors
+    /// Names `model.embedding`.
+    pub(crate) fn check_inputs(&self) -> Result<(), Error> {
+        let dim = self.model.embedding;
+        let width =
+            |fields: usize, numbers: usize| fields.saturating_mul(dim).saturating_add(numbers);
+        let fail = |problem: String| Err(Error::config("model.embedding", problem));
+        let (fields, numbers) = (self.fields.len(), self.numbers);
+        if width(fields, numbers) > MOST_INPUTS {
+            return fail(format!(
+                "{fields} fields of {dim} dimensions and {numbers} numbers; at most {MOST_INPUTS} \
+                 inputs: lower it, or give fewer columns"
+            ));
+        }
+        let sequences = self.sequences.len();
+        let numbers = self.sequences.iter().filter(|s| s.number.is_some()).count();
+        if self.days() > 0 && width(sequences, numbers) > MOST_DAY_INPUTS {
+            return fail(format!(
+                "{sequences} sequences of {dim} dimensions and {numbers} numbers a day; at most \
+                 {MOST_DAY_INPUTS} inputs: lower it, give fewer sequences, or use \
+                 model.sequence = \"concat\""
+            ));
+        }
+        Ok(())
     }
 
     /// Checks that the day encoder has days to read, the same in all sequences, and not more than

@@ -97,6 +97,21 @@ fn rows(users: std::ops::Range<usize>) -> EncodedRows {
     }
 }
 
+/// Whoever judges a network finds every term that is part of a likelihood; a sub-distribution of one
+/// bucket lists none.
+#[test]
+fn likelihoods_name_terms_that_exist() {
+    for (name, model) in heads() {
+        let net = odmn::training::<f32>(&spec(&model));
+        for part in net.columns.iter().flat_map(|c| &c.likelihood) {
+            let found = net.graph.terms().iter().any(|t| t.name == part.term);
+            assert!(found, "{name}: {part:?}");
+        }
+        let listed = net.columns.iter().map(|c| c.likelihood.len());
+        assert!(listed.into_iter().all(|n| n == 2), "{name}");
+    }
+}
+
 /// The same parameters for another graph of the same specification.
 fn copy<T: Real>(from: &Weights<T>, source: &Layout, layout: &Layout) -> Weights<T> {
     let mut weights = Weights {

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// | `mono` | paper | how horizons are chained | off, paper, strict |
 /// | `mono_hidden` | 16 | hidden outputs of a Mono Unit | 1..=256 |
 /// | `numbers` | true | numbers enter beside their cells | |
-/// | `dropout` | 0 | on the shared bottom's outputs | [0, 1) |
+/// | `dropout` | 0 | on the outputs of the layers of bottom and experts | [0, 1) |
 /// | `segments` | 2 | sub-distributions of a horizon | 2..=8 |
 /// | `cut` | auto | where sub-distributions part | auto, zero, median, or values |
 /// | `buckets` | 20 | into how many a sub-distribution is cut, about | 2..=100 |
@@ -64,7 +64,7 @@ pub struct ModelConfig {
     pub mono_hidden: usize,
     /// Whether numeric features also enter the network as scaled numbers.
     pub numbers: bool,
-    /// Dropout on the outputs of the shared bottom's layers.
+    /// Dropout on the outputs of the layers of the shared bottom, or of every expert.
     pub dropout: f64,
     /// Sub-distributions of a horizon.
     pub segments: usize,

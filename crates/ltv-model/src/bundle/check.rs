@@ -8,7 +8,7 @@ use crate::{
     spec::{DaySequence, Spec},
     tensors::Content,
 };
-use ltv_core::encoding::{Cells, Encoding, FeatureEncoding};
+use ltv_core::encoding::Encoding;
 
 /// Most buckets of a sub-distribution that a network is built for.
 const MOST_BUCKETS: usize = 4096;
@@ -50,6 +50,7 @@ pub(super) fn document(document: &Document, content: &Content<'_>) -> Check {
         none_told || spec.sequences == DaySequence::all(encoding),
         || "spec.sequences are not those of the encoding".into(),
     )?;
+    spec.check_inputs().map_err(core)?;
     spec.check_sequences().map_err(core)?;
     // A network much larger than the file is refused before it takes memory.
     let (weights, tensors) = least(spec);
@@ -79,29 +80,7 @@ fn least(spec: &Spec) -> (usize, usize) {
 
 fn check_encoding(encoding: &Encoding) -> Check {
     ensure(encoding.fields() > 0, || "no features".into())?;
-    for feature in &encoding.features {
-        check_feature(feature)
-            .map_err(|problem| format!("feature '{}': {problem}", feature.name))?;
-    }
-    Ok(())
-}
-
-fn check_feature(feature: &FeatureEncoding) -> Check {
-    match &feature.cells {
-        Cells::Bins { edges } => ensure(
-            edges.iter().all(|e| e.is_finite()) && edges.windows(2).all(|w| w[0] < w[1]),
-            || "edges are not ascending".into(),
-        )?,
-        Cells::Vocabulary { values } => ensure(values.windows(2).all(|w| w[0] < w[1]), || {
-            "the vocabulary is not sorted".into()
-        })?,
-    }
-    ensure(
-        feature
-            .scale
-            .is_none_or(|s| s.mean.is_finite() && s.sd > 0.0 && s.sd.is_finite()),
-        || "scale.sd is not positive".into(),
-    )
+    encoding.check().map_err(|e| e.to_string())
 }
 
 fn check_buckets(buckets: &Buckets) -> Check {

@@ -1,10 +1,10 @@
 //! Files that were damaged, and files that were edited by hand.
 
 use super::*;
-use crate::{Decoding, Model, init};
+use crate::{Decoding, Model, init, spec::DaySequence};
 use ltv_core::{
     config::{Backbone, Cross, DayEncoder, HeadKind, ModelConfig},
-    encoding::EncodedRows,
+    encoding::{Cells, EncodedRows, FeatureEncoding},
     labels::LabelHistogram,
     predictor::Predictor,
 };
@@ -253,6 +253,8 @@ fn edits_that_make_no_model_are_refused() {
             "ascending",
         ),
         ("/encoding/features/0/scale/sd", json!(0.0), "scale"),
+        ("/encoding/features/0/scale/sd", json!(1e-300), "scale"),
+        ("/encoding/features/0/scale/mean", json!(1e300), "scale"),
         ("/spec/horizons/1/mean", json!(0.0), "ltv_60: mean 0"),
         ("/spec/horizons/1/mean", json!(1e-200), "mean"),
         ("/spec/horizons/1/mean", json!(null), "null"),
@@ -296,6 +298,33 @@ fn sequences_need_not_be_told() {
     assert_eq!(without(whole()).unwrap().weights, whole().0.weights);
     let error = without(&wholes()[6]).unwrap_err().to_string();
     assert!(error.contains("model.sequence"), "{error}");
+}
+
+/// Days share a table: a hundred sequences of 700 days make no large file, but a large row.
+#[test]
+fn a_small_document_cannot_ask_for_a_huge_row() {
+    let whole = &wholes()[8];
+    let mut edited = document(whole);
+    let feature = |i: usize| FeatureEncoding {
+        name: format!("s{i}"),
+        columns: (0..700).map(|d| format!("s{i}_d{d}")).collect(),
+        cells: Cells::Bins { edges: vec![] },
+        scale: None,
+    };
+    let encoding = Encoding {
+        features: (0..100).map(feature).collect(),
+        plain: vec![],
+    };
+    edited["spec"]["fields"] = json!(encoding.field_cells());
+    edited["spec"]["numbers"] = json!(0);
+    edited["spec"]["sequences"] = json!(DaySequence::all(&encoding));
+    edited["encoding"] = json!(encoding);
+    let error = load(&with_document(whole, &edited)).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("model.embedding: 70000 fields of 2"),
+        "{error}"
+    );
 }
 
 #[test]

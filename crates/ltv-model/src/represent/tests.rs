@@ -409,6 +409,37 @@ fn what_cannot_be_encoded_is_refused() {
     attempt(&long, |m| m.sequence_width = 64).unwrap();
 }
 
+/// No table grows with the number of days, but what a row takes does.
+#[test]
+fn more_inputs_than_a_row_can_hold_are_refused() {
+    let attempt = |sequences: usize, days: usize, change: fn(&mut ModelConfig)| {
+        let mut model = options();
+        change(&mut model);
+        let horizons = vec![horizon(0, &model)];
+        let name = |i| format!("s{i}");
+        let features = (0..sequences).map(|i| feature(&name(i), days, 3, true));
+        let encoding = Encoding {
+            features: features.collect(),
+            plain: vec![],
+        };
+        Spec::new(&encoding, model, horizons).map_err(|e| e.to_string())
+    };
+    let wide = |m: &mut ModelConfig| (m.embedding, m.sequence) = (256, DayEncoder::Cnn);
+    let error = attempt(100, 8192, wide).unwrap_err();
+    assert!(
+        error.starts_with("model.embedding: 819200 fields of 256"),
+        "{error}"
+    );
+    let error = attempt(40, 2, wide).unwrap_err();
+    assert!(
+        error.starts_with("model.embedding: 40 sequences of 256"),
+        "{error}"
+    );
+    attempt(30, 2, wide).unwrap();
+    attempt(40, 2, |m| m.embedding = 256).unwrap();
+    attempt(100, 365, |m| m.embedding = 2).unwrap();
+}
+
 /// First gains are one, first positions small and not zero, first thresholds near zero.
 #[test]
 fn first_weights() {
