@@ -247,8 +247,12 @@ fn pages_draw_in_a_browser() {
 fn mistakes_are_named_before_anything_is_trained() {
     let at = place();
     let features = "features --preset simulator --events sim/events --users sim/users --quiet";
-    at.ok(&format!("{features} --as-of 2023-04-01 --label value --out value"));
-    at.ok(&format!("{features} --as-of 2023-04-01 --window-days 3 --out short"));
+    at.ok(&format!(
+        "{features} --as-of 2023-04-01 --label value --out value"
+    ));
+    at.ok(&format!(
+        "{features} --as-of 2023-04-01 --window-days 3 --out short"
+    ));
     let wrong = |from: &str, to: &str| {
         at.write("wrong.toml", CONFIG.replace(from, to));
         at.error("compare --config wrong.toml --out wrong --quiet")
@@ -281,12 +285,28 @@ fn mistakes_are_named_before_anything_is_trained() {
         ("data = \"train\"", "data = \"nowhere\"", "nowhere"),
         ("test = \"test\"", "", "nobody to judge on"),
         ("bootstrap = 20", "bootstrap = 5", "bootstrap"),
-        ("seeds = [1, 2]", "seeds = [1, 1]", "seeds: [1, 1] has one twice"),
-        ("\"argmax\", \"median\"", "\"argmax\", \"argmax\"", "would be called 'ODMN (argmax)'"),
+        (
+            "seeds = [1, 2]",
+            "seeds = [1, 1]",
+            "seeds: [1, 1] has one twice",
+        ),
+        (
+            "\"argmax\", \"median\"",
+            "\"argmax\", \"argmax\"",
+            "would be called 'ODMN (argmax)'",
+        ),
         ("[\"sim/events\"]", "[\"sim/nothing\"]", "sim/nothing"),
-        ("metrics = [\"NRMSE\"]", "metrics = []", "at least one metric"),
+        (
+            "metrics = [\"NRMSE\"]",
+            "metrics = []",
+            "at least one metric",
+        ),
         ("data = \"train\"", "data = \"value\"", "dataset.label"),
-        ("data = \"train\"", "data = \"short\"", "dataset.window_days"),
+        (
+            "data = \"train\"",
+            "data = \"short\"",
+            "dataset.window_days",
+        ),
     ];
     for (from, to, expected) in cases {
         let error = wrong(from, to);
