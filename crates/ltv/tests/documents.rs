@@ -7,6 +7,7 @@ use ltv_core::{
     config::{FeatureConfig, Split, TrainConfig, read_toml},
     manifest::{DatasetManifest, SnapshotManifest},
 };
+use ltv_lab::config::{CompareConfig, Entry};
 use ltv_model::bundle::Document;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -145,6 +146,32 @@ fn check_defaults(text: &str, values: &Value) {
             };
             assert!(same, "{key}: the guide says {stated}, the code {value}");
         }
+    }
+}
+
+/// Every comparison that the guide and the examples show can be read, whatever is installed; where
+/// trees can be grown, it is checked down to the last option.
+#[test]
+fn comparisons_of_guide_and_examples_are_valid() {
+    let guide = page("docs/guide/comparing.md");
+    let [example] = &blocks(&guide, "toml")[..] else {
+        panic!("comparing.md: not one example")
+    };
+    let mut texts = vec![("comparing.md".to_owned(), example.clone())];
+    for folder in ["oss_commits", "cdnow", "online_retail", "simulated"] {
+        let path = format!("examples/{folder}/compare.toml");
+        texts.push((path.clone(), page(&path)));
+    }
+    let sensitivity = "examples/oss_commits/sensitivity.toml";
+    texts.push((sensitivity.to_owned(), page(sensitivity)));
+    for (path, text) in texts {
+        let mut config: CompareConfig = parse_toml(&text);
+        let trees = |entry: &Entry| entry.peer.as_ref().is_some_and(|p| p.needs_xgboost());
+        if !cfg!(feature = "xgboost") {
+            config.models.retain(|entry| !trees(entry));
+        }
+        let found = config.contestants(&[30, 90, 180, 365]);
+        found.unwrap_or_else(|e| panic!("{path}: {e}"));
     }
 }
 
