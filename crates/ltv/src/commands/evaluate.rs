@@ -242,9 +242,6 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         true => Some(measure(&dataset, predictor, &evaluate, context)?),
         false => None,
     };
-    if let Some(out) = &flags.out {
-        write(out, &evaluation)?;
-    }
     let whom = heading(users, as_of);
     let mut body = match options.details {
         true => evaluation.details(),
@@ -268,10 +265,12 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         artefact::write(out, evaluated(&found, &options)?.as_bytes())?;
         body += &format!("report: {}\n", out.display());
     }
-    Report::new(
-        format!("{whom}\n{body}"),
-        &document(&evaluation, importance)?,
-    )
+    let document = document(&evaluation, importance)?;
+    if let Some(out) = &flags.out {
+        let text = serde_json::to_string_pretty(&document).map_err(Failure::internal)? + "\n";
+        artefact::write(out, text.as_bytes())?;
+    }
+    Report::new(format!("{whom}\n{body}"), &document)
 }
 
 /// The evaluation, with what features are worth where that was measured.
