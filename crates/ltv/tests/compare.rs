@@ -321,11 +321,16 @@ fn mistakes_are_named_before_anything_is_trained() {
         assert!(!at.path("wrong/runs/odmn@1").exists(), "said too late");
     }
     assert!(!at.path("wrong/runs/odmn@1").exists(), "said too late");
+    let none = at.error("compare --out wrong --quiet");
+    assert!(none.contains("--config"), "{none}");
+}
+
+#[test]
+fn what_is_not_ours_is_not_overwritten() {
+    let at = place();
     at.write("mine.html", "<title>mine</title>");
     let page = at.error(&format!("{LINE} --out wrong --report mine.html"));
     assert!(page.contains("not a report page"), "{page}");
-    let none = at.error("compare --out wrong --quiet");
-    assert!(none.contains("--config"), "{none}");
     at.write("mine/notes.txt", "mine");
     let taken = at.error(&format!("{LINE} --out mine"));
     assert!(taken.contains("holds 'notes.txt'"), "{taken}");
