@@ -265,24 +265,23 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         artefact::write(out, evaluated(&found, &options)?.as_bytes())?;
         body += &format!("report: {}\n", out.display());
     }
-    let document = document(&evaluation, importance)?;
+    let document = Document {
+        evaluation: &evaluation,
+        importance: importance.as_deref(),
+    };
     if let Some(out) = &flags.out {
-        let text = serde_json::to_string_pretty(&document).map_err(Failure::internal)? + "\n";
-        artefact::write(out, text.as_bytes())?;
+        write(out, &document)?;
     }
     Report::new(format!("{whom}\n{body}"), &document)
 }
 
 /// The evaluation, with what features are worth where that was measured.
-fn document(
-    evaluation: &Evaluation,
-    importance: Option<Vec<Importance>>,
-) -> Result<serde_json::Value, Failure> {
-    let mut document = serde_json::to_value(evaluation).map_err(Failure::internal)?;
-    if let Some(importance) = importance {
-        document["importance"] = serde_json::to_value(importance).map_err(Failure::internal)?;
-    }
-    Ok(document)
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    importance: Option<&'a [Importance]>,
 }
 
 /// Most rows that features are shuffled in.
@@ -340,8 +339,8 @@ pub(super) fn defaults(baselines: &Baselines, window_days: u32, threads: usize) 
 }
 
 /// Writes the evaluation, whole or not at all.
-pub(super) fn write(out: &Path, evaluation: &Evaluation) -> Result<(), Failure> {
-    let text = evaluation.to_json()? + "\n";
+pub(super) fn write(out: &Path, evaluation: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(evaluation).map_err(Failure::internal)? + "\n";
     Ok(artefact::write(out, text.as_bytes())?)
 }
 
