@@ -12,6 +12,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// How the names of files under construction start.
+const PARTIAL: &str = ".partial-";
+
+/// Whether a file of this name is one under construction, or was when its process was killed.
+pub fn is_partial(name: &std::ffi::OsStr) -> bool {
+    name.to_string_lossy().starts_with(PARTIAL)
+}
+
 /// A file under construction: written under a temporary name in the same folder, and given its
 /// own name only by [`AtomicFile::commit`], after its bytes are on disk. Dropped without a
 /// commit, it leaves nothing behind.
@@ -29,7 +37,7 @@ impl AtomicFile {
     pub fn create(target: impl AsRef<Path>) -> Result<Self> {
         let target = target.as_ref().to_path_buf();
         let temp = tempfile::Builder::new()
-            .prefix(".partial-")
+            .prefix(PARTIAL)
             .tempfile_in(parent(&target))
             .map_err(|e| Error::io(&target, "create", about_target(&e)))?;
         Ok(Self { target, temp })

@@ -9,7 +9,7 @@ use crate::{
 };
 use ltv_core::{
     Error,
-    artefact::{self, create_folder},
+    artefact::{self, create_folder, is_partial},
     progress::Progress,
 };
 use ltv_data::Dataset;
@@ -17,7 +17,7 @@ use ltv_eval::{
     Bootstrap, Metric,
     comparison::{self, Comparison, ComparisonInput, Expectation, SourceError},
 };
-use std::{path::Path, time::Duration};
+use std::{cell::OnceCell, path::Path, time::Duration};
 
 /// What belongs to one call rather than to the comparison.
 pub struct Call<'a> {
@@ -76,6 +76,7 @@ pub fn compare(config: &CompareConfig, call: &Call<'_>) -> Result<Outcome, LabEr
         judged: &judged,
         events: &config.events,
         split: &config.split,
+        log: &OnceCell::new(),
         runs: &runs,
         threads: call.threads,
         clock: call.clock,
@@ -147,11 +148,6 @@ fn check_events(config: &CompareConfig, contestants: &[Contestant]) -> Result<()
         },
         None => Ok(()),
     }
-}
-
-/// Whether a killed call has left this: a file that never got its name.
-fn is_partial(name: &std::ffi::OsStr) -> bool {
-    name.to_string_lossy().starts_with(".partial-")
 }
 
 /// Removes what a killed call has left; what cannot be removed does no harm.

@@ -189,31 +189,31 @@ impl Draft {
     pub(crate) fn commit(
         self,
         judged: &Judged,
-        sets: &Sets,
+        sets: Sets,
         mut record: RunRecord,
     ) -> Result<Run, LabError> {
-        self.predictions(judged, sets)?;
         record.format = FORMAT.into();
         record.version = VERSION;
         record.sets = sets.0.iter().map(|s| s.0.clone()).collect();
+        self.predictions(judged, sets)?;
         artefact::write_json(self.path().join(RECORD), &record)?;
         let folder = self.folder.target().to_path_buf();
         self.folder.commit()?;
         Ok(Run { folder, record })
     }
 
-    fn predictions(&self, judged: &Judged, sets: &Sets) -> Result<(), LabError> {
+    fn predictions(&self, judged: &Judged, sets: Sets) -> Result<(), LabError> {
         let mut fields = vec![Field::new(
             "user_id",
             judged.users.data_type().clone(),
             false,
         )];
         let mut columns: Vec<ArrayRef> = vec![judged.users.clone()];
-        for (set, values) in &sets.0 {
+        for (set, values) in sets.0 {
             for (&horizon, values) in set.horizons.iter().zip(values) {
                 let name = column_name(&set.decoding, horizon);
                 fields.push(Field::new(name, DataType::Float64, false));
-                columns.push(Arc::new(Float64Array::from(values.clone())));
+                columns.push(Arc::new(Float64Array::from(values)));
             }
         }
         let schema = Arc::new(Schema::new(fields));

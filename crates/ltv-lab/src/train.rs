@@ -8,6 +8,7 @@ use crate::{
     judged::Judged,
     run::{Draft, ModelRecord, Run, RunRecord, SetRecord, Sets},
 };
+use ltv_baselines::PurchaseLog;
 use ltv_core::{
     config::{Split, TrainConfig},
     progress::Progress,
@@ -17,6 +18,7 @@ use ltv_data::Dataset;
 use ltv_model::{Bundle, Decoding, Model};
 use ltv_train::{FitRun, fit};
 use std::{
+    cell::OnceCell,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -27,6 +29,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) judged: &'a Judged,
     pub(crate) events: &'a [PathBuf],
     pub(crate) split: &'a Split,
+    /// What the training users have done, once somebody has asked.
+    pub(crate) log: &'a OnceCell<PurchaseLog>,
     /// Where the runs go.
     pub(crate) runs: &'a Path,
     pub(crate) threads: usize,
@@ -110,7 +114,7 @@ impl Bench<'_> {
                 self.peer((config, horizons), seed, &draft, &mut record)?
             }
         };
-        let run = draft.commit(self.judged, &sets, record)?;
+        let run = draft.commit(self.judged, sets, record)?;
         self.forget_checkpoints(contestant, seed);
         Ok(run)
     }

@@ -73,7 +73,7 @@ impl Bench<'_> {
             let baselines = fitted.baselines.clone();
             let history = self.history()?;
             self.progress.start("fit", None);
-            let peer = ltv_baselines::fit_log(config, frame, baselines, &history)?;
+            let peer = ltv_baselines::fit_log(config, frame, baselines, history)?;
             self.progress.finish();
             return Ok(peer);
         }
@@ -158,14 +158,18 @@ impl Bench<'_> {
         Ok(rows)
     }
 
-    /// What the training users have done, all of it that is known.
-    fn history(&self) -> Result<PurchaseLog, LabError> {
+    /// What the training users have done, all of it that is known: read once, however many models
+    /// are fitted to it.
+    fn history(&self) -> Result<&PurchaseLog, LabError> {
+        if let Some(log) = self.log.get() {
+            return Ok(log);
+        }
         let config = &self.train.manifest().config;
         let mut history = PurchaseLog::default();
         let part = (self.split, Part::Train);
         purchases(self.events, config, part, self.progress, |p| {
             history.add(p.days, p.recency, p.age, p.paid);
         })?;
-        Ok(history)
+        Ok(self.log.get_or_init(|| history))
     }
 }
