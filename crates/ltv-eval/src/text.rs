@@ -34,8 +34,8 @@ const MAIN: [Metric; 16] = [
     Metric::Capture20,
 ];
 
-/// Rows of the table of differences.
-const COMPARED: [Metric; 8] = [
+/// Metrics whose differences are shown, in text and on pages.
+pub(crate) const COMPARED: [Metric; 8] = [
     Metric::NRMSE,
     Metric::NMAE,
     Metric::AMBE,

@@ -5,7 +5,7 @@ mod coder;
 mod evidence;
 
 pub use coder::{COHORT, MOST_SEGMENTS, Months, NO_VALUE, OTHER};
-pub use evidence::{Breakdown, Evidence, Group, QUANTILES, QuantileTally, Tally};
+pub use evidence::{Breakdown, Evidence, Group, QUANTILES, QuantileTally, Tally, histograms};
 
 use crate::{
     ScoreError,

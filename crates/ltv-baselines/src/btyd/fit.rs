@@ -3,7 +3,7 @@
 //! The models hand over the sum of log-likelihoods and its gradient; the search runs over the
 //! logarithms of the parameters with L-BFGS and the line search of More and Thuente from `argmin`.
 
-use super::{BtydError, TimeUnit};
+use super::{BtydError, Histories, TimeUnit};
 use argmin::{
     core::{CostFunction, Error as ArgminError, Executor, Gradient},
     solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS},
@@ -116,6 +116,26 @@ pub(super) struct Found<const N: usize> {
     pub(super) evaluations: u64,
     pub(super) slope: f64,
     pub(super) at_limit: bool,
+}
+
+impl<const N: usize> Found<N> {
+    /// The fit of a count model, found on a clock `factor` times as fast as that of the histories.
+    pub(super) fn on_the_clock_of<M>(self, histories: &Histories, factor: f64, model: M) -> Fit<M> {
+        // The likelihood is a density in t_x for every repeat: it knows the clock.
+        let groups = histories.groups().iter();
+        let repeats: f64 = groups
+            .map(|g| g.customers * f64::from(g.history.repeats))
+            .sum();
+        Fit {
+            model,
+            unit: histories.unit(),
+            log_likelihood: self.log_likelihood + repeats * factor.ln(),
+            customers: histories.customers(),
+            evaluations: self.evaluations,
+            slope: self.slope,
+            at_limit: self.at_limit,
+        }
+    }
 }
 
 /// A search ends here: slopes of a mean, so that 1e-9 leaves about 1e-7 in the parameters.

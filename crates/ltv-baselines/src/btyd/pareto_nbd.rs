@@ -65,19 +65,7 @@ impl ParetoNbd {
         let mut model = Self::from(found.parameters);
         model.alpha /= factor;
         model.beta /= factor;
-        let repeats: f64 = groups
-            .iter()
-            .map(|g| g.customers * f64::from(g.history.repeats))
-            .sum();
-        Ok(Fit {
-            model,
-            unit: histories.unit(),
-            log_likelihood: found.log_likelihood + repeats * factor.ln(),
-            customers: histories.customers(),
-            evaluations: found.evaluations,
-            slope: found.slope,
-            at_limit: found.at_limit,
-        })
+        Ok(found.on_the_clock_of(histories, factor, model))
     }
 
     /// Sum of the log-likelihoods of all customers, in their own time unit.

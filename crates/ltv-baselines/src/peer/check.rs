@@ -3,7 +3,6 @@
 
 use super::{Document, Fitted, Part, Spread, Two};
 use crate::config::PeerConfig;
-use ltv_core::encoding::{Cells, Encoding};
 
 type Check = Result<(), String>;
 
@@ -20,7 +19,7 @@ pub(super) fn document(document: &Document) -> Check {
         baselines,
         ..
     } = document;
-    check_encoding(encoding)?;
+    encoding.check().map_err(|e| e.to_string())?;
     let days: Vec<u32> = baselines.horizons.iter().map(|h| h.days).collect();
     ensure(days == horizons.days(), || {
         format!("baselines for the horizons {days:?}")
@@ -103,23 +102,6 @@ fn check_part(part: &Part) -> Check {
         Part::Constant(value) => ensure(value.is_finite(), || format!("the constant {value}")),
         Part::Trees(_) => Ok(()),
     }
-}
-
-fn check_encoding(encoding: &Encoding) -> Check {
-    for feature in &encoding.features {
-        let name = &feature.name;
-        match &feature.cells {
-            Cells::Bins { edges } => {
-                sound_edges(edges).map_err(|e| format!("feature '{name}': {e}"))?;
-            }
-            Cells::Vocabulary { values } => {
-                ensure(values.windows(2).all(|w| w[0] < w[1]), || {
-                    format!("feature '{name}': the vocabulary is not sorted")
-                })?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Edges are finite and strictly increasing.

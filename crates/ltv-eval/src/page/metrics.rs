@@ -9,19 +9,8 @@ use super::{
 use crate::{
     metric::{Direction, Metric},
     report::Score,
+    text::COMPARED,
 };
-
-/// Metrics whose differences are shown.
-const COMPARED: [Metric; 8] = [
-    Metric::NRMSE,
-    Metric::NMAE,
-    Metric::AMBE,
-    Metric::MutualGini,
-    Metric::NormGini,
-    Metric::Spearman,
-    Metric::Auc,
-    Metric::Capture10,
-];
 
 /// Sets x metrics of one horizon, the best of each column marked.
 pub(crate) fn table(sets: &[SetScores], days: u32) -> Option<Table> {

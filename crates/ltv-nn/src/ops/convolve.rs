@@ -1,6 +1,6 @@
 //! A dense layer that is shared by all tokens of a sequence and sees their neighbours.
 
-use super::{Op, narrow};
+use super::{Op, linear::relu_gradient, narrow};
 use crate::{
     Real,
     graph::{Builder, Dense, Edge, Node},
@@ -168,10 +168,7 @@ fn relu_and_bias<T: Real>(y: Option<&[T]>, dy: &mut [T], db: &mut [T], ld: usize
     for j in 0..dy.len() / ld {
         let dy = feature_mut(dy, j, ld, rows);
         if let Some(y) = y {
-            let y = feature(y, j, ld, rows);
-            dy.iter_mut()
-                .zip(y)
-                .for_each(|(d, &y)| *d = if y > T::ZERO { *d } else { T::ZERO });
+            relu_gradient(feature(y, j, ld, rows), dy);
         }
         db[j % db.len()] += narrow::sum(dy);
     }

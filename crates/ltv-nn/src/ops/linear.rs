@@ -162,6 +162,14 @@ fn bias<T: Real>(y: &mut [T], b: &[T], ld: usize, rows: usize) {
     }
 }
 
+/// Stops the gradient of one feature where ReLU did.
+#[inline(always)]
+pub(super) fn relu_gradient<T: Real>(y: &[T], dy: &mut [T]) {
+    dy.iter_mut()
+        .zip(y)
+        .for_each(|(d, &y)| *d = if y > T::ZERO { *d } else { T::ZERO });
+}
+
 /// Stops the gradient where ReLU did, and sums it into the bias, in one pass.
 #[inline(always)]
 fn relu_and_bias<T: Real>(
@@ -175,10 +183,7 @@ fn relu_and_bias<T: Real>(
     for (j, db) in db.iter_mut().enumerate() {
         let dy = feature_mut(dy, j, ld, rows);
         if let Some(y) = y {
-            let y = feature(y, j, ld, rows);
-            dy.iter_mut()
-                .zip(y)
-                .for_each(|(d, &y)| *d = if y > T::ZERO { *d } else { T::ZERO });
+            relu_gradient(feature(y, j, ld, rows), dy);
         }
         let sum = narrow::sum(dy);
         *db = if add { *db + sum } else { sum };

@@ -136,17 +136,7 @@ impl Tally {
     }
 
     pub(super) fn finish(self, labels: &[f64], breakdowns: Vec<Breakdown>) -> Evidence {
-        let width = self.quantiles.len();
-        let histogram = |t: usize| {
-            let mut histogram = LabelHistogram::default();
-            labels
-                .iter()
-                .skip(t)
-                .step_by(width)
-                .for_each(|&y| histogram.add(y));
-            histogram
-        };
-        let labels = (0..width).map(histogram).collect();
+        let labels = histograms(labels, self.quantiles.len());
         let counted = self.quantiles.iter().flatten().any(|q| q.users > 0);
         Evidence {
             rows: self.rows,
@@ -156,6 +146,17 @@ impl Tally {
             breakdowns,
         }
     }
+}
+
+/// The mature labels of each of so many horizons, from a row-major matrix.
+pub fn histograms(labels: &[f64], horizons: usize) -> Vec<LabelHistogram> {
+    let of = |t: usize| {
+        let mut histogram = LabelHistogram::default();
+        let column = labels.iter().skip(t).step_by(horizons);
+        column.for_each(|&y| histogram.add(y));
+        histogram
+    };
+    (0..horizons).map(of).collect()
 }
 
 impl QuantileTally {

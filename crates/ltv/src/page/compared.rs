@@ -5,7 +5,6 @@ use super::{
     fingerprint, reproduce, training, unit,
 };
 use crate::exit::Failure;
-use ltv_core::labels::LabelHistogram as Labels;
 use ltv_data::Dataset;
 use ltv_eval::{
     EvalInput, Metric, NamedPredictions,
@@ -17,7 +16,7 @@ use ltv_eval::{
     },
 };
 use ltv_lab::{CompareConfig, Outcome, run::Run};
-use ltv_score::evaluate::Breakdown;
+use ltv_score::evaluate::{Breakdown, histograms};
 
 /// Metrics of the tables: the paper's, then ours.
 const COLUMNS: [(Metric, &str); 8] = [
@@ -143,12 +142,10 @@ fn shown(outcome: &Outcome) -> Result<ReportInput, Failure> {
         &judged.labels,
         &sets,
     );
+    let labels = histograms(&judged.labels, judged.horizons.len());
     for (t, part) in input.horizons.iter_mut().enumerate() {
         part.totals = vec![totals(&cohorts, t, &input.sets)].into();
-        let mut labels = Labels::default();
-        let column = judged.labels.iter().skip(t).step_by(judged.horizons.len());
-        column.for_each(|&y| labels.add(y));
-        part.labels = histogram(&labels, vec![]).into();
+        part.labels = histogram(&labels[t], vec![]).into();
     }
     Ok(input)
 }
