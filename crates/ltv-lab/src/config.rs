@@ -83,6 +83,11 @@ pub struct Entry {
     /// A network: what it has beside, or other than, what all have in common.
     #[serde(default)]
     pub network: Option<Table>,
+    /// Settings to try for each of its networks, each beside, or other than, `network`: that with the
+    /// likeliest validation rows is taken, for each seed anew. Likelihoods can be compared where
+    /// settings have the same head and the same buckets.
+    #[serde(default)]
+    pub search: Vec<Table>,
     /// Anything else.
     #[serde(default)]
     pub peer: Option<PeerConfig>,
@@ -151,8 +156,8 @@ impl Contestant {
 pub enum Kind {
     /// One network, or one for each horizon.
     Network {
-        /// One configuration for each network.
-        configs: Vec<TrainConfig>,
+        /// For each network the settings to try, at least one.
+        configs: Vec<Vec<TrainConfig>>,
         /// At least one.
         decodings: Vec<Decoding>,
     },
@@ -244,7 +249,7 @@ impl CompareConfig {
                     (some, true) => some.iter().map(|&n| vec![n]).collect(),
                     (some, false) => vec![some.to_vec()],
                 };
-                let one = |horizons: Vec<u32>| self.network(own, horizons);
+                let one = |horizons: Vec<u32>| self.settings(own, &entry.search, &horizons);
                 let configs: Vec<_> = chosen.into_iter().map(one).collect::<Result<_, _>>()?;
                 let decodings = match &entry.decodings[..] {
                     [] => vec![Decoding::Expectation],
@@ -257,8 +262,8 @@ impl CompareConfig {
                 if config.needs_xgboost() && !ltv_baselines::HAS_XGBOOST {
                     return Err(BaselineError::NoXgboost.into());
                 }
-                if !entry.decodings.is_empty() || entry.each_horizon {
-                    let problem = "decodings and each_horizon are for networks";
+                if !entry.decodings.is_empty() || entry.each_horizon || !entry.search.is_empty() {
+                    let problem = "decodings, each_horizon and search are for networks";
                     return Err(Error::config("peer", problem).into());
                 }
                 Ok(Kind::Peer {
@@ -271,6 +276,39 @@ impl CompareConfig {
                 Err(Error::config("models", problem).into())
             }
         }
+    }
+
+    /// The settings to try for one network, as one list of horizons asks for.
+    fn settings(
+        &self,
+        own: &Table,
+        search: &[Table],
+        horizons: &[u32],
+    ) -> Result<Vec<TrainConfig>, LabError> {
+        if search.is_empty() {
+            return Ok(vec![self.network(own, horizons.to_vec())?]);
+        }
+        if self.split.validation == 0.0 {
+            let problem = "needs validation rows to choose by: give split.validation above 0";
+            return Err(Error::config("search", problem).into());
+        }
+        let one = |over: &Table| {
+            let mut table = own.clone();
+            merge(&mut table, over.clone());
+            self.network(&table, horizons.to_vec())
+        };
+        let all: Vec<_> = search.iter().map(one).collect::<Result<_, _>>()?;
+        let apart = |c: &TrainConfig| {
+            let (c, first) = (&c.model, &all[0].model);
+            (c.head, c.segments, c.buckets) != (first.head, first.segments, first.buckets)
+                || c.cut != first.cut
+        };
+        if all.iter().any(apart) {
+            let problem = "settings of one search must have the same head and buckets: the likelihood \
+                           that chooses among them could not be compared";
+            return Err(Error::config("search", problem).into());
+        }
+        Ok(all)
     }
 
     /// The options of one network: preset, then what is common, then its own.
@@ -367,15 +405,16 @@ mod tests {
         let Kind::Network { configs, decodings } = &all[0].kind else {
             panic!()
         };
-        assert_eq!((configs.len(), configs[0].fit.epochs), (1, 3));
-        assert!(configs[0].horizons.is_empty());
+        assert_eq!((configs.len(), configs[0][0].fit.epochs), (1, 3));
+        assert!(configs[0][0].horizons.is_empty());
         assert_eq!(decodings, &[Decoding::Expectation]);
         let Kind::Network { configs, .. } = &all[1].kind else {
             panic!()
         };
-        let horizons: Vec<_> = configs.iter().map(|c| c.horizons.clone()).collect();
+        let horizons: Vec<_> = configs.iter().map(|c| c[0].horizons.clone()).collect();
         assert_eq!(horizons, [vec![30], vec![90]]);
-        assert_eq!((configs[0].model.alpha, configs[0].fit.rate), (0.0, 0.05));
+        let first = &configs[0][0];
+        assert_eq!((first.model.alpha, first.fit.rate), (0.0, 0.05));
         let seeds: Vec<_> = all.iter().map(|c| c.seeds.clone()).collect();
         assert_eq!(seeds, [vec![0, 1, 2], vec![7], vec![0]]);
     }
@@ -399,6 +438,25 @@ mod tests {
         assert!(wrong.contains("180"), "{wrong}");
         let wrong = problem("preset = \"paper\"", "speed = 3");
         assert!(wrong.contains("network.speed"), "{wrong}");
+    }
+
+    #[test]
+    fn settings_to_try_lie_over_the_network() {
+        let search =
+            "search = [{ fit.rate = 0.5 }, { model.alpha = 2.0 }]\n        each_horizon = true";
+        let text = TEXT.replace("each_horizon = true", search);
+        let all = contestants(&text).unwrap();
+        let Kind::Network { configs, .. } = &all[1].kind else {
+            panic!()
+        };
+        let tried = |c: &Vec<TrainConfig>| -> Vec<_> {
+            c.iter().map(|c| (c.fit.rate, c.model.alpha)).collect()
+        };
+        let tried: Vec<_> = configs.iter().map(tried).collect();
+        assert_eq!(tried, vec![vec![(0.5, 0.0), (0.05, 2.0)]; 2]);
+        let text = text.replace("fit.rate = 0.5", "model.buckets = 7");
+        let wrong = contestants(&text).unwrap_err().to_string();
+        assert!(wrong.contains("same head and buckets"), "{wrong}");
     }
 
     #[test]

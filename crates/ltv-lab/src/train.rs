@@ -121,15 +121,15 @@ impl Bench<'_> {
 
     fn networks(
         &self,
-        (configs, decodings): (&[TrainConfig], &[Decoding]),
+        (configs, decodings): (&[Vec<TrainConfig>], &[Decoding]),
         seed: u64,
         draft: &Draft,
         record: &mut RunRecord,
     ) -> Result<Sets, LabError> {
         let mut sets = Sets(decodings.iter().enumerate().map(set).collect());
-        for (i, config) in configs.iter().enumerate() {
+        for (i, settings) in configs.iter().enumerate() {
             let begin = (self.clock)();
-            let bundle = self.network(config, seed, i, &record.name)?;
+            let bundle = self.best(settings, seed, i, &record.name)?;
             record.train_seconds += ((self.clock)() - begin).as_secs_f64();
             record.models.push(save(&bundle, draft, configs.len())?);
             let begin = (self.clock)();
@@ -145,18 +145,38 @@ impl Bench<'_> {
         Ok(sets)
     }
 
+    /// Trains one network with each of its settings and takes that with the likeliest validation rows.
+    fn best(
+        &self,
+        settings: &[TrainConfig],
+        seed: u64,
+        index: usize,
+        name: &str,
+    ) -> Result<Bundle, LabError> {
+        let mut best: Option<(f64, Bundle)> = None;
+        for (j, config) in settings.iter().enumerate() {
+            let bundle = self.network(config, seed, self.checkpoint(name, seed, (index, j)))?;
+            let looks = bundle.document.record.validations.iter();
+            let loss = looks.map(|v| v.likelihood).fold(f64::INFINITY, f64::min);
+            if best.as_ref().is_none_or(|(least, _)| loss < *least) {
+                best = Some((loss, bundle));
+            }
+        }
+        let best = best.map(|(_, bundle)| bundle);
+        best.ok_or_else(|| LabError::internal("a network without a setting"))
+    }
+
     /// Trains one network, from where a run that was stopped left off.
     fn network(
         &self,
         config: &TrainConfig,
         seed: u64,
-        index: usize,
-        name: &str,
+        checkpoint: PathBuf,
     ) -> Result<Bundle, LabError> {
         let run = FitRun {
             seed,
             threads: self.threads,
-            checkpoint: Some(self.checkpoint(name, seed, index)),
+            checkpoint: Some(checkpoint),
             resume: true,
         };
         match fit(self.train, config, &run, self.progress) {
@@ -169,16 +189,20 @@ impl Bench<'_> {
         }
     }
 
-    fn checkpoint(&self, name: &str, seed: u64, index: usize) -> PathBuf {
+    fn checkpoint(&self, name: &str, seed: u64, (network, setting): (usize, usize)) -> PathBuf {
+        let name = slug(name);
         self.runs
-            .join(format!("{}@{seed}.{index}.checkpoint", slug(name)))
+            .join(format!("{name}@{seed}.{network}.{setting}.checkpoint"))
     }
 
     /// A run that is stored needs them no more; one that cannot be removed is overwritten next time.
     fn forget_checkpoints(&self, contestant: &Contestant, seed: u64) {
         if let Kind::Network { configs, .. } = &contestant.kind {
-            for index in 0..configs.len() {
-                let _ = std::fs::remove_file(self.checkpoint(&contestant.name, seed, index));
+            for (i, settings) in configs.iter().enumerate() {
+                for j in 0..settings.len() {
+                    let path = self.checkpoint(&contestant.name, seed, (i, j));
+                    let _ = std::fs::remove_file(path);
+                }
             }
         }
     }
