@@ -64,12 +64,12 @@ impl Dataset {
     }
 
     /// The dataset as it was known on an earlier day, to train on: whatever reads its rows sees a
-    /// user only once the window was over, a label only once its horizon was (registration + window
-    /// + horizon on or before `day`), and the status of that day. The features of a whole window do
-    /// not change later, so that a model is trained on the same rows as on a dataset made as of `day`
-    /// from the same events and user table.
+    /// user only once the window was over, a label only once its horizon was (on or before `day`),
+    /// and the status of that day. The features of a whole window do not change later, so that a
+    /// model is trained on the same rows as on a dataset made as of `day` from the same events and
+    /// user table.
     ///
-    /// Two things differ from such a dataset, none of which a training looks at: it has rows also for
+    /// Two things differ from such a dataset, neither of which a training looks at: it has rows also for
     /// users whose window was not over, which are left out here because their features would hold
     /// what came later; and a user without any event by then has status `no_events`, which is known
     /// here only of those without an event to this day. The as-of day of the manifest and of its

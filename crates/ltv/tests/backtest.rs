@@ -6,10 +6,16 @@
 mod browser;
 mod support;
 
+use arrow::{
+    array::{Array, AsArray},
+    compute::cast,
+    datatypes::{DataType, Date32Type, Float64Type, Int64Type},
+};
 use ltv_eval::{Comparison, Metric};
 use ltv_lab::{Backtest, backtest::FOLLOWED};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Stdio,
@@ -282,6 +288,98 @@ fn the_mean_moves_as_labels_do(found: &Backtest) {
         assert_eq!((moved.spearman, moved.decile_changed), (None, 0.0));
         let expected = mean(d + 1) / mean(d) - 1.0;
         assert!((moved.mean_change.unwrap() - expected).abs() < 1e-9);
+    }
+}
+
+/// One user of the dataset, as its file has it.
+struct User {
+    registered: i32,
+    trains: bool,
+    channel: Option<String>,
+    label: Option<f64>,
+}
+
+/// Reads the file without the program's own readers.
+fn users(at: &Workspace) -> Vec<User> {
+    let file = fs::File::open(at.path("all/part-00000.parquet")).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let mut all = vec![];
+    for batch in reader.build().unwrap() {
+        let batch = batch.unwrap();
+        let column =
+            |name: &str, to: &DataType| cast(batch.column_by_name(name).unwrap(), to).unwrap();
+        let (ids, days) = (
+            column("user_id", &DataType::Int64),
+            column("reg_day", &DataType::Date32),
+        );
+        let (channels, labels) = (
+            column("channel", &DataType::Utf8),
+            column("ltv_30", &DataType::Float64),
+        );
+        let ids = ids.as_primitive::<Int64Type>();
+        let days = days.as_primitive::<Date32Type>();
+        let channels = channels.as_string::<i32>();
+        let labels = labels.as_primitive::<Float64Type>();
+        all.extend((0..batch.num_rows()).map(|i| User {
+            registered: days.value(i),
+            // The default split: the first tenth by hash validates.
+            trains: ltv_core::seed::user_fraction(ids.value(i)) >= 0.1,
+            channel: channels.is_valid(i).then(|| channels.value(i).to_owned()),
+            label: labels.is_valid(i).then(|| labels.value(i)),
+        }));
+    }
+    all
+}
+
+/// The index of two samples of cells, by its definition.
+fn index<T: Ord>(before: &[T], after: &[T]) -> f64 {
+    let cells: BTreeSet<&T> = before.iter().chain(after).collect();
+    let share = |all: &[T], cell: &T| {
+        let held = all.iter().filter(|c| *c == cell).count();
+        (held as f64 / all.len() as f64).max(1e-4)
+    };
+    let part = |cell: &&T| {
+        let (p, q) = (share(before, cell), share(after, cell));
+        (q - p) * (q / p).ln()
+    };
+    cells.iter().map(part).sum()
+}
+
+/// Drift of a category and of a label, counted anew from the file.
+#[test]
+fn drift_is_what_counting_by_hand_gives() {
+    let at = place(&rules());
+    at.ok(&format!("{LINE} --out out"));
+    let (found, users) = (document(&at, "out"), users(&at));
+    for date in &found.dates {
+        let (from, until) = (date.as_of.0, date.until.0);
+        let trains = |u: &&User| u.trains && u.registered + 7 + 30 <= from;
+        let judged = |u: &&User| (from..until).contains(&u.registered);
+        let before: Vec<&User> = users.iter().filter(trains).collect();
+        let after: Vec<&User> = users.iter().filter(judged).collect();
+        assert_eq!(
+            (date.train_rows, date.judged_rows),
+            (before.len() as u64, after.len() as u64)
+        );
+        let channels = |all: &[&User]| all.iter().map(|u| u.channel.clone()).collect::<Vec<_>>();
+        let expected = index(&channels(&before), &channels(&after));
+        let channel = date.features.iter().find(|f| f.name == "channel").unwrap();
+        assert!((channel.psi.unwrap().value - expected).abs() < 1e-9);
+
+        let labels = |all: &[&User]| all.iter().filter_map(|u| u.label).collect::<Vec<f64>>();
+        let mut sorted = labels(&before);
+        sorted.sort_by(f64::total_cmp);
+        let tenth = |k: usize| sorted[(k * sorted.len()).div_ceil(10) - 1];
+        let mut ends: Vec<f64> = (1..10).map(tenth).collect();
+        ends.dedup();
+        let bins = |all: &[&User]| -> Vec<usize> {
+            let bin = |y: f64| ends.iter().filter(|&&end| end < y).count();
+            labels(all).into_iter().map(bin).collect()
+        };
+        let label = &date.labels[0];
+        assert!((label.psi.unwrap().value - index(&bins(&before), &bins(&after))).abs() < 1e-9);
+        let mean = labels(&after).iter().sum::<f64>() / labels(&after).len() as f64;
+        assert!((label.judged_mean.unwrap() - mean).abs() < 1e-9);
     }
 }
 

@@ -319,7 +319,11 @@ impl Backtest {
             ];
             (s.model.clone(), cells)
         };
-        let own = self.stability.iter().filter(|s| s.horizon == horizon);
+        let of = |model: &String| {
+            let own = |s: &&Stability| s.horizon == horizon && s.model == *model;
+            self.stability.iter().filter(own).collect::<Vec<_>>()
+        };
+        let own = self.models.iter().flat_map(of);
         let heads = [
             "model of",
             "and of",

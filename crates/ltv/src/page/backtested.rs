@@ -9,7 +9,7 @@ use ltv_eval::{
 };
 use ltv_lab::{
     Backtest, BacktestConfig,
-    backtest::{AGED, Ageing, DateResult, OverTime},
+    backtest::{AGED, Ageing, Cohort, DateResult, OverTime, Stability},
 };
 
 /// Metrics drawn over time: title, what is good, the line to be near.
@@ -123,7 +123,7 @@ fn over_time(found: &Backtest, horizon: u32) -> Section {
         })
         .collect();
     lines.push(months(found, horizon));
-    lines.retain(|l| has_value(l));
+    lines.retain(has_value);
     let tables = DRAWN.iter().take(3).map(|&(metric, title, ..)| {
         let rows: Vec<&OverTime> = of(metric).filter(|m| m.mean.is_some()).collect();
         dated(found, format!("{title}, {horizon} days"), &rows)
@@ -200,7 +200,7 @@ fn months(found: &Backtest, horizon: u32) -> Lines {
         .collect();
     names.sort_unstable();
     names.dedup();
-    let value = |months: &[&ltv_lab::backtest::Cohort], name: &String| {
+    let value = |months: &[&Cohort], name: &String| {
         let own = months.iter().find(|c| c.cohort == *name);
         plain(own.and_then(|c| c.ratio))
     };
@@ -320,7 +320,9 @@ fn features(found: &Backtest) -> Section {
         id: "features".to_owned(),
         link: "Features".to_owned(),
         title: "Drift of features".to_owned(),
-        lead: READING.to_owned(),
+        lead: "Judged users against training rows, feature by feature; the index is that above. A \
+               feature of the calendar moves by construction where less than a year is judged."
+            .to_owned(),
         lines: vec![lines].into_iter().filter(has_value).collect(),
         tables: vec![Table {
             caption: "Population stability index of every feature".to_owned(),
@@ -343,7 +345,7 @@ fn stability(found: &Backtest) -> Section {
         "Change of mean",
         "In another decile",
     ];
-    let row = |s: &ltv_lab::backtest::Stability| {
+    let row = |s: &Stability| {
         let spearman = s.spearman.map_or("–".to_owned(), |v| format!("{v:.3}"));
         [
             s.model.clone(),
@@ -358,7 +360,11 @@ fn stability(found: &Backtest) -> Section {
         .to_vec()
     };
     let longest = found.longest().unwrap_or(0);
-    let own = found.stability.iter().filter(|s| s.horizon == longest);
+    let of = |model: &String| {
+        let own = |s: &&Stability| s.horizon == longest && s.model == *model;
+        found.stability.iter().filter(own).collect::<Vec<_>>()
+    };
+    let own = found.models.iter().flat_map(of);
     Section {
         id: "stability".to_owned(),
         link: "Stability".to_owned(),

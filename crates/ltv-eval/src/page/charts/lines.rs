@@ -32,7 +32,8 @@ pub(crate) fn lines(lines: &Lines, palette: &Palette) -> Option<Chart> {
         option: json!({
             "legend": legend(&[], &sets),
             "tooltip": axis_tip("text", &["number"]),
-            "xAxis": {"type": "category", "data": lines.names, "name": lines.places},
+            "xAxis": {"type": "category", "data": lines.names, "name": lines.places,
+                "boundaryGap": lines.names.len() == 1},
             "yAxis": y,
             "series": series,
         }),
