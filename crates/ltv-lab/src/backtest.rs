@@ -8,7 +8,8 @@
 //! | `over` | metrics over the dates |
 //! | `cohorts` | judged users by month |
 //! | `stale` | models of earlier dates on later users |
-//! | `document`, `text` | the result; its tables |
+//! | `document` | the result |
+//! | `text`, `grid` | its tables, for terminals and as Markdown |
 //!
 //! ```text
 //! OUT/
@@ -21,6 +22,7 @@ mod cohorts;
 mod config;
 mod document;
 mod drift;
+mod grid;
 mod over;
 mod stale;
 mod text;

@@ -3,8 +3,9 @@
 use super::{
     AGED,
     document::{Ageing, Backtest, Cohort, DateResult, OverTime, Stability},
+    grid::{CELL, Grid, cut, dash, gap, index, number, percent},
 };
-use ltv_eval::{Metric, Paired, Psi, Reading};
+use ltv_eval::{Metric, Psi, Reading};
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// Metrics of the summary.
@@ -20,9 +21,6 @@ const MORE: [Metric; 4] = [
 /// screen.
 const DATES: usize = 4;
 const MODELS: usize = 6;
-/// Widths on a terminal: of names and of cells.
-const NAME: usize = 26;
-const CELL: usize = 12;
 
 /// What must be read with the numbers.
 const NOTES: [&str; 4] = [
@@ -35,13 +33,6 @@ const NOTES: [&str; 4] = [
     "age: models of earlier dates on the users of later ones, against the fresh model on the same \
      users; predictions of one date and of the next for the same users",
 ];
-
-/// A titled table.
-struct Grid {
-    title: String,
-    heads: Vec<String>,
-    rows: Vec<(String, Vec<String>)>,
-}
 
 impl Backtest {
     /// What a person reads first: the longest horizon with known labels, at most 120 columns wide.
@@ -378,89 +369,4 @@ fn worst(date: &DateResult) -> Option<(&str, Option<Psi>)> {
     let value = |psi: Option<Psi>| psi.map_or(-1.0, |p| p.value);
     let all = date.features.iter().map(|f| (f.name.as_str(), f.psi));
     all.reduce(|a, b| if value(b.1) > value(a.1) { b } else { a })
-}
-
-impl Grid {
-    /// Aligned columns; nothing without a row.
-    fn plain(&self) -> String {
-        if self.rows.is_empty() {
-            return String::new();
-        }
-        let mut out = format!("\n{}\n{:NAME$}", self.title, "");
-        let cells = |out: &mut String, cells: &[String]| {
-            for cell in cells {
-                let _ = write!(out, " {cell:>width$}", width = CELL - 1);
-            }
-            *out = out.trim_end().to_owned() + "\n";
-        };
-        cells(&mut out, &self.heads);
-        for (name, row) in &self.rows {
-            let _ = write!(out, "{:NAME$}", cut(name, NAME - 1));
-            cells(&mut out, row);
-        }
-        out
-    }
-
-    fn markdown(&self) -> String {
-        if self.rows.is_empty() {
-            return String::new();
-        }
-        let plain = |text: &str| text.replace('|', "\\|").replace('\n', " ");
-        let mut out = format!("\n### {}\n\n| |", plain(&self.title));
-        for head in &self.heads {
-            let _ = write!(out, " {} |", plain(head));
-        }
-        out += &format!("\n|---|{}\n", "--:|".repeat(self.heads.len()));
-        for (name, row) in &self.rows {
-            let cells: Vec<String> = row.iter().map(|c| plain(c)).collect();
-            let _ = writeln!(out, "| {} | {} |", plain(name), cells.join(" | "));
-        }
-        out
-    }
-}
-
-fn cut(text: &str, most: usize) -> String {
-    let printable = |c: char| if c.is_control() { '?' } else { c };
-    match text.chars().count() <= most {
-        true => text.chars().map(printable).collect(),
-        false => text
-            .chars()
-            .take(most - 1)
-            .map(printable)
-            .chain(['…'])
-            .collect(),
-    }
-}
-
-fn dash() -> String {
-    "–".to_owned()
-}
-
-fn number(value: Option<f64>) -> String {
-    match value {
-        None => dash(),
-        Some(v) if v.abs() >= 1000.0 => format!("{v:.1}"),
-        Some(v) => format!("{v:.4}"),
-    }
-}
-
-/// A population stability index; one that chance alone would give is marked.
-fn index(psi: Psi) -> String {
-    let mark = if psi.value <= psi.noise { "≈" } else { "" };
-    format!("{mark}{:.3}", psi.value)
-}
-
-fn percent(value: Option<f64>, sign: bool) -> String {
-    match (value, sign) {
-        (None, _) => dash(),
-        (Some(v), true) => format!("{:+.1} %", 100.0 * v),
-        (Some(v), false) => format!("{:.1} %", 100.0 * v),
-    }
-}
-
-fn gap(excess: Paired) -> String {
-    match (excess.low, excess.high) {
-        (Some(low), Some(high)) => format!("{:+.3} ({low:+.3}, {high:+.3})", excess.mean),
-        _ => format!("{:+.3}", excess.mean),
-    }
 }
