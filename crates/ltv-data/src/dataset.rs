@@ -4,7 +4,7 @@
 use crate::stream::StreamError;
 use arrow::datatypes::{DataType, Schema};
 use ltv_core::{
-    Error, artefact,
+    Day, Error, artefact,
     manifest::{DatasetManifest, FeatureKind, FileEntry},
 };
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
@@ -21,6 +21,8 @@ pub struct Dataset {
     folder: PathBuf,
     manifest: Arc<DatasetManifest>,
     files: Arc<[DatasetFile]>,
+    /// Set where this is a view of the past.
+    known_on: Option<Day>,
 }
 
 /// One Parquet file of a dataset.
@@ -57,7 +59,43 @@ impl Dataset {
             folder,
             manifest: Arc::new(manifest),
             files: files.into(),
+            known_on: None,
         })
+    }
+
+    /// The dataset as it was known on an earlier day, to train on: whatever reads its rows sees a
+    /// user only once the window was over, a label only once its horizon was (on or before `day`),
+    /// and the status of that day. The features of a whole window do not change later, so that a
+    /// model is trained on the same rows as on a dataset made as of `day` from the same events and
+    /// user table.
+    ///
+    /// Two things differ from such a dataset, neither of which a training looks at: it has rows also for
+    /// users whose window was not over, which are left out here because their features would hold
+    /// what came later; and a user without any event by then has status `no_events`, which is known
+    /// here only of those without an event to this day. The as-of day of the manifest and of its
+    /// configuration is `day`; its counts are still those of all rows, so this is no dataset to score.
+    ///
+    /// # Errors
+    /// When `day` is later than the dataset's own as-of day.
+    pub fn as_known_on(&self, day: Day) -> Result<Self, StreamError> {
+        let as_of = self.manifest.as_of;
+        if day > as_of {
+            let path = self.folder.clone();
+            return Err(StreamError::Later { path, day, as_of });
+        }
+        let mut manifest = DatasetManifest::clone(&self.manifest);
+        manifest.as_of = day;
+        manifest.config.dataset.as_of = day;
+        Ok(Self {
+            manifest: Arc::new(manifest),
+            known_on: Some(day),
+            ..self.clone()
+        })
+    }
+
+    /// The day of [`Dataset::as_known_on`], where this is such a view.
+    pub fn known_on(&self) -> Option<Day> {
+        self.known_on
     }
 
     /// Compares every file's content with its checksum in the manifest: reads all bytes.

@@ -12,9 +12,11 @@
 //! | [`report`] | the document |
 //! | [`comparison`] | many models, several seeds of each, from columns read one at a time |
 //! | [`bootstrap`] | resampling by multiplicities |
+//! | [`drift`] | how far distributions have moved: the population stability index |
 //! | [`deciles`], [`order`], [`segment`] | tables and shares beside the metrics |
 //! | [`page`] | a report as one page of HTML |
 //! | `sample`, `tally`, `measure` | sort once; one pass under weights; metrics from sums |
+//! | `paired` | differences over several occasions, such as dates |
 //! | `lorenz`, `rank`, `sum` | curves of straight pieces, rank sums, sums without loss |
 //!
 //! Every metric is a function of sums over groups of tied rows, so that ties are exact, nothing
@@ -48,6 +50,7 @@
 pub mod bootstrap;
 pub mod comparison;
 pub mod deciles;
+pub mod drift;
 pub mod error;
 mod evaluate;
 mod lorenz;
@@ -55,6 +58,7 @@ mod measure;
 pub mod metric;
 pub mod order;
 pub mod page;
+mod paired;
 mod rank;
 pub mod report;
 mod sample;
@@ -67,10 +71,12 @@ mod text;
 pub use bootstrap::{Bootstrap, Interval};
 pub use comparison::{Comparison, ComparisonInput, Contestant, Source, compare};
 pub use deciles::Decile;
+pub use drift::{Psi, Reading};
 pub use error::EvalError;
 pub use evaluate::{EvalInput, NamedPredictions, evaluate, score};
 pub use metric::{Direction, Metric, Null};
 pub use order::{OrderViolations, order_violations};
+pub use paired::Paired;
 pub use report::{Curves, Evaluation, HorizonResult, Scope, Score, Scores, SegmentResult};
 pub use segment::{Segments, TooSmall};
 pub use sum::Sum;

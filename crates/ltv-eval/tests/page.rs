@@ -4,7 +4,8 @@
 mod made_up;
 
 use ltv_eval::page::{
-    Cell, Comparison, CurvesOfModels, Dot, HorizonPart, MetricDots, Part, ReportInput, Table, page,
+    Cell, Comparison, Curve, CurvesOfModels, Dot, HorizonPart, Lines, MetricDots, Part,
+    ReportInput, Section, Table, page,
 };
 use std::collections::BTreeSet;
 
@@ -208,4 +209,56 @@ fn a_comparison_shows_its_tables_points_and_curves() {
     assert_eq!(attribute(&html, "data-chart"), ["dots", "curves-90"]);
     assert!(html.contains("<td>1.92<small>± 0.04</small>"));
     assert!(html.contains("Lower is better. odmn: 1.92 (1.69 to 2.12)."));
+}
+
+#[test]
+fn sections_of_ones_own_have_lines_and_tables() {
+    let curve = |set: &str, values: &[f64]| Curve {
+        set: set.to_owned(),
+        values: values.to_vec(),
+    };
+    let lines = Lines {
+        title: "NRMSE, 90 days".to_owned(),
+        note: "lower is better".to_owned(),
+        places: "as-of date".to_owned(),
+        names: ["2020-01-01", "2021-01-01"].map(str::to_owned).to_vec(),
+        axis: "NRMSE".to_owned(),
+        target: Some(1.0),
+        curves: vec![
+            curve("odmn", &[1.92, 2.5]),
+            curve("<b>ziln", &[f64::NAN, 3.0]),
+            curve("nothing", &[f64::NAN, f64::NAN]),
+        ],
+    };
+    let section = Section {
+        id: "over-time".to_owned(),
+        link: "Time".to_owned(),
+        title: "Over time".to_owned(),
+        lead: "Which date is <judged>.".to_owned(),
+        lines: vec![
+            lines.clone(),
+            Lines {
+                curves: vec![],
+                ..lines
+            },
+        ],
+        tables: vec![Table {
+            caption: "PSI".to_owned(),
+            header: vec![Cell::new("Feature")],
+            ..Table::default()
+        }],
+    };
+    let html = page(&ReportInput {
+        sections: vec![section],
+        ..ReportInput::default()
+    });
+    assert_eq!(attribute(&html, "data-chart"), ["lines"]);
+    assert!(html.contains("Lower is better. odmn: 1.92 at 2020-01-01, 2.50 at 2021-01-01."));
+    assert!(html.contains("Which date is &lt;judged&gt;.") && html.contains("href=\"#over-time\""));
+    let option = &options(&html)["lines"];
+    let series = option["series"].as_array().unwrap();
+    assert_eq!(series.len(), 2, "a line without a value is not drawn");
+    assert_eq!(series[1]["data"], serde_json::json!([null, 3]));
+    assert_eq!(series[0]["markLine"]["data"][0]["yAxis"], 1);
+    assert!(html.contains("<li>NRMSE, 90 days: there is nothing to draw.</li>"));
 }

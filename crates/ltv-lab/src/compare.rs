@@ -59,20 +59,42 @@ pub struct Outcome {
 pub fn compare(config: &CompareConfig, call: &Call<'_>) -> Result<Outcome, LabError> {
     let train = Dataset::open(&config.data)?;
     let test = config.test.as_ref().map(Dataset::open).transpose()?;
+    let contestants = contestants(config, call, &train)?;
+    check_output(call.out, "a comparison", |name| {
+        name == "runs" || name == DOCUMENT || name == TABLES
+    })?;
+    call.progress.start("read labels", None);
+    let judged = Judged::read(&train, test.as_ref(), &config.split)?;
+    call.progress.finish();
+    judge_all(config, call, &contestants, (&train, judged))
+}
+
+/// The contestants, after a look at everything that can be said before the first training.
+pub(crate) fn contestants(
+    config: &CompareConfig,
+    call: &Call<'_>,
+    train: &Dataset,
+) -> Result<Vec<Contestant>, LabError> {
     let contestants = config.contestants(train.manifest().horizons.days())?;
     check_events(config, &contestants)?;
     check_expectations(config, &contestants)?;
     bootstrap(config, call).check()?;
-    check_output(call.out)?;
+    Ok(contestants)
+}
+
+/// Trains what is missing, judges all of it and writes the comparison.
+pub(crate) fn judge_all(
+    config: &CompareConfig,
+    call: &Call<'_>,
+    contestants: &[Contestant],
+    (train, judged): (&Dataset, Judged),
+) -> Result<Outcome, LabError> {
     let runs = call.out.join("runs");
     create_folder(&runs)?;
     sweep(call.out);
     sweep(&runs);
-    call.progress.start("read labels", None);
-    let judged = Judged::read(&train, test.as_ref(), &config.split)?;
-    call.progress.finish();
     let bench = Bench {
-        train: &train,
+        train,
         judged: &judged,
         events: &config.events,
         split: &config.split,
@@ -82,9 +104,9 @@ pub fn compare(config: &CompareConfig, call: &Call<'_>) -> Result<Outcome, LabEr
         clock: call.clock,
         progress: call.progress,
     };
-    let (runs, trained) = all_runs(&bench, &contestants)?;
+    let (runs, trained) = all_runs(&bench, contestants)?;
     let rows = rows(&runs);
-    let comparison = judge(config, call, &judged, (&contestants, &runs, &rows))?;
+    let comparison = judge(config, call, &judged, (contestants, &runs, &rows))?;
     let text = comparison.to_json()? + "\n";
     artefact::write(call.out.join(DOCUMENT), text.as_bytes())?;
     artefact::write(call.out.join(TABLES), comparison.markdown().as_bytes())?;
@@ -151,7 +173,7 @@ fn check_events(config: &CompareConfig, contestants: &[Contestant]) -> Result<()
 }
 
 /// Removes what a killed call has left; what cannot be removed does no harm.
-fn sweep(folder: &Path) {
+pub(crate) fn sweep(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if is_partial(&entry.file_name()) {
             let _ = std::fs::remove_file(entry.path());
@@ -159,26 +181,25 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Only a folder of results, a new one or an empty one is written to.
-fn check_output(out: &Path) -> Result<(), LabError> {
+/// Only a folder of results, a new one or an empty one is written to. `ours` knows names of what is
+/// written there, report pages aside.
+pub(crate) fn check_output(
+    out: &Path,
+    what: &str,
+    ours: impl Fn(&str) -> bool,
+) -> Result<(), LabError> {
     let Ok(entries) = std::fs::read_dir(out) else {
         return Ok(());
     };
     for entry in entries {
         let name = entry.map_err(|e| Error::io(out, "list", e))?.file_name();
-        let ours = ["runs", DOCUMENT, TABLES, REPORT]
-            .iter()
-            .any(|n| name == *n);
         let page = Path::new(&name).extension().is_some_and(|e| e == "html");
-        if !(ours || page || is_partial(&name)) {
-            let problem = format!(
-                "holds '{}', which is no part of a comparison",
-                name.display()
-            );
+        if !(page || is_partial(&name) || name.to_str().is_some_and(&ours)) {
+            let problem = format!("holds '{}', which is no part of {what}", name.display());
             return Err(Error::Artefact {
                 path: out.to_path_buf(),
                 problem,
-                hint: "give a new folder, an empty one or that of a comparison to go on with",
+                hint: "give a new folder, an empty one or that of an earlier call to go on with",
             }
             .into());
         }
@@ -224,9 +245,9 @@ fn all_runs(
 }
 
 /// Says of every stage whose it is.
-struct Labelled<'a> {
-    label: String,
-    inner: &'a dyn Progress,
+pub(crate) struct Labelled<'a> {
+    pub(crate) label: String,
+    pub(crate) inner: &'a dyn Progress,
 }
 
 impl Progress for Labelled<'_> {
@@ -282,6 +303,25 @@ impl Outcome {
             cells.zip(column).for_each(|(cell, value)| *cell = value);
         }
         Ok(Some(all))
+    }
+
+    /// What every run of a row predicts for a horizon, in the order of the judged users.
+    ///
+    /// # Errors
+    /// When a run cannot be read.
+    pub(crate) fn columns(&self, row: usize, horizon: u32) -> Result<Vec<Vec<f64>>, LabError> {
+        let Row { contestant, set } = self.rows[row];
+        let runs = self.runs[contestant].iter();
+        runs.map(|run| run.column(set, horizon)).collect()
+    }
+
+    /// Name of the row of a contestant and set.
+    pub(crate) fn row_name(&self, contestant: usize, set: usize) -> Option<&str> {
+        let row = self
+            .rows
+            .iter()
+            .position(|r| *r == Row { contestant, set })?;
+        Some(&self.comparison.contestants[row].name)
     }
 }
 

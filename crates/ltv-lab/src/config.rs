@@ -105,11 +105,11 @@ pub struct Expect {
     pub metrics: Vec<Metric>,
 }
 
-fn default_seeds() -> Vec<u64> {
+pub(crate) fn default_seeds() -> Vec<u64> {
     vec![0, 1, 2]
 }
 
-fn default_bootstrap() -> u32 {
+pub(crate) fn default_bootstrap() -> u32 {
     200
 }
 

@@ -1,7 +1,7 @@
 //! What can go wrong in an experiment, and whose fault it is.
 
 use ltv_baselines::BaselineError;
-use ltv_core::Fault;
+use ltv_core::{Day, Fault};
 use ltv_data::{DataError, part::PartError, stream::StreamError};
 use ltv_eval::{EvalError, comparison::CompareError};
 use ltv_model::ModelError;
@@ -51,6 +51,14 @@ pub enum LabError {
         /// What is wrong.
         source: Box<LabError>,
     },
+    /// Something about one date of a backtest.
+    #[error("as of {day}: {source}")]
+    Date {
+        /// The as-of date.
+        day: Day,
+        /// What is wrong.
+        source: Box<LabError>,
+    },
     /// A model that needs the event log, and there is none.
     #[error(
         "it needs the event log that the dataset was made from: give it with events = [\"...\"] or --events"
@@ -83,6 +91,22 @@ pub enum LabError {
         path: PathBuf,
         /// Who was looked for.
         wanted: &'static str,
+    },
+    /// Nobody to judge on at one date of a backtest.
+    #[error(
+        "{}: nobody to judge on: no user registered from {from} and before {until} has a label by \
+         {as_of}; end with an earlier date, judge more days, or make the dataset with a later --as-of",
+        path.display()
+    )]
+    NobodySince {
+        /// The dataset.
+        path: PathBuf,
+        /// The as-of date: first day of registration.
+        from: Day,
+        /// Registered before this day.
+        until: Day,
+        /// As-of day of the dataset, by which labels are known.
+        as_of: Day,
     },
     /// A stored run that cannot be read.
     #[error("{}: {problem}; delete the folder to train this model again", path.display())]
@@ -118,6 +142,14 @@ impl LabError {
         }
     }
 
+    /// The same error, said of a date.
+    pub(crate) fn at(self, day: Day) -> Self {
+        Self::Date {
+            day,
+            source: Box::new(self),
+        }
+    }
+
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
@@ -130,7 +162,7 @@ impl LabError {
             Self::Score(e) => e.fault(),
             Self::Eval(e) => e.fault(),
             Self::Compare(e) => e.fault(),
-            Self::Contestant { source, .. } => source.fault(),
+            Self::Contestant { source, .. } | Self::Date { source, .. } => source.fault(),
             Self::Internal(_) => Fault::Internal,
             _ => Fault::User,
         }

@@ -3,7 +3,7 @@
 use crate::LabError;
 use arrow::{array::ArrayRef, compute::concat};
 use ltv_core::{
-    Horizons,
+    Day, Horizons,
     config::{Part, Split},
     encoding::{EncodedRows, Encoding},
     predictor::Predictor,
@@ -43,25 +43,68 @@ impl Judged {
     /// When nobody is left, the later dataset was made with another label or window or lacks a
     /// feature or horizon, or a file cannot be read.
     pub fn read(train: &Dataset, test: Option<&Dataset>, split: &Split) -> Result<Self, LabError> {
-        if let Some(test) = test {
-            check_alike(train, test)?;
-        }
-        let (dataset, rows, split) = match test {
-            None => (train.clone(), Rows::Part(Part::Test), split.clone()),
+        let horizons = &train.manifest().horizons;
+        let (judged, wanted) = match test {
+            None => (
+                Self::collect(train, (Rows::Part(Part::Test), split.clone()), horizons)?,
+                "users of the test part of the split, with a label",
+            ),
             Some(later) => {
-                let split = Split {
-                    registered_from: Some(train.manifest().as_of),
-                    mature: split.mature,
-                    ..Split::default()
-                };
-                (later.clone(), Rows::Mature, split)
+                check_alike(train, later)?;
+                let since = since(train, split);
+                (
+                    Self::collect(later, (Rows::Mature, since), horizons)?,
+                    "users registered since the training dataset's as-of day, with a label",
+                )
             }
         };
+        match judged.is_empty() {
+            false => Ok(judged),
+            true => Err(LabError::Nobody {
+                path: judged.dataset.folder().to_path_buf(),
+                wanted,
+            }),
+        }
+    }
+
+    /// Whoever in `later` registered since the as-of day of `train`, a view of it, and before `until`,
+    /// with a label that `later` knows.
+    ///
+    /// # Errors
+    /// When there is nobody, or a file cannot be read.
+    pub fn of_span(
+        train: &Dataset,
+        later: &Dataset,
+        split: &Split,
+        until: Day,
+    ) -> Result<Self, LabError> {
+        let split = Split {
+            registered_before: Some(until),
+            ..since(train, split)
+        };
+        let horizons = &train.manifest().horizons;
+        let judged = Self::collect(later, (Rows::Mature, split), horizons)?;
+        match judged.is_empty() {
+            false => Ok(judged),
+            true => Err(LabError::NobodySince {
+                path: later.folder().to_path_buf(),
+                from: train.manifest().as_of,
+                until,
+                as_of: later.manifest().as_of,
+            }),
+        }
+    }
+
+    fn collect(
+        dataset: &Dataset,
+        (rows, split): (Rows, Split),
+        horizons: &Horizons,
+    ) -> Result<Self, LabError> {
         let mut judged = Self {
-            dataset,
+            dataset: dataset.clone(),
             rows,
             split,
-            horizons: train.manifest().horizons.clone(),
+            horizons: horizons.clone(),
             labels: vec![],
             users: Arc::new(arrow::array::Int64Array::from(Vec::<i64>::new())),
             months: Months::default().finish(),
@@ -74,16 +117,8 @@ impl Judged {
             users.push(raw.column(0).clone());
             months.add(&raw)?;
         }
-        if judged.labels.iter().all(|y| y.is_nan()) {
-            return Err(LabError::Nobody {
-                path: judged.dataset.folder().to_path_buf(),
-                wanted: match test {
-                    Some(_) => {
-                        "users registered since the training dataset's as-of day, with a label"
-                    }
-                    None => "users of the test part of the split, with a label",
-                },
-            });
+        if users.is_empty() {
+            return Ok(judged);
         }
         let parts: Vec<&dyn arrow::array::Array> = users.iter().map(AsRef::as_ref).collect();
         judged.users = concat(&parts).map_err(LabError::internal)?;
@@ -101,12 +136,25 @@ impl Judged {
         self.users.is_empty()
     }
 
+    /// The labels of the horizon in place `t`, NaN where immature.
+    pub fn column(&self, t: usize) -> Vec<f64> {
+        let labels = self.labels.iter().skip(t);
+        labels.step_by(self.horizons.len()).copied().collect()
+    }
+
+    /// The day before which they registered, where only a span is judged.
+    pub(crate) fn until(&self) -> Option<Day> {
+        self.split
+            .registered_before
+            .filter(|_| self.rows == Rows::Mature)
+    }
+
     /// The dataset that they are in.
     pub fn dataset(&self) -> &Dataset {
         &self.dataset
     }
 
-    fn options(&self, encoding: Encoding) -> StreamOptions {
+    pub(crate) fn options(&self, encoding: Encoding) -> StreamOptions {
         StreamOptions {
             rows: self.rows,
             split: self.split.clone(),
@@ -144,6 +192,15 @@ impl Judged {
         }
         progress.finish();
         Ok((columns, projected as f64 / self.len() as f64))
+    }
+}
+
+/// Who registered since the as-of day of the training dataset.
+fn since(train: &Dataset, split: &Split) -> Split {
+    Split {
+        registered_from: Some(train.manifest().as_of),
+        mature: split.mature,
+        ..Split::default()
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`config`] | what is compared |
 //! | [`compare`](mod@compare) | training what is missing, judging everything |
+//! | [`backtest`](mod@backtest) | the same at several dates of the past |
 //! | [`judged`] | the users that models are judged on |
 //! | [`run`] | a trained contestant on disk |
 //! | [`open`](mod@open) | a model file of any kind, ready to predict |
@@ -17,6 +18,7 @@
 //!   comparison.md        the tables, to read
 //! ```
 
+pub mod backtest;
 pub mod compare;
 pub mod config;
 pub mod error;
@@ -25,6 +27,7 @@ pub mod open;
 pub mod run;
 mod train;
 
+pub use backtest::{Backtest, BacktestConfig, backtest};
 pub use compare::{Outcome, compare};
 pub use config::CompareConfig;
 pub use error::LabError;

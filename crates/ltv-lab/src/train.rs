@@ -66,7 +66,10 @@ impl Bench<'_> {
         };
         let (train, judged) = (self.train.manifest(), self.judged.dataset().manifest());
         let data = serde_json::to_string(&(train, judged, self.split));
-        let data = data.map_err(LabError::internal)?;
+        let mut data = data.map_err(LabError::internal)?;
+        if let Some(until) = self.judged.until() {
+            data += &until.to_string();
+        }
         let text = kind.map_err(LabError::internal)? + &data + env!("CARGO_PKG_VERSION");
         Ok(format!("{:016x}", seed::derive(seed_, &text)))
     }

@@ -1,7 +1,8 @@
 //! The command line: one subcommand for each step, and the flags that all of them share.
 
 use crate::commands::{
-    bench, compare, completions, evaluate, features, inspect, quickstart, score, simulate, train,
+    backtest, bench, compare, completions, evaluate, features, inspect, quickstart, score,
+    simulate, train,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     Train(Box<train::Flags>),
     Evaluate(evaluate::Flags),
     Compare(compare::Flags),
+    Backtest(backtest::Flags),
     Score(score::Flags),
     Inspect(inspect::Flags),
     Bench(bench::Flags),

@@ -1,5 +1,6 @@
 //! One module for each command: raw flags, resolved options, run.
 
+pub(crate) mod backtest;
 pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod completions;
@@ -35,6 +36,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     | Command::Features(_)
     | Command::Train(_)
     | Command::Compare(_)
+    | Command::Backtest(_)
     | Command::Score(_)
     | Command::Quickstart(_) = command
     {
@@ -46,6 +48,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Train(flags) => within(&flags.common.clone(), |c| train::run(*flags, c)),
         Command::Evaluate(flags) => within(&flags.common.clone(), |c| evaluate::run(flags, c)),
         Command::Compare(flags) => within(&flags.common.clone(), |c| compare::run(flags, c)),
+        Command::Backtest(flags) => within(&flags.common.clone(), |c| backtest::run(flags, c)),
         Command::Score(flags) => within(&flags.common.clone(), |c| score::run(flags, c)),
         Command::Quickstart(flags) => within(&flags.common.clone(), |c| quickstart::run(flags, c)),
         Command::Inspect(flags) => within(&flags.common.clone(), |c| inspect::run(flags, c)),

@@ -1,8 +1,10 @@
 //! Report pages: what the commands know, as the plain data that a page is made from.
 
+mod backtested;
 mod compared;
 mod evaluated;
 
+pub(crate) use backtested::backtested;
 pub(crate) use compared::compared;
 pub(crate) use evaluated::{Judgement, evaluated};
 

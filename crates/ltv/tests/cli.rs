@@ -20,6 +20,7 @@ fn help_of_every_command() {
         "train",
         "evaluate",
         "compare",
+        "backtest",
         "score",
         "inspect",
         "bench",

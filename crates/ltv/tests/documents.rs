@@ -7,7 +7,10 @@ use ltv_core::{
     config::{FeatureConfig, Split, TrainConfig, read_toml},
     manifest::{DatasetManifest, SnapshotManifest},
 };
-use ltv_lab::config::{CompareConfig, Entry};
+use ltv_lab::{
+    Backtest, BacktestConfig,
+    config::{CompareConfig, Entry},
+};
 use ltv_model::bundle::Document;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -172,6 +175,41 @@ fn comparisons_of_guide_and_examples_are_valid() {
         }
         let found = config.contestants(&[30, 90, 180, 365]);
         found.unwrap_or_else(|e| panic!("{path}: {e}"));
+    }
+}
+
+#[test]
+fn backtests_of_guide_and_examples_are_valid() {
+    let guide = page("docs/guide/backtesting.md");
+    let [example] = &blocks(&guide, "toml")[..] else {
+        panic!("backtesting.md: not one example")
+    };
+    let path = "examples/oss_commits/backtest.toml";
+    for (path, text) in [("backtesting.md", example.clone()), (path, page(path))] {
+        let config: BacktestConfig = parse_toml(&text);
+        let days = config.days().unwrap_or_else(|e| panic!("{path}: {e}"));
+        assert!(days.len() > 3, "{path}: {days:?}");
+        let found = config.comparison().contestants(&[30, 90, 180, 365]);
+        found.unwrap_or_else(|e| panic!("{path}: {e}"));
+    }
+}
+
+/// The example is the type's own JSON, field for field, and the page names every field.
+#[test]
+fn the_page_of_backtests_matches_the_type() {
+    let text = page("docs/formats/backtest.md");
+    let [example] = &blocks(&text, "json")[..] else {
+        panic!("backtest.md: not one example")
+    };
+    let value: Value = serde_json::from_str(example).expect("the example is JSON");
+    let parsed: Backtest = serde_json::from_value(value.clone()).expect("it is the type");
+    assert_eq!(serde_json::to_value(&parsed).expect("it is JSON"), value);
+    let format = (ltv_lab::backtest::FORMAT, ltv_lab::backtest::VERSION);
+    assert_eq!((parsed.format.as_str(), parsed.version), format);
+    let mut keys = BTreeSet::new();
+    leaf_keys("", &value, &mut keys);
+    for key in keys.iter().flat_map(|key| key.split('.')) {
+        assert!(text.contains(&format!("`{key}`")), "no word on {key}");
     }
 }
 

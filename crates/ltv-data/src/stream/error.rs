@@ -1,6 +1,6 @@
 //! What can go wrong when a dataset is opened, fitted or streamed.
 
-use ltv_core::Fault;
+use ltv_core::{Day, Fault};
 use std::path::PathBuf;
 
 /// What can go wrong when a dataset is opened, fitted or streamed.
@@ -104,6 +104,16 @@ pub enum StreamError {
         horizon: u32,
         /// The horizons of the dataset, in days.
         known: Vec<u32>,
+    },
+    /// A view of a day that the dataset does not reach.
+    #[error("{}: nothing is known of {day}: its as-of day is {as_of}; give a day up to then, or make the dataset with '--as-of {day}'", path.display())]
+    Later {
+        /// The dataset.
+        path: PathBuf,
+        /// The day asked for.
+        day: Day,
+        /// First day whose events are not known.
+        as_of: Day,
     },
     /// Nobody to learn from.
     #[error("{}: no user to train on among {rows}: the split's days admit nobody, or no label is mature yet; widen split.registered_from / registered_before, or use an as-of date at least {days} days after registration", path.display())]

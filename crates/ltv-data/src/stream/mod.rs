@@ -13,6 +13,7 @@ mod batches;
 pub mod columns;
 mod error;
 pub(crate) mod reader;
+mod view;
 pub(crate) mod worker;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Reading row groups in a given order, in small batches, with the labels checked on the way.
 
-use super::{StreamError, columns};
+use super::{StreamError, columns, view::View};
 use crate::{
     dataset::{Dataset, DatasetFile, is_text},
     split::{self, Rows},
@@ -72,6 +72,9 @@ impl Plan {
             columns.extend(["user_id", "reg_day", "status"].map(String::from));
             columns.insert(split::label_column(split, &horizons));
         }
+        if dataset.known_on().is_some() {
+            columns.insert("reg_day".into());
+        }
         Ok(Self {
             columns,
             horizons,
@@ -102,9 +105,10 @@ pub(crate) fn read(
     order: &[RowGroup],
     sink: &mut dyn FnMut(Chunk) -> Result<ControlFlow<()>, StreamError>,
 ) -> Result<(), StreamError> {
+    let view = View::of(dataset);
     for &(file, group) in order {
         let file = &dataset.files()[file];
-        if read_group(file, group, plan, sink)?.is_break() {
+        if read_group(file, group, (plan, view.as_ref()), sink)?.is_break() {
             break;
         }
     }
@@ -114,7 +118,7 @@ pub(crate) fn read(
 fn read_group(
     file: &DatasetFile,
     group: usize,
-    plan: &Plan,
+    (plan, view): (&Plan, Option<&View>),
     sink: &mut dyn FnMut(Chunk) -> Result<ControlFlow<()>, StreamError>,
 ) -> Result<ControlFlow<()>, StreamError> {
     let place: Arc<str> = file.path().display().to_string().into();
@@ -141,6 +145,12 @@ fn read_group(
         if plan.labels {
             check_labels(&batch, &plan.horizons, &place).map_err(|e| e.offset_by(first_row))?;
         }
+        let batch = match view {
+            Some(view) => view
+                .apply(&batch, plan, &place)
+                .map_err(|e| e.offset_by(first_row))?,
+            None => batch,
+        };
         if sink(Chunk {
             batch,
             place: place.clone(),

@@ -99,7 +99,7 @@ fn seed_margin(a: Spread, b: Spread) -> f64 {
 
 /// 97.5th percentile of Student's t. Its limit, the normal's, where `freedom` is out of range,
 /// which a variance too small to be squared can make it.
-fn t_quantile(freedom: f64) -> f64 {
+pub(crate) fn t_quantile(freedom: f64) -> f64 {
     const NORMAL: f64 = 1.959_963_984_540_054;
     let t = StudentsT::new(0.0, 1.0, freedom).map(|t| t.inverse_cdf(0.975));
     t.ok().filter(|t| t.is_finite()).unwrap_or(NORMAL)

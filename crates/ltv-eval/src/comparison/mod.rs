@@ -53,6 +53,7 @@ pub use document::{
 };
 pub use engine::compare;
 pub use error::CompareError;
+pub(crate) use gap::t_quantile;
 pub use gap::{Gap, Range};
 pub use input::{ComparisonInput, Contestant, Expectation, Source, SourceError};
 pub use ranking::{Agreement, PairResult, RankingResult};

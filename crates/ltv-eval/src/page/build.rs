@@ -5,7 +5,9 @@ use super::{
     charts,
     format::{escape, grouped, percent},
     glossary::ENTRIES,
-    input::{Comparison, Fact, Headline, HorizonPart, MetricDots, Part, ReportInput, Reproduce},
+    input::{
+        Comparison, Fact, Headline, HorizonPart, MetricDots, Part, ReportInput, Reproduce, Section,
+    },
     metrics,
     palette::Palette,
 };
@@ -36,6 +38,9 @@ pub(crate) fn body(input: &ReportInput, palette: &Palette) -> Body {
     }
     if let Some(comparison) = body.take("Comparison", &input.comparison) {
         body.comparison(comparison, palette);
+    }
+    for section in &input.sections {
+        body.own(section, palette);
     }
     for part in &input.horizons {
         body.horizon(part, &input.unit, palette);
@@ -126,6 +131,23 @@ impl Body {
             let _ = write!(content, "<div class=\"grid\">{curves}</div>");
         }
         self.section("compare", "Compare", "Models side by side", &content);
+    }
+
+    /// A section of the caller's own.
+    fn own(&mut self, section: &Section, palette: &Palette) {
+        let mut content = match section.lead.as_str() {
+            "" => String::new(),
+            text => format!("<p class=\"lead\">{}</p>\n", escape(text)),
+        };
+        let mut charts = String::new();
+        for lines in &section.lines {
+            charts += &self.figure(&lines.title, charts::lines::lines(lines, palette));
+        }
+        if !charts.is_empty() {
+            let _ = write!(content, "<div class=\"grid\">{charts}</div>");
+        }
+        section.tables.iter().for_each(|t| content += &t.html());
+        self.section(&section.id, &section.link, &section.title, &content);
     }
 
     /// Small charts side by side.

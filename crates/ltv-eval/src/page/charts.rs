@@ -4,6 +4,7 @@ pub(crate) mod calibration;
 pub(crate) mod dots;
 pub(crate) mod histogram;
 pub(crate) mod importance;
+pub(crate) mod lines;
 pub(crate) mod lorenz;
 pub(crate) mod order;
 pub(crate) mod quantiles;

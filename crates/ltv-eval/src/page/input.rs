@@ -65,6 +65,8 @@ pub struct ReportInput {
     pub headlines: Part<Vec<Headline>>,
     /// Tables and charts of models side by side.
     pub comparison: Part<Comparison>,
+    /// Sections of the caller's own: lines and tables.
+    pub sections: Vec<Section>,
     /// One for each horizon, in their order.
     pub horizons: Vec<HorizonPart>,
     /// How often a longer horizon was predicted lower than a shorter one.
@@ -144,6 +146,51 @@ pub struct Dot {
     pub value: f64,
     /// Lower and upper end of the interval.
     pub interval: Option<(f64, f64)>,
+}
+
+/// A section of the caller's own.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Section {
+    /// Identifier in the page, of letters, digits and dashes; no other section's.
+    pub id: String,
+    /// Its name in the navigation.
+    pub link: String,
+    /// Its title.
+    pub title: String,
+    /// A sentence or two below the title; may be empty.
+    pub lead: String,
+    /// Charts.
+    pub lines: Vec<Lines>,
+    /// Tables, below the charts.
+    pub tables: Vec<Table>,
+}
+
+/// Values of several sets at the same places, one line for each set: over dates, cohorts, ages.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Lines {
+    /// `Normalised Gini, 365 days`.
+    pub title: String,
+    /// Which values are good, or what else one should know: `higher is better`.
+    pub note: String,
+    /// What the places are: `as-of date`.
+    pub places: String,
+    /// Their names, in order.
+    pub names: Vec<String>,
+    /// Name of the axis of values.
+    pub axis: String,
+    /// Value that would be perfect or neutral, drawn as a line.
+    pub target: Option<f64>,
+    /// The sets.
+    pub curves: Vec<Curve>,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curve {
+    /// Name of the set.
+    pub set: String,
+    /// A value for each place, NaN where there is none.
+    pub values: Vec<f64>,
 }
 
 /// Lorenz curves of several models on one horizon.

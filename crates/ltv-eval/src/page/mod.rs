@@ -149,6 +149,9 @@ fn set_names(input: &ReportInput) -> Vec<&str> {
             .flat_map(|t| &t.groups);
         names.extend(groups.flat_map(|g| &g.predicted).map(|p| p.set.as_str()));
     }
+    let lines = input.sections.iter().flat_map(|s| &s.lines);
+    let curves = lines.flat_map(|l| &l.curves);
+    names.extend(curves.map(|curve| curve.set.as_str()));
     if let Some(comparison) = input.comparison.given() {
         let rows = comparison.dots.iter().flat_map(|d| &d.rows);
         names.extend(rows.map(|row| row.set.as_str()));
