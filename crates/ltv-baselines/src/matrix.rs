@@ -75,6 +75,7 @@ mod tests {
     #[test]
     fn numbers_then_categories() {
         let encoding = Encoding {
+            cohort: None,
             plain: vec!["a".into(), "b".into()],
             features: vec![FeatureEncoding {
                 name: "c".into(),

@@ -36,6 +36,7 @@ pub(crate) fn frame(days: &[u32]) -> Frame {
         label: Label::Value,
         as_of: Day(20_000),
         encoding: Encoding {
+            cohort: None,
             plain: COLUMNS.map(String::from).to_vec(),
             features: vec![FeatureEncoding {
                 name: "channel".into(),

@@ -4,7 +4,7 @@
 //! categories into a vocabulary. Missing, zero and unseen values have cells of their own. Fitting
 //! lives in `ltv-data`; this module only applies what was fitted, and is stored in the bundle.
 
-use crate::{Error, Result};
+use crate::{Day, Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The fitted encoding of a whole dataset: an ordered list of features.
@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 pub struct Encoding {
     /// In the order in which the network sees them.
     pub features: Vec<FeatureEncoding>,
+    /// How the day of registration becomes numbers of its own, the last ones; none where the network
+    /// does not look at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cohort: Option<Cohort>,
     /// Numeric dataset columns that enter as they are, for models that are no networks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plain: Vec<String>,
@@ -124,6 +128,42 @@ impl Scale {
     }
 }
 
+/// When a user registered, as one network input for each horizon: the age of the cohort at the
+/// as-of date of the training, `ln(1 + years)` standardised, but not below a least age. Whoever
+/// registers later than that date has the least age: the training knows nothing more recent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cohort {
+    /// The as-of date of the training dataset.
+    pub as_of: Day,
+    /// Mean and standard deviation of `ln(1 + years)` over the training rows.
+    pub scale: Scale,
+    /// The least age of each horizon, in years, at least 0: how far from the cohorts whose labels are
+    /// mature a trend is followed towards today.
+    pub least: Vec<f64>,
+}
+
+impl Cohort {
+    /// The dataset column it reads.
+    pub const COLUMN: &str = "reg_day";
+
+    /// Years from a registration to the as-of date, at least 0.
+    pub fn years(as_of: Day, registered: Day) -> f64 {
+        (f64::from(as_of.0) - f64::from(registered.0)).max(0.0) / 365.25
+    }
+
+    /// The network inputs of a user, one for each horizon.
+    pub fn numbers(&self, registered: Day) -> impl Iterator<Item = f32> + '_ {
+        let years = Self::years(self.as_of, registered);
+        let number = move |&least: &f64| self.scale.apply(Some(years.max(least)));
+        self.least.iter().map(number)
+    }
+
+    fn is_sound(&self) -> bool {
+        let sound = |years: &f64| *years >= 0.0 && years.is_finite();
+        self.scale.is_sound() && self.least.iter().all(sound)
+    }
+}
+
 impl FeatureEncoding {
     fn check(&self) -> Result<(), String> {
         let (sound, problem) = match &self.cells {
@@ -165,7 +205,20 @@ impl Encoding {
             let name = |problem| Error::config(key(), problem);
             feature.check().map_err(name)?;
         }
-        Ok(())
+        match &self.cohort {
+            Some(cohort) if !cohort.is_sound() => {
+                let problem = "its mean, standard deviation or a least age cannot be one";
+                Err(Error::config("encoding.cohort", problem))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The dataset columns that are read, in order; a column may be read twice.
+    pub fn columns(&self) -> impl Iterator<Item = String> + '_ {
+        let features = self.features.iter().flat_map(|f| f.columns.iter().cloned());
+        let cohort = self.cohort.iter().map(|_| Cohort::COLUMN.to_owned());
+        features.chain(self.plain.iter().cloned()).chain(cohort)
     }
 
     /// Number of cells of every network field, one field for each column, in order.
@@ -179,13 +232,16 @@ impl Encoding {
         self.features.iter().map(|f| f.columns.len()).sum()
     }
 
-    /// Number of numeric network inputs: columns of features that have a [`Scale`].
+    /// Number of numeric network inputs: columns of features that have a [`Scale`], then one for each
+    /// horizon where there is a [`Cohort`].
     pub fn numbers(&self) -> usize {
-        self.features
-            .iter()
-            .filter(|f| f.scale.is_some())
-            .map(|f| f.columns.len())
-            .sum()
+        let scaled = self.features.iter().filter(|f| f.scale.is_some());
+        scaled.map(|f| f.columns.len()).sum::<usize>() + self.trends()
+    }
+
+    /// The last so many of them are ages of cohorts.
+    pub fn trends(&self) -> usize {
+        self.cohort.as_ref().map_or(0, |c| c.least.len())
     }
 }
 
@@ -252,11 +308,62 @@ mod tests {
         assert_eq!(cell(f64::INFINITY), 4);
     }
 
+    fn cohort() -> Cohort {
+        let scale = Scale {
+            mean: 0.5,
+            sd: 0.25,
+        };
+        Cohort {
+            as_of: Day(20_000),
+            scale,
+            least: vec![0.0, 1.5],
+        }
+    }
+
+    /// Two years before the as-of date, half a year, on it, and after it.
+    #[test]
+    fn a_cohort_is_as_old_as_it_is_but_no_younger_than_the_least() {
+        let cohort = cohort();
+        let z = |years: f64| (((1.0 + years).ln() - 0.5) / 0.25) as f32;
+        let year = 365.25;
+        for (age, expected) in [(2.0, [2.0, 2.0]), (0.5, [0.5, 1.5]), (0.0, [0.0, 1.5])] {
+            let found: Vec<f32> = cohort.numbers(Day(20_000 - (age * year) as i32)).collect();
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((found - z(expected)).abs() < 0.01, "{age}: {found}");
+            }
+        }
+        let later: Vec<f32> = cohort.numbers(Day(i32::MAX)).collect();
+        assert_eq!(later, cohort.numbers(Day(20_000)).collect::<Vec<_>>());
+        let first: Vec<f32> = cohort.numbers(Day(i32::MIN)).collect();
+        assert!(first.iter().all(|x| x.is_finite()));
+    }
+
+    #[test]
+    fn cohorts_are_numbers_and_a_column_and_must_be_sound() {
+        let with = |cohort| Encoding {
+            cohort: Some(cohort),
+            ..Encoding::default()
+        };
+        let encoding = with(cohort());
+        encoding.check().unwrap();
+        assert_eq!((encoding.numbers(), encoding.trends()), (2, 2));
+        assert_eq!(encoding.columns().collect::<Vec<_>>(), ["reg_day"]);
+        for least in [-1.0, f64::NAN, f64::INFINITY] {
+            let least = vec![least];
+            let bad = Cohort { least, ..cohort() };
+            let error = with(bad).check().unwrap_err().to_string();
+            assert!(error.starts_with("encoding.cohort"), "{error}");
+        }
+        let scale = Scale { mean: 0.0, sd: 0.0 };
+        assert!(with(Cohort { scale, ..cohort() }).check().is_err());
+    }
+
     #[test]
     fn what_makes_no_finite_inputs_is_refused() {
         let check = |mean, sd| {
             let scale = Scale { mean, sd };
             let encoding = Encoding {
+                cohort: None,
                 features: vec![FeatureEncoding {
                     name: "spend".into(),
                     columns: vec!["spend".into()],

@@ -33,6 +33,7 @@ fn dataset_of_version_1() {
     assert_eq!(manifest.dropped["events_later"], 3187);
 
     let plan = EncodingPlan {
+        cohort: false,
         cells: EncodingOptions {
             min_category_rows: 1,
             ..EncodingOptions::default()

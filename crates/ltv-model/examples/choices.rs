@@ -29,6 +29,7 @@ fn encoding() -> Encoding {
         scale: i.is_multiple_of(2).then_some(Scale { mean: 0.0, sd: 1.0 }),
     };
     Encoding {
+        cohort: None,
         features: (0..16).map(feature).collect(),
         plain: vec![],
     }

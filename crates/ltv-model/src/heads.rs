@@ -100,18 +100,27 @@ impl HorizonColumns {
     }
 }
 
-/// Builds the head of horizon `t` on its representation `v`, with its losses when training.
-/// `upstream`: the bucket distribution of the horizon before, where horizons are chained.
+/// What a head stands on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Below {
+    /// The representation of the user.
+    pub(crate) v: Node,
+    /// The age of the user's cohort, `[1]`, where there is a trend.
+    pub(crate) age: Option<Node>,
+    /// The bucket distribution of the horizon before, where horizons are chained.
+    pub(crate) upstream: Option<Node>,
+}
+
+/// Builds the head of horizon `t`, with its losses when training.
 pub(crate) fn build<T: Real>(
     b: &mut Builder<T>,
     spec: &Spec,
     t: usize,
-    v: Node,
-    upstream: Option<Node>,
+    below: Below,
 ) -> (Head, Option<HorizonColumns>) {
     match spec.model.head {
-        HeadKind::Mdme => mdme::build(b, spec, t, v, upstream),
-        HeadKind::Ziln | HeadKind::Mixture => log_normals::build(b, spec, t, v),
+        HeadKind::Mdme => mdme::build(b, spec, t, below),
+        HeadKind::Ziln | HeadKind::Mixture => log_normals::build(b, spec, t, below),
     }
 }
 

@@ -27,7 +27,7 @@ const THRESHOLD: f64 = 0.02;
 /// softmax towers, log odds for the ordinal ones, the mean position in each bucket for BBT; and for
 /// log-normals the moments of the labels' logarithms. Mono Units leave these priors alone at the
 /// start: the paper's because it adds about the same to all logits, the strict one because its
-/// increments start near zero. Positions (`.p`) start as embeddings do, gains of normalisations
+/// increments start near zero. Trends (`.trend`) start at zero. Positions (`.p`) start as embeddings do, gains of normalisations
 /// (`.g`) at 1, thresholds (`.h`) near zero.
 ///
 /// Every parameter has its own random stream, named after it.
@@ -57,6 +57,7 @@ pub fn weights<T: Real>(spec: &Spec, layout: &Layout, seed_: u64) -> Weights<T> 
             Kind::Dense if param.name.ends_with(".2.w") => {
                 values.fill_with(|| uniform(-0.1 * he, 0.1 * he));
             }
+            Kind::Dense if param.name.ends_with(".trend.w") => {}
             Kind::Dense if param.name.ends_with(".w") => values.fill_with(|| uniform(-he, he)),
             Kind::Dense if param.name.ends_with(".p") => {
                 values.fill_with(|| uniform(-EMBEDDING, EMBEDDING));

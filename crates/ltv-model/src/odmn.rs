@@ -3,7 +3,11 @@
 
 pub use crate::heads::{Head, HorizonColumns};
 
-use crate::{heads, represent, spec::Spec};
+use crate::{
+    heads::{self, Below},
+    represent,
+    spec::Spec,
+};
 use ltv_core::config::Mono;
 use ltv_nn::{Graph, Node, Real, graph::Builder};
 
@@ -33,6 +37,7 @@ pub fn inference<T: Real>(spec: &Spec) -> Odmn<T> {
 /// Builds either network with tiles of so many rows.
 pub fn build<T: Real>(mut b: Builder<T>, spec: &Spec, tile: usize) -> Odmn<T> {
     let representation = represent::build(&mut b, spec);
+    let ages = (spec.trends > 0).then(|| b.aside(spec.trends));
     let mut heads: Vec<Head> = vec![];
     let mut columns = vec![];
     for (t, &v) in representation.iter().enumerate() {
@@ -42,7 +47,12 @@ pub fn build<T: Real>(mut b: Builder<T>, spec: &Spec, tile: usize) -> Odmn<T> {
             .filter(|_| chained)
             .and_then(|h| h.buckets())
             .map(|h| h.distribution.detached());
-        let (head, column) = heads::build(&mut b, spec, t, v, upstream);
+        let below = Below {
+            v,
+            age: ages.map(|ages| ages.slice(t..t + 1)),
+            upstream,
+        };
+        let (head, column) = heads::build(&mut b, spec, t, below);
         heads.push(head);
         columns.extend(column);
     }

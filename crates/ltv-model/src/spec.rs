@@ -15,6 +15,10 @@ pub struct Spec {
     pub fields: Vec<usize>,
     /// Numeric inputs.
     pub numbers: usize,
+    /// Numbers after them that only towers read, the age of the cohort for each horizon: as many as
+    /// horizons, or none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub trends: usize,
     /// The day-level sequences among the fields; models saved before there were day encoders have
     /// none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -23,6 +27,11 @@ pub struct Spec {
     pub model: ModelConfig,
     /// The buckets of every horizon, ascending by horizon.
     pub horizons: Vec<Buckets>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// A day-level sequence: one field for each day, side by side, and as many numbers where it has
@@ -83,7 +92,8 @@ impl Spec {
     ) -> Result<Self, Error> {
         let spec = Self {
             fields: encoding.field_cells(),
-            numbers: encoding.numbers(),
+            numbers: encoding.numbers() - encoding.trends(),
+            trends: encoding.trends(),
             sequences: DaySequence::all(encoding),
             model,
             horizons,

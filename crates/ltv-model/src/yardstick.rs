@@ -86,6 +86,7 @@ impl Sizes {
         Spec {
             fields: self.fields.clone(),
             numbers: 0,
+            trends: 0,
             sequences: vec![],
             model,
             horizons,

@@ -80,6 +80,7 @@ fn spec(model: &ModelConfig) -> Spec {
         Buckets::fit(30 * (t as u32 + 1), Label::Value, &labels, model).unwrap()
     };
     Spec {
+        trends: 0,
         fields: vec![LABELS.len() + 2],
         numbers: 0,
         sequences: vec![],

@@ -32,6 +32,7 @@ fn spec(mono: Mono) -> Spec {
     Spec {
         fields: FIELDS.to_vec(),
         numbers: 0,
+        trends: 0,
         sequences: vec![],
         horizons: (1..=4).map(horizon).collect(),
         model,

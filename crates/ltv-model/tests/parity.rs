@@ -190,6 +190,7 @@ fn own_oracle() {
             .collect();
         Oracle {
             spec: Spec {
+                trends: 0,
                 fields: d.vocabulary.clone(),
                 numbers: d.numbers,
                 sequences: vec![],
@@ -272,6 +273,7 @@ fn torch_oracle() {
     let losses = with_prefix(&all, "loss.");
     let oracle = Oracle {
         spec: Spec {
+            trends: 0,
             fields: vec![5, 4, 6],
             numbers: 0,
             sequences: vec![],

@@ -2,6 +2,7 @@
 //! finite differences in one file; [`crate::graph::Builder`] has one method for each.
 
 mod add;
+mod aside;
 mod attention;
 mod columns;
 mod concat;

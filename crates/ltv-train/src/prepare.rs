@@ -54,6 +54,7 @@ pub(crate) fn prepare(
     let plan = EncodingPlan {
         cells: config.encoding.clone(),
         numbers: config.model.numbers,
+        cohort: config.model.trend,
         horizons: config.chosen_horizons()?,
     };
     let fitted = ltv_data::encoding::fit(dataset, &config.split, &plan)?;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 /// | `mono` | paper | how horizons are chained | off, paper, strict |
 /// | `mono_hidden` | 16 | hidden outputs of a Mono Unit | 1..=256 |
 /// | `numbers` | true | numbers enter beside their cells | |
+/// | `trend` | true | every class has a trend from cohort to cohort | |
 /// | `dropout` | 0 | on the outputs of the layers of bottom and experts | [0, 1) |
 /// | `segments` | 2 | sub-distributions of a horizon | 2..=8 |
 /// | `cut` | auto | where sub-distributions part | auto, zero, median, or values |
@@ -64,6 +65,10 @@ pub struct ModelConfig {
     pub mono_hidden: usize,
     /// Whether numeric features also enter the network as scaled numbers.
     pub numbers: bool,
+    /// Whether every class of a horizon has a trend from cohort to cohort: its logits get a multiple
+    /// of the logarithm of the cohort's age, apart from everything else that is known of a user. New
+    /// users are predicted at the level that the trend has reached by the as-of date.
+    pub trend: bool,
     /// Dropout on the outputs of the layers of the shared bottom, or of every expert.
     pub dropout: f64,
     /// Sub-distributions of a horizon.
@@ -173,6 +178,7 @@ impl Default for ModelConfig {
             mono: Mono::Paper,
             mono_hidden: 16,
             numbers: true,
+            trend: true,
             dropout: 0.0,
             segments: 2,
             cut: Cut::Auto,

@@ -2,12 +2,12 @@
 
 use crate::stream::{StreamError, columns};
 use arrow::{
-    array::{Array, Float64Array, StringArray},
+    array::{Array, Date32Array, Float64Array, StringArray},
     record_batch::RecordBatch,
 };
 use ltv_core::{
-    Horizons,
-    encoding::{Cells, EncodedRows, Encoding, FeatureEncoding, Scale},
+    Day, Horizons,
+    encoding::{Cells, Cohort, EncodedRows, Encoding, FeatureEncoding, Scale},
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -96,6 +96,9 @@ impl Encoder {
         for start in (0..rows).step_by(TILE_ROWS) {
             encode_tile(&fields, start, (start + TILE_ROWS).min(rows), &mut encoded);
         }
+        if let Some(cohort) = &self.encoding.cohort {
+            number_cohorts(cohort, batch, place, &mut encoded)?;
+        }
         Ok(encoded)
     }
 
@@ -149,6 +152,26 @@ fn encode_tile(fields: &[Field<'_>], start: usize, end: usize, out: &mut Encoded
         }
         number += usize::from(field.scale.is_some());
     }
+}
+
+/// Writes the last numbers of every row.
+fn number_cohorts(
+    cohort: &Cohort,
+    batch: &RecordBatch,
+    place: &str,
+    out: &mut EncodedRows,
+) -> Result<(), StreamError> {
+    let registered: Date32Array = columns::typed(batch, Cohort::COLUMN, place, "Date32")?;
+    columns::no_nulls(&registered, Cohort::COLUMN, place)?;
+    let width = out.numbers.len() / out.rows.max(1);
+    let rows = out.numbers.chunks_exact_mut(width.max(1));
+    for (row, &day) in rows.zip(registered.values()) {
+        let last = &mut row[width - cohort.least.len()..];
+        last.iter_mut()
+            .zip(cohort.numbers(Day(day)))
+            .for_each(|(slot, number)| *slot = number);
+    }
+    Ok(())
 }
 
 impl Field<'_> {

@@ -1,6 +1,6 @@
 //! One pass over the training rows: cells, scales, label distributions, the trivial baseline.
 
-use super::{numbers::NumberSummary, words::WordCounts};
+use super::{ages::Ages, numbers::NumberSummary, words::WordCounts};
 use crate::{
     dataset::Dataset,
     split,
@@ -28,6 +28,8 @@ pub struct EncodingPlan {
     pub cells: EncodingOptions,
     /// Whether numeric features also become scaled network inputs.
     pub numbers: bool,
+    /// Whether the day of registration becomes one, where users did not all register on one day.
+    pub cohort: bool,
     /// The horizons to fit for, among the dataset's; all of them when `None`.
     pub horizons: Option<Horizons>,
 }
@@ -102,6 +104,8 @@ struct Pass {
     /// Training rows without and with value.
     classes: [u64; 2],
     cells: EncodingOptions,
+    /// Ages of the training rows at the as-of date, where they are asked for.
+    ages: Option<Ages>,
 }
 
 /// Sums over the training rows whose label of one horizon is mature.
@@ -130,6 +134,7 @@ impl Pass {
                 Summary::Numbers(entry.columns.iter().map(one).collect())
             }
         };
+        let n = horizons.len();
         let signal = Baselines::signal_of(manifest.label);
         let is_signal =
             |e: &FeatureEntry| e.kind == FeatureKind::Numeric && e.columns == [signal.to_string()];
@@ -142,6 +147,7 @@ impl Pass {
             rows: [0; 3],
             classes: [0; 2],
             cells: how.cells.clone(),
+            ages: how.cohort.then(|| Ages::new(manifest.as_of, n)),
         }
     }
 
@@ -163,6 +169,9 @@ impl Pass {
         self.features
             .par_iter_mut()
             .try_for_each(|(entry, s)| s.add(entry, &batch, place))?;
+        if let Some(ages) = &mut self.ages {
+            ages.add(&batch, &self.horizons, place)?;
+        }
         self.add_labels(&batch, place)
     }
 
@@ -219,6 +228,7 @@ impl Pass {
         Ok(Fitted {
             encoding: Encoding {
                 features,
+                cohort: self.ages.and_then(|ages| ages.cohort()),
                 plain: vec![],
             },
             horizons: self.horizons,

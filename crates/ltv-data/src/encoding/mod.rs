@@ -3,6 +3,7 @@
 //! What a fitted encoding is, and what its cells mean, is said in [`ltv_core::encoding`]. Fitting
 //! sees training rows only, so that nothing of the validation and test users leaks into it.
 
+mod ages;
 mod apply;
 mod fit;
 mod numbers;

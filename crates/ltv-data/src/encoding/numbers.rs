@@ -31,7 +31,7 @@ pub(super) struct NumberSummary {
 
 /// Count, sum and sum of squares of the transformed values.
 #[derive(Debug, Default, Clone, Copy)]
-struct Moments {
+pub(super) struct Moments {
     count: f64,
     sum: f64,
     squares: f64,
@@ -141,7 +141,7 @@ impl NumberSummary {
 }
 
 impl Moments {
-    fn add(&mut self, x: f64) {
+    pub(super) fn add(&mut self, x: f64) {
         self.count += 1.0;
         self.sum += x;
         self.squares += x * x;
@@ -149,14 +149,18 @@ impl Moments {
 
     /// Standard deviation 1 where the values do not vary beyond rounding.
     fn scale(&self) -> Scale {
+        let (mean, sd) = self.mean_and_sd();
+        let sd = sd.unwrap_or(1.0);
+        Scale { mean, sd }
+    }
+
+    /// Mean, and standard deviation where the values vary beyond rounding.
+    pub(super) fn mean_and_sd(&self) -> (f64, Option<f64>) {
         let n = self.count.max(1.0);
         let mean = self.sum / n;
         let variance = self.squares / n - mean * mean;
         let varies = variance > 1e-12 * (1.0 + mean * mean);
-        Scale {
-            mean,
-            sd: if varies { variance.sqrt() } else { 1.0 },
-        }
+        (mean, varies.then(|| variance.sqrt()))
     }
 }
 

@@ -27,6 +27,7 @@ fn open(folder: &Path, rows: &[Row], file_rows: usize) -> Dataset {
 
 fn options() -> EncodingPlan {
     EncodingPlan {
+        cohort: false,
         cells: EncodingOptions {
             min_category_rows: 5,
             ..EncodingOptions::default()
@@ -171,6 +172,7 @@ fn nobody_to_train_on_is_said() {
 #[test]
 fn a_scoring_batch_may_have_other_types_but_no_gaps() {
     let encoding = Encoding {
+        cohort: None,
         features: vec![
             feature(
                 "n",
@@ -232,6 +234,58 @@ fn feature(name: &str, cells: Cells, scaled: bool) -> FeatureEncoding {
     }
 }
 
+/// Mean and standard deviation, in two passes.
+fn moments(x: &[f64]) -> (f64, f64) {
+    let n = x.len() as f64;
+    let mean = x.iter().sum::<f64>() / n;
+    let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+    (mean, variance.sqrt())
+}
+
+#[test]
+fn ages_are_those_of_the_training_rows_and_of_the_mature_among_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (all, split) = (rows(3000), Split::default());
+    let how = EncodingPlan {
+        cohort: true,
+        ..options()
+    };
+    let dataset = open(folder.path(), &all, 1000);
+    let as_of = dataset.manifest().as_of;
+    let encoding = fit(&dataset, &split, &how).unwrap().encoding;
+    let cohort = encoding.cohort.clone().unwrap();
+    let train = train(&all, &split);
+    let age = |row: &Row| (f64::from(as_of.0 - row.reg_day) / 365.25).ln_1p();
+    let (mean, sd) = moments(&train.iter().map(age).collect::<Vec<_>>());
+    assert!((cohort.scale.mean - mean).abs() < 1e-9 && (cohort.scale.sd - sd).abs() < 1e-9);
+    assert_eq!(cohort.least.len(), 2);
+    for (t, least) in cohort.least.iter().enumerate() {
+        let mature = train.iter().filter(|row| row.labels[t].is_some());
+        let (mean, sd) = moments(&mature.map(age).collect::<Vec<_>>());
+        let expected = (mean - 4.0 * sd).exp_m1();
+        assert!(expected > 0.1 && (least - expected).abs() < 1e-9, "{least}");
+    }
+    let encoded = encode_batch(&encoding, &batch(&all[..300]), None).unwrap();
+    let width = encoding.numbers();
+    for (row, numbers) in all.iter().zip(encoded.numbers.chunks_exact(width)) {
+        let expected: Vec<f32> = cohort.numbers(ltv_core::Day(row.reg_day)).collect();
+        assert_eq!(&numbers[width - 2..], expected);
+    }
+}
+
+#[test]
+fn users_of_one_day_have_no_trend() {
+    let folder = tempfile::tempdir().unwrap();
+    let same_day = |row| Row { reg_day: 7, ..row };
+    let all: Vec<Row> = rows(500).into_iter().map(same_day).collect();
+    let how = EncodingPlan {
+        cohort: true,
+        ..options()
+    };
+    let fitted = fit(&open(folder.path(), &all, 500), &Split::default(), &how).unwrap();
+    assert_eq!(fitted.encoding.cohort, None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
@@ -245,6 +299,7 @@ proptest! {
         cnt.columns = vec!["cnt_d0".into(), "cnt_d1".into()];
         let words = Cells::Vocabulary { values: vec!["ads".into(), "friend".into()] };
         let encoding = Encoding {
+            cohort: None,
             features: vec![
                 feature("channel", words, false),
                 cnt,

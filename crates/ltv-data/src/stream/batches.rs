@@ -193,15 +193,9 @@ fn plan(
         return Err(Error::config("stream.buffer_rows", "must be at least 1").into());
     }
     let split = (options.rows != Rows::All).then_some(&options.split);
-    let features = options
-        .encoding
-        .features
-        .iter()
-        .flat_map(|f| f.columns.iter().cloned())
-        .chain(options.encoding.plain.iter().cloned());
     reader::Plan::new(
         dataset,
-        features.chain(raw),
+        options.encoding.columns().chain(raw),
         options.horizons.as_ref(),
         split,
     )

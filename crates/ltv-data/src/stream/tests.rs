@@ -36,6 +36,7 @@ fn dataset(rows: &[Row], file_rows: usize, group_rows: usize) -> (tempfile::Temp
 
 fn fitted(dataset: &Dataset) -> Arc<Encoding> {
     let options = EncodingPlan {
+        cohort: false,
         cells: EncodingOptions {
             min_category_rows: 1,
             max_bins: 4,

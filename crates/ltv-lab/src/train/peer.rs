@@ -12,7 +12,7 @@ use arrow::{
 use ltv_baselines::{Frame, Peer, PeerConfig, PurchaseLog, Streaming, TrainingRows};
 use ltv_core::{
     Day, Horizons,
-    config::{EncodingOptions, Part},
+    config::Part,
     encoding::{Cells, Encoding},
     predictor::Predictor,
 };
@@ -108,9 +108,8 @@ impl Bench<'_> {
             some => Horizons::new(some.to_vec())?,
         };
         let plan = EncodingPlan {
-            cells: EncodingOptions::default(),
-            numbers: false,
             horizons: Some(chosen.clone()),
+            ..EncodingPlan::default()
         };
         let fitted = ltv_data::encoding::fit(self.train, self.split, &plan)?;
         let (numbers, categories): (Vec<_>, Vec<_>) = fitted
@@ -127,6 +126,7 @@ impl Bench<'_> {
             split: self.split.clone(),
             encoding: Encoding {
                 features: categories,
+                cohort: None,
                 plain: numbers.into_iter().flat_map(|f| f.columns).collect(),
             },
         };

@@ -39,9 +39,14 @@ pub(super) fn document(document: &Document, content: &Content<'_>) -> Check {
     ensure(spec.fields == encoding.field_cells(), || {
         "spec.fields are not the cells of the encoding".into()
     })?;
-    ensure(spec.numbers == encoding.numbers(), || {
+    let apart = encoding.numbers() - encoding.trends();
+    ensure(spec.numbers == apart, || {
         "spec.numbers is not that of the encoding".into()
     })?;
+    ensure(
+        spec.trends == encoding.trends() && [0, horizons.len()].contains(&spec.trends),
+        || "spec.trends is not that of the encoding, or not one for each horizon".into(),
+    )?;
     for (days, buckets) in horizons.days().iter().zip(&spec.horizons) {
         check_buckets(buckets).map_err(|problem| format!("ltv_{days}: {problem}"))?;
     }

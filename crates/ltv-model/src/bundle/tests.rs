@@ -312,6 +312,7 @@ fn a_small_document_cannot_ask_for_a_huge_row() {
         scale: None,
     };
     let encoding = Encoding {
+        cohort: None,
         features: (0..100).map(feature).collect(),
         plain: vec![],
     };

@@ -8,14 +8,14 @@
 //! are the shares of the mixture, and the likelihood alone teaches them. Predictions are the
 //! mixture's own, not the chosen expert's.
 
-use super::{Head, HorizonColumns, LikelihoodTerm, TargetColumns, log_odds, towers::Towers};
+use super::{Below, Head, HorizonColumns, LikelihoodTerm, TargetColumns, log_odds, towers::Towers};
 use crate::{
     buckets::{Bucket, Buckets},
     init::softplus_inverse,
     spec::Spec,
 };
 use ltv_core::config::{HeadKind, ModelConfig};
-use ltv_nn::{Batch, Node, Real, graph::Builder, ops::LogNormals};
+use ltv_nn::{Batch, Real, graph::Builder, ops::LogNormals};
 
 /// The outputs of one horizon.
 #[derive(Debug, Clone)]
@@ -59,20 +59,20 @@ pub(super) fn build<T: Real>(
     b: &mut Builder<T>,
     spec: &Spec,
     t: usize,
-    v: Node,
+    below: Below,
 ) -> (Head, Option<HorizonColumns>) {
     let k = components(&spec.model);
     let mut outputs = vec![("positive", 1), ("location", k), ("scale", k)];
     outputs.extend((k > 1).then_some(("share", k)));
     let names = outputs.iter().map(|(n, _)| format!("t{t}.{n}")).collect();
-    let towers = Towers::new(b, names, spec.model.tower, v);
-    let mut output = |name: &str, width| towers.output(b, &format!("t{t}.{name}"), width);
+    let towers = Towers::new(b, names, spec.model.tower, below);
+    let name = |name: &str| format!("t{t}.{name}");
     let all = (
-        output("positive", 1),
-        output("location", k),
-        output("scale", k),
+        towers.trending(b, &name("positive"), 1),
+        towers.trending(b, &name("location"), k),
+        towers.output(b, &name("scale"), k),
     );
-    let shares = output("share", k);
+    let shares = towers.output(b, &name("share"), k);
     let (Some(positive), Some(locations), Some(scales)) = all else {
         unreachable!("every horizon has these towers")
     };

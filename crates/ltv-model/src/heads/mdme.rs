@@ -10,10 +10,17 @@
 //! [`ModelConfig::ordinal`] there are neither DOT nor BOT, and nothing is distilled. With both off
 //! this is the paper's NM, with one of them NMB or NMO (section 5.3.1).
 //!
+//! With [`ModelConfig::trend`] the softmax towers have a trend over cohorts. Their ordinal teachers
+//! have none, which holds it back a little: on later users that was better than a trend in all towers
+//! (docs/results/accuracy.md).
+//!
+//! [`ModelConfig::trend`]: ltv_core::config::ModelConfig::trend
 //! [`ModelConfig::bias`]: ltv_core::config::ModelConfig::bias
 //! [`ModelConfig::ordinal`]: ltv_core::config::ModelConfig::ordinal
 
-use super::{Head, HorizonColumns, LikelihoodTerm, TargetColumns, log_odds, mono, towers::Towers};
+use super::{
+    Below, Head, HorizonColumns, LikelihoodTerm, TargetColumns, log_odds, mono, towers::Towers,
+};
 use crate::{
     buckets::{Buckets, Segment},
     spec::Spec,
@@ -103,21 +110,20 @@ pub(super) fn build<T: Real>(
     b: &mut Builder<T>,
     spec: &Spec,
     t: usize,
-    v: Node,
-    upstream: Option<Node>,
+    below: Below,
 ) -> (Head, Option<HorizonColumns>) {
     let buckets = &spec.horizons[t];
     let names = tower_names(t, buckets, &spec.model, b.is_training());
-    let towers = Towers::new(b, names, spec.model.tower, v);
+    let towers = Towers::new(b, names, spec.model.tower, below);
     let columns = b.is_training().then(|| BucketColumns {
         segment: b.class_column(),
         buckets: buckets.segments.iter().map(|_| b.class_column()).collect(),
         bias: b.target_column(),
     });
-    let shifts = mono::shifts(b, spec, t, buckets, upstream);
+    let shifts = mono::shifts(b, spec, t, buckets, below.upstream);
     let s_count = buckets.segments.len();
     let segment = |b: &mut Builder<T>, name: &str, k: usize, shift: Option<Node>| {
-        let logits = towers.output(b, name, k)?;
+        let logits = towers.trending(b, name, k)?;
         let logits = shift.map_or(logits, |shift| b.add(logits, shift));
         Some(b.softmax(logits))
     };

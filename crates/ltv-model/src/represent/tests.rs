@@ -35,6 +35,7 @@ fn feature(name: &str, columns: usize, edges: usize, scaled: bool) -> FeatureEnc
 /// A plain feature with a number, a sequence without, a plain one without, a sequence with.
 fn encoding() -> Encoding {
     Encoding {
+        cohort: None,
         features: vec![
             feature("age", 1, 4, true),
             feature("visits", DAYS, 3, false),
@@ -419,6 +420,7 @@ fn more_inputs_than_a_row_can_hold_are_refused() {
         let name = |i| format!("s{i}");
         let features = (0..sequences).map(|i| feature(&name(i), days, 3, true));
         let encoding = Encoding {
+            cohort: None,
             features: features.collect(),
             plain: vec![],
         };

@@ -73,6 +73,8 @@ impl<T: Real> Op<T> for Input {
         let fields = self.tables.len();
         let range = t.at(self.out);
         let (width, out) = (self.out.width, &mut t.values[range]);
+        // Others may stand behind them, see `aside`.
+        let stride = t.batch.numbers.len() / t.batch.rows;
         for (r, row) in out.chunks_exact_mut(width).take(t.rows).enumerate() {
             let ids = &t.batch.ids[(t.base + r) * fields..][..fields];
             for ((&id, &(offset, dim)), &column) in
@@ -81,7 +83,7 @@ impl<T: Real> Op<T> for Input {
                 let from = offset + id as usize * dim;
                 copy(&mut row[column..column + dim], &t.tables[from..from + dim]);
             }
-            let numbers = &t.batch.numbers[(t.base + r) * self.numbers..][..self.numbers];
+            let numbers = &t.batch.numbers[(t.base + r) * stride..][..self.numbers];
             row[self.spec.embedded..].copy_from_slice(numbers);
         }
     }

@@ -53,6 +53,7 @@ fn settings(label: Label, window: u32) -> Settings {
         model_id: "m".into(),
         horizons: Horizons::new(vec![1, 30, 90, 365, 3650]).unwrap(),
         encoding: Encoding {
+            cohort: None,
             features: vec![],
             plain: columns.map(String::from).to_vec(),
         },

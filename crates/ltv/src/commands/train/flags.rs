@@ -62,6 +62,9 @@ pub(super) struct ModelFlags {
     /// Whether numbers enter the network beside their cells [default: true]
     #[arg(long, value_name = "BOOL")]
     numbers: Option<bool>,
+    /// Whether every class has a trend from cohort to cohort [default: true]
+    #[arg(long, value_name = "BOOL")]
+    trend: Option<bool>,
     /// Dropout in the shared bottom, in [0, 1) [default: 0]
     #[arg(long, value_name = "SHARE")]
     dropout: Option<f64>,
@@ -233,6 +236,7 @@ impl ModelFlags {
         options.set("model.mono", self.mono.as_ref())?;
         options.set("model.mono_hidden", self.mono_hidden)?;
         options.set("model.numbers", self.numbers)?;
+        options.set("model.trend", self.trend)?;
         options.set("model.dropout", self.dropout)?;
         options.set("model.segments", self.segments)?;
         options.set("model.cut", self.cut.as_ref())?;
