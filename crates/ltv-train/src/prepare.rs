@@ -116,6 +116,7 @@ fn document(
         config: config.clone(),
         record,
         baselines: fitted.baselines,
+        matching: None,
         horizons: fitted.horizons,
         encoding: fitted.encoding,
     })

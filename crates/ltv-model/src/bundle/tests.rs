@@ -94,8 +94,22 @@ fn bundle(model: ModelConfig) -> Bundle {
         config,
         record: Record::default(),
         baselines: Baselines::default(),
+        matching: None,
     };
-    Bundle::new(document, weights).unwrap()
+    matched(Bundle::new(document, weights).unwrap())
+}
+
+/// With the curves of four rows.
+fn matched(bundle: Bundle) -> Bundle {
+    let model = Model::new(bundle.clone(), Decoding::Expectation).unwrap();
+    let mut reference = model.nobody();
+    (0..2).for_each(|_| model.refer(&two_rows(&bundle), &mut reference));
+    let document = Document {
+        matching: reference.matching(),
+        ..bundle.document
+    };
+    assert_eq!(document.matching.as_ref().unwrap().rows, 4);
+    Bundle::new(document, bundle.weights).unwrap()
 }
 
 type Whole = (Bundle, Vec<u8>);
@@ -269,6 +283,20 @@ fn edits_that_make_no_model_are_refused() {
             json!([]),
             "without a bucket",
         ),
+        ("/matching/curves", json!([]), "0 curves for 2 horizons"),
+        ("/matching/curves/0", json!([]), "0 knots"),
+        ("/matching/curves/1", json!([[0.0, 0.0, 0.0]]), "trailing"),
+        ("/matching/curves/1", json!([[0.0, -1.0]]), "not finite"),
+        (
+            "/matching/curves/1",
+            json!([[1.0, 2.0], [2.0, 1.0]]),
+            "not ascending",
+        ),
+        (
+            "/matching/curves/1",
+            json!(vec![[0.0, 0.0]; 2000]),
+            "2000 knots",
+        ),
         (&format!("{bucket}/width"), json!(-1.0), "width"),
         (&format!("{bucket}/width"), json!(1e308), "ascending"),
         (&format!("{bucket}/left"), json!(-0.5), "left"),
@@ -298,6 +326,26 @@ fn sequences_need_not_be_told() {
     assert_eq!(without(whole()).unwrap().weights, whole().0.weights);
     let error = without(&wholes()[6]).unwrap_err().to_string();
     assert!(error.contains("model.sequence"), "{error}");
+}
+
+/// Files from before there were curves have none, and predict all else as ever.
+#[test]
+fn curves_need_not_be_there() {
+    let mut edited = document(whole());
+    edited.as_object_mut().unwrap().remove("matching").unwrap();
+    let old = load(&with_document(whole(), &edited)).unwrap();
+    let error = Model::new(old.clone(), Decoding::Matched).err().unwrap();
+    assert!(error.to_string().contains("train it again"), "{error}");
+    let values = |bundle: &Bundle, decoding| {
+        let rows = two_rows(bundle);
+        Model::new(bundle.clone(), decoding)
+            .unwrap()
+            .predict(&rows)
+            .values
+    };
+    let expectations = values(&old, Decoding::Expectation);
+    assert_eq!(expectations, values(&whole().0, Decoding::Expectation));
+    assert_ne!(expectations, values(&whole().0, Decoding::Matched));
 }
 
 /// Days share a table: a hundred sequences of 700 days make no large file, but a large row.
@@ -404,7 +452,11 @@ proptest! {
         match load(&with_document(whole, &edited)) {
             Ok(loaded) => {
                 let rows = two_rows(&loaded);
-                let model = Model::new(loaded, Decoding::Expectation).unwrap();
+                let decoding = match loaded.document.matching {
+                    Some(_) => Decoding::Matched,
+                    None => Decoding::Expectation,
+                };
+                let model = Model::new(loaded, decoding).unwrap();
                 let predictions = model.predict(&rows);
                 prop_assert!(predictions.values.iter().all(|v| v.is_finite()));
             }
