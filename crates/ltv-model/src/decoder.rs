@@ -120,6 +120,24 @@ impl Decoder {
         }
     }
 
+    /// Where the labels of a tile's rows, `[rows, horizons]`, lie in the distributions:
+    /// `P(value < label)` and `P(value <= label)`, `[rows, horizons, 2]`, without projection.
+    pub fn locate(&self, outputs: &Outputs<'_, f32>, labels: &[f64]) -> Vec<f64> {
+        let horizons = self.heads.len();
+        let mut shares = vec![f64::NAN; outputs.rows * horizons * 2];
+        for (t, head) in self.heads.iter().enumerate() {
+            let mut view = view(head, outputs);
+            for r in 0..outputs.rows {
+                let cell = r * horizons + t;
+                view.row(r)
+                    .cumulate(&labels[cell..=cell], &mut |_, below, at_most| {
+                        shares[2 * cell..2 * cell + 2].copy_from_slice(&[below, at_most]);
+                    });
+            }
+        }
+        shares
+    }
+
     /// Takes decoded rows apart.
     pub fn predictions(&self, rows: &[f64]) -> Predictions {
         let horizons = self.heads.len();

@@ -116,4 +116,30 @@ impl Predictor for Model {
         });
         self.decoder.predictions(&out)
     }
+
+    fn locate(&self, rows: &EncodedRows, labels: &[f64]) -> (Predictions, Vec<f64>) {
+        let batch = targets::inputs(&self.document.spec, self.runner.graph().shape(), rows);
+        let (width, horizons) = (self.decoder.width(), self.document.horizons.len());
+        let per_row = width + 2 * horizons;
+        let mut out = vec![0.0; rows.rows * per_row];
+        self.runner.run(&batch, &mut out, per_row, |outputs, out| {
+            let mut decoded = vec![0.0; outputs.rows * width];
+            self.decoder.everything(outputs, &mut decoded);
+            let labels = &labels[outputs.base * horizons..][..outputs.rows * horizons];
+            let located = self.decoder.locate(outputs, labels);
+            let parts = decoded.chunks(width).zip(located.chunks(2 * horizons));
+            for (out, (decoded, located)) in out.chunks_exact_mut(per_row).zip(parts) {
+                out[..width].copy_from_slice(decoded);
+                out[width..].copy_from_slice(located);
+            }
+        });
+        let (decoded, located): (Vec<&[f64]>, Vec<&[f64]>) = out
+            .chunks_exact(per_row)
+            .map(|row| row.split_at(width))
+            .unzip();
+        (
+            self.decoder.predictions(&decoded.concat()),
+            located.concat(),
+        )
+    }
 }

@@ -348,6 +348,34 @@ fn curves_need_not_be_there() {
     assert_ne!(expectations, values(&whole().0, Decoding::Matched));
 }
 
+/// Located labels come with the same predictions, and are where quantiles say they are.
+#[test]
+fn labels_are_located_in_what_is_predicted() {
+    for (bundle, _) in wholes() {
+        let model = Model::new(bundle.clone(), Decoding::Expectation).unwrap();
+        let rows = two_rows(bundle);
+        let predictions = model.predict(&rows);
+        let labels = [0.0, 1e9, f64::NAN, 0.0];
+        let (again, located) = model.locate(&rows, &labels);
+        assert_eq!(again, predictions);
+        let places: Vec<&[f64]> = located.chunks(2).collect();
+        assert_eq!((places.len(), places[1]), (4, &[1.0, 1.0][..]));
+        let (_, at_zero) = model.locate(&rows, &[0.0; 4]);
+        for (row, positive) in at_zero.chunks(4).zip(predictions.positive.chunks(2)) {
+            assert_eq!((row[0], row[2]), (0.0, 0.0));
+            let found = [1.0 - row[1], 1.0 - row[3]];
+            let mended = found[0] > found[1];
+            let near = |a: f64, b: f64| (a - b).abs() < 1e-6;
+            let as_told = near(found[0], positive[0]) && near(found[1], positive[1]);
+            // Put in order, both are one number between the two.
+            let between = near(positive[0], positive[1])
+                && (found[1] - 1e-6..found[0] + 1e-6).contains(&positive[0]);
+            let ok = if mended { between } else { as_told };
+            assert!(ok, "{found:?} {positive:?}");
+        }
+    }
+}
+
 /// Days share a table: a hundred sequences of 700 days make no large file, but a large row.
 #[test]
 fn a_small_document_cannot_ask_for_a_huge_row() {
