@@ -227,6 +227,18 @@ fn two_rows(bundle: &Bundle) -> EncodedRows {
     }
 }
 
+fn refused(edits: &[(&str, Value, &str)]) {
+    for (pointer, value, expected) in edits {
+        let mut edited = document(whole());
+        *edited.pointer_mut(pointer).unwrap() = value.clone();
+        let error = load(&with_document(whole(), &edited))
+            .unwrap_err()
+            .to_string();
+        let told = error.starts_with(PATH) && error.contains(expected);
+        assert!(told, "{pointer} = {value}: {error}");
+    }
+}
+
 #[test]
 fn edits_that_make_no_model_are_refused() {
     let bucket = "/spec/horizons/0/segments/1/buckets/0";
@@ -283,35 +295,13 @@ fn edits_that_make_no_model_are_refused() {
             json!([]),
             "without a bucket",
         ),
-        ("/matching/curves", json!([]), "0 curves for 2 horizons"),
-        ("/matching/curves/0", json!([]), "0 knots"),
-        ("/matching/curves/1", json!([[0.0, 0.0, 0.0]]), "trailing"),
-        ("/matching/curves/1", json!([[0.0, -1.0]]), "not finite"),
-        (
-            "/matching/curves/1",
-            json!([[1.0, 2.0], [2.0, 1.0]]),
-            "not ascending",
-        ),
-        (
-            "/matching/curves/1",
-            json!(vec![[0.0, 0.0]; 2000]),
-            "2000 knots",
-        ),
         (&format!("{bucket}/width"), json!(-1.0), "width"),
         (&format!("{bucket}/width"), json!(1e308), "ascending"),
         (&format!("{bucket}/left"), json!(-0.5), "left"),
         (&format!("{bucket}/bias"), json!(1.5), "bias"),
         (&format!("{bucket}/rows"), json!(u64::MAX), "rows"),
     ];
-    for (pointer, value, expected) in edits {
-        let mut edited = document(whole());
-        *edited.pointer_mut(pointer).unwrap() = value.clone();
-        let error = load(&with_document(whole(), &edited))
-            .unwrap_err()
-            .to_string();
-        let told = error.starts_with(PATH) && error.contains(expected);
-        assert!(told, "{pointer} = {value}: {error}");
-    }
+    refused(&edits);
 }
 
 /// Files from before there were day encoders tell no sequences.
@@ -326,6 +316,26 @@ fn sequences_need_not_be_told() {
     assert_eq!(without(whole()).unwrap().weights, whole().0.weights);
     let error = without(&wholes()[6]).unwrap_err().to_string();
     assert!(error.contains("model.sequence"), "{error}");
+}
+
+#[test]
+fn edits_that_make_no_curve_are_refused() {
+    refused(&[
+        ("/matching/curves", json!([]), "0 curves for 2 horizons"),
+        ("/matching/curves/0", json!([]), "0 knots"),
+        ("/matching/curves/1", json!([[0.0, 0.0, 0.0]]), "trailing"),
+        ("/matching/curves/1", json!([[0.0, -1.0]]), "not finite"),
+        (
+            "/matching/curves/1",
+            json!([[1.0, 2.0], [2.0, 1.0]]),
+            "not ascending",
+        ),
+        (
+            "/matching/curves/1",
+            json!(vec![[0.0, 0.0]; 2000]),
+            "2000 knots",
+        ),
+    ]);
 }
 
 /// Files from before there were curves have none, and predict all else as ever.
