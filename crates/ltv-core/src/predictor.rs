@@ -36,4 +36,13 @@ pub trait Predictor: Send + Sync {
     /// Predicts a block of rows. Cells outside the encoding's range are a defect of the caller;
     /// they are read as the missing cell.
     fn predict(&self, rows: &EncodedRows) -> Predictions;
+
+    /// Predicts a block of rows, and says where their labels, `[rows, horizons]`, lie in what is
+    /// predicted: `P(value < label)` and `P(value <= label)`, `[rows, horizons, 2]`, of the
+    /// distribution as it is, before horizons are put in order; of no meaning where the label is NaN.
+    /// Empty for a model without a distribution, as all are unless they say otherwise.
+    fn locate(&self, rows: &EncodedRows, labels: &[f64]) -> (Predictions, Vec<f64>) {
+        let _ = labels;
+        (self.predict(rows), vec![])
+    }
 }

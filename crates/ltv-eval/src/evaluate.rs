@@ -240,6 +240,7 @@ impl Column<'_> {
         HorizonResult {
             horizon,
             immature: (self.rows - mature.len()) as u64,
+            calibration: None,
             segments: segments.collect(),
             overall: self.scope("all", &mature, &stream, false),
         }

@@ -12,6 +12,7 @@
 //! | [`report`] | the document |
 //! | [`comparison`] | many models, several seeds of each, from columns read one at a time |
 //! | [`bootstrap`] | resampling by multiplicities |
+//! | [`calibration`] | whether predicted distributions hold |
 //! | [`drift`] | how far distributions have moved: the population stability index |
 //! | [`deciles`], [`order`], [`segment`] | tables and shares beside the metrics |
 //! | [`page`] | a report as one page of HTML |
@@ -48,6 +49,7 @@
 //! ```
 
 pub mod bootstrap;
+pub mod calibration;
 pub mod comparison;
 pub mod deciles;
 pub mod drift;
@@ -69,6 +71,7 @@ mod tally;
 mod text;
 
 pub use bootstrap::{Bootstrap, Interval};
+pub use calibration::{Calibration, Central, CentralTally, QuantileShare};
 pub use comparison::{Comparison, ComparisonInput, Contestant, Source, compare};
 pub use deciles::Decile;
 pub use drift::{Psi, Reading};

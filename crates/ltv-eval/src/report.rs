@@ -2,6 +2,7 @@
 
 use crate::{
     bootstrap::{Bootstrap, Interval},
+    calibration::Calibration,
     deciles::Decile,
     error::EvalError,
     metric::{Metric, Null},
@@ -52,6 +53,9 @@ pub struct HorizonResult {
     pub horizon: u32,
     /// Rows left out because their label is not mature.
     pub immature: u64,
+    /// How the model's distributions hold; null for a model without quantiles, and where only
+    /// predictions are known.
+    pub calibration: Option<Calibration>,
     /// All mature rows.
     pub overall: Scope,
     /// Mature rows by segment.

@@ -1,6 +1,7 @@
 //! The evaluation on one screen.
 
 use crate::{
+    calibration::Calibration,
     metric::Metric,
     report::{Evaluation, HorizonResult, Scope, Score, Scores, SegmentResult},
     text::{line, number, pad, short_name},
@@ -35,6 +36,7 @@ impl Evaluation {
             horizon(&mut out, result);
         }
         legend(&mut out, self);
+        uncertainty(&mut out, self);
         let columns = self.results.first().map_or(0, |r| r.segments.len());
         (0..columns).for_each(|column| segments(&mut out, self, column));
         out
@@ -104,6 +106,52 @@ fn legend(out: &mut String, evaluation: &Evaluation) {
             out,
             &format!("rows whose horizons cross: {}", crossing.join(", ")),
         );
+    }
+}
+
+/// Whether predicted ranges hold: two lines, where there are ranges.
+fn uncertainty(out: &mut String, evaluation: &Evaluation) {
+    let known: Vec<(u32, &Calibration)> = evaluation
+        .results
+        .iter()
+        .filter_map(|r| Some((r.horizon, r.calibration.as_ref()?)))
+        .collect();
+    let central = known.iter().filter_map(|(days, c)| {
+        let share = 100.0 * c.central?.share;
+        Some(format!("ltv_{days} {share:.1} %"))
+    });
+    let central: Vec<String> = central.take(SIDE_BY_SIDE).collect();
+    if !central.is_empty() {
+        let shares = central.join(", ");
+        line(
+            out,
+            &format!("values in their predicted middle 80 %: {shares}"),
+        );
+    }
+    let Some((_, first)) = known.first() else {
+        return;
+    };
+    let missed = first
+        .quantiles
+        .iter()
+        .enumerate()
+        .filter_map(|(i, quantile)| {
+            let missed = |c: &Calibration| c.quantiles.get(i).is_some_and(|q| !q.holds);
+            let days = known.iter().filter(|(_, c)| missed(c));
+            let days: Vec<String> = days
+                .take(SIDE_BY_SIDE)
+                .map(|(d, _)| d.to_string())
+                .collect();
+            let level = 100.0 * quantile.level;
+            (!days.is_empty()).then(|| format!("P{level:.0} of {}", days.join(", ")))
+        });
+    let missed: Vec<String> = missed.collect();
+    match missed.is_empty() {
+        true => line(out, "P10, P50 and P90 hold within 3 points"),
+        false => {
+            let missed = missed.join("; ");
+            line(out, &format!("off by over 3 points: {missed} days"));
+        }
     }
 }
 

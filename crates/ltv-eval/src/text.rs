@@ -1,6 +1,7 @@
 //! The whole evaluation for a person at a terminal, at most 100 columns wide.
 
 use crate::{
+    calibration::Calibration,
     metric::{Direction, Metric, Null},
     report::{Evaluation, HorizonResult, Scope, Score, Scores, SegmentResult},
 };
@@ -136,6 +137,9 @@ fn horizon(out: &mut String, result: &HorizonResult, reference: Option<&str>) {
         result.horizon, scope.rows, scope.positives, result.immature
     );
     line(out, &title);
+    if let Some(calibration) = &result.calibration {
+        ranges(out, calibration);
+    }
     for block in scope.scores.chunks(SIDE_BY_SIDE) {
         main_table(out, scope, block);
     }
@@ -152,6 +156,34 @@ fn horizon(out: &mut String, result: &HorizonResult, reference: Option<&str>) {
         .segments
         .iter()
         .for_each(|segments| segment(out, segments));
+}
+
+/// Whether predicted ranges hold.
+fn ranges(out: &mut String, calibration: &Calibration) {
+    let percent = |share: f64| format!("{:.1}", 100.0 * share);
+    if let Some(c) = calibration.central {
+        let ends = format!("[{}, {}]", percent(c.low), percent(c.high));
+        let share = percent(c.share);
+        line(
+            out,
+            &format!("  values in their predicted middle 80 %: {share} % {ends}"),
+        );
+    }
+    for q in &calibration.quantiles {
+        let (below, up_to) = (percent(q.below), percent(q.at_or_below));
+        let off = if q.holds {
+            ""
+        } else {
+            ", off by over 3 points"
+        };
+        line(
+            out,
+            &format!(
+                "  P{:.0}: {below} % of values below it, {up_to} % not above{off}",
+                100.0 * q.level
+            ),
+        );
+    }
 }
 
 fn main_table(out: &mut String, scope: &Scope, block: &[Scores]) {

@@ -372,6 +372,7 @@ fn judge(
 fn metrics(contestant: &Contestant, decoding: &str) -> Option<Vec<Metric>> {
     match (&contestant.metrics[..], decoding) {
         ([], "median") => Some(vec![Metric::NMAE, Metric::MutualGini, Metric::PredGini]),
+        ([], "matched") => Some(vec![Metric::MutualGini, Metric::PredGini, Metric::NormGini]),
         ([], _) => None,
         (some, _) => Some(some.to_vec()),
     }

@@ -9,6 +9,7 @@ mod tests;
 
 use crate::{
     error::ModelError,
+    matching::Matching,
     odmn,
     spec::Spec,
     tensors::{self, Format, Tensor, Unusable},
@@ -44,6 +45,9 @@ pub struct Document {
     pub record: Record,
     /// What the simple rules it is compared with need from the training rows.
     pub baselines: Baselines,
+    /// Curves of the decoding `matched`; none in files from before there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matching: Option<Matching>,
 }
 
 /// How a training went.

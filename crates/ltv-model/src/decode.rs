@@ -21,6 +21,9 @@ pub enum Decoding {
     Expectation,
     /// A quantile, in `(0, 1)`; the median minimises absolute error.
     Quantile(f64),
+    /// The expectation, mapped so that values are distributed as labels are predicted to be
+    /// ([`crate::matching`]): what Mutual Gini compares.
+    Matched,
 }
 
 impl fmt::Display for Decoding {
@@ -29,6 +32,7 @@ impl fmt::Display for Decoding {
             Self::Argmax => f.write_str("argmax"),
             Self::Expectation => f.write_str("expectation"),
             Self::Quantile(p) => write!(f, "quantile:{p}"),
+            Self::Matched => f.write_str("matched"),
         }
     }
 }
@@ -39,8 +43,8 @@ impl FromStr for Decoding {
     fn from_str(text: &str) -> Result<Self> {
         let problem = || {
             let problem = format!(
-                "'{text}' is unknown: use expectation, argmax, median or quantile:P with P \
-                 between 0 and 1"
+                "'{text}' is unknown: use expectation, matched, argmax, median or quantile:P with \
+                 P between 0 and 1"
             );
             Error::config("decoding", problem)
         };
@@ -48,6 +52,7 @@ impl FromStr for Decoding {
             "argmax" => Ok(Self::Argmax),
             "expectation" => Ok(Self::Expectation),
             "median" => Ok(Self::Quantile(0.5)),
+            "matched" => Ok(Self::Matched),
             _ => {
                 let p = text
                     .strip_prefix("quantile:")
@@ -82,11 +87,15 @@ pub trait Distribution {
     fn argmax(&self) -> f64;
     /// `P(value > 0)`.
     fn positive(&self) -> f64;
+    /// Hands `P(value < v)` and `P(value <= v)` to `each` for every `v` of a list, with its place in
+    /// it. `values` ascend.
+    fn cumulate(&self, values: &[f64], each: &mut dyn FnMut(usize, f64, f64));
 
-    /// The one value of a decoding.
+    /// The one value of a decoding. Of `matched` it is the expectation: the map that follows knows
+    /// other users too.
     fn value(&self, decoding: Decoding) -> f64 {
         match decoding {
-            Decoding::Expectation => self.expectation(),
+            Decoding::Expectation | Decoding::Matched => self.expectation(),
             Decoding::Quantile(p) => self.quantile(p),
             Decoding::Argmax => self.argmax(),
         }
@@ -124,6 +133,49 @@ impl Mass {
             s + (f - below) / s * below
         };
         self.left + position.clamp(0.0, 1.0) * self.width
+    }
+
+    /// The inverse of [`Self::at`]: the fractions of the mass below `value`, and up to it.
+    fn reach(&self, value: f64) -> [f64; 2] {
+        let s = self.bias.clamp(0.0, 1.0);
+        let at_once = |all_at: f64| [f64::from(value > all_at), f64::from(value >= all_at)];
+        if self.width == 0.0 || s == 0.0 {
+            return at_once(self.left);
+        }
+        if s == 1.0 {
+            return at_once(self.left + self.width);
+        }
+        let u = ((value - self.left) / self.width).clamp(0.0, 1.0);
+        let fraction = if u <= s {
+            u / s * (1.0 - s)
+        } else {
+            (1.0 - s) + (u - s) / (1.0 - s) * s
+        };
+        [fraction; 2]
+    }
+}
+
+/// `P(value < v)` and `P(value <= v)` for every `v` of an ascending list.
+pub fn cumulate(masses: &[Mass], values: &[f64], each: &mut dyn FnMut(usize, f64, f64)) {
+    let total: f64 = masses.iter().map(|m| m.probability).sum();
+    let (mut passed, mut before) = (0, 0.0);
+    for (i, &value) in values.iter().enumerate() {
+        while let Some(mass) = masses.get(passed)
+            && mass.left + mass.width < value
+        {
+            before += mass.probability;
+            passed += 1;
+        }
+        // Two where one ends as the other begins.
+        let met = masses[passed..].iter().take_while(|m| m.left <= value);
+        let [below, at_most] = met.fold([before; 2], |sum, mass| {
+            let [below, at_most] = mass.reach(value);
+            [
+                sum[0] + mass.probability * below,
+                sum[1] + mass.probability * at_most,
+            ]
+        });
+        each(i, (below / total).min(1.0), (at_most / total).min(1.0));
     }
 }
 
@@ -209,6 +261,18 @@ mod tests {
             let mean = values.iter().sum::<f64>() / f64::from(n);
             prop_assert!((mean - expectation(&masses)).abs() < 0.02, "{mean}");
         }
+
+        /// A quantile is where the cumulated share passes its level, jumps included.
+        #[test]
+        fn cumulated_shares_invert_quantiles(masses in masses(), p in 0.001f64..0.999) {
+            let value = quantile(&masses, p);
+            let step = 1e-9 * (1.0 + value);
+            let mut found = vec![];
+            let around = [value - step, value, value + step];
+            cumulate(&masses, &around, &mut |_, below, at_most| found.push((below, at_most)));
+            prop_assert!(found[0].1 <= p + 1e-9 && found[2].0 >= p - 1e-9, "{found:?}");
+            prop_assert!(found.iter().all(|(below, at_most)| below <= at_most));
+        }
     }
 
     #[test]
@@ -228,6 +292,15 @@ mod tests {
         assert_eq!(quantile(&masses, 0.4), 0.0);
         assert!((quantile(&masses, 0.65) - 3.0).abs() < 1e-12);
         assert_eq!(positive(&masses), 0.5);
+        let mut shares = vec![];
+        cumulate(&masses, &[-1.0, 0.0, 3.0, 5.0, 5.5, 7.0], &mut |_, a, b| {
+            shares.extend([a, b])
+        });
+        let expected = [
+            0.0, 0.0, 0.0, 0.5, 0.65, 0.65, 0.8, 0.8, 0.95, 0.95, 1.0, 1.0,
+        ];
+        let apart = shares.iter().zip(expected).map(|(a, b)| (a - b).abs());
+        assert!(apart.fold(0.0, f64::max) < 1e-12, "{shares:?}");
         assert_eq!(argmax(&[0.5, 0.5], &[1, 2], &masses), 0.0);
         assert_eq!(argmax(&[0.4, 0.6], &[1, 2], &masses), 3.0);
         assert_eq!(

@@ -7,6 +7,7 @@ mod log_normals;
 use crate::{
     decode::{self, Decoding, Distribution},
     heads::Head,
+    matching::{Curve, Matching, Population, Reference},
     spec::Spec,
 };
 use ltv_core::predictor::Predictions;
@@ -22,18 +23,59 @@ const QUANTILES: [f64; 3] = [0.1, 0.5, 0.9];
 pub struct Decoder {
     heads: Vec<Head>,
     decoding: Decoding,
+    /// What follows the expectation where values are matched; empty otherwise.
+    curves: Vec<Curve>,
     /// One weight for each horizon; `None` leaves horizons free of order.
     order: Option<Vec<f64>>,
 }
 
 impl Decoder {
-    /// For the heads of a network and what it was built from.
+    /// For the heads of a network and what it was built from. Without the curves of
+    /// [`Decoder::matched`], values of `matched` are expectations.
     pub fn new(heads: Vec<Head>, spec: &Spec, decoding: Decoding) -> Self {
         Self {
             heads,
             decoding,
+            curves: vec![],
             order: spec.model.monotone.then(|| spec.order_weights()),
         }
+    }
+
+    /// The same, with values that follow the curves.
+    pub(crate) fn matched(self, matching: &Matching) -> Self {
+        Self {
+            decoding: Decoding::Matched,
+            curves: matching.curves.clone(),
+            ..self
+        }
+    }
+
+    /// A population of nobody, on the grids of these heads.
+    pub(crate) fn nobody(&self) -> Reference {
+        let population = |head: &Head| {
+            let grid = match head {
+                Head::Buckets(head) => buckets::grid(head),
+                Head::LogNormals(head) => log_normals::grid(head),
+            };
+            Population::new(grid.into())
+        };
+        Reference {
+            horizons: self.heads.iter().map(population).collect(),
+        }
+    }
+
+    /// Adds the rows of a tile to a population.
+    pub(crate) fn refer(&self, outputs: &Outputs<'_, f32>, reference: &mut Reference) {
+        for (head, population) in self.heads.iter().zip(&mut reference.horizons) {
+            let mut view = view(head, outputs);
+            (0..outputs.rows).for_each(|r| population.add(view.row(r)));
+        }
+    }
+
+    /// The one value of a row at a horizon.
+    fn value(&self, t: usize, distribution: &dyn Distribution) -> f64 {
+        let value = distribution.value(self.decoding);
+        self.curves.get(t).map_or(value, |curve| curve.at(value))
     }
 
     /// How values are decoded.
@@ -52,7 +94,7 @@ impl Decoder {
         for (t, head) in self.heads.iter().enumerate() {
             let mut view = view(head, outputs);
             for (r, row) in rows.chunks_exact_mut(horizons).enumerate() {
-                row[t] = view.row(r).value(self.decoding);
+                row[t] = self.value(t, view.row(r));
             }
         }
     }
@@ -64,7 +106,7 @@ impl Decoder {
             let mut view = view(head, outputs);
             for (r, row) in rows.chunks_exact_mut(self.width()).enumerate() {
                 let distribution = view.row(r);
-                row[t] = distribution.value(self.decoding);
+                row[t] = self.value(t, distribution);
                 for (q, p) in QUANTILES.iter().enumerate() {
                     row[horizons + t * QUANTILES.len() + q] = distribution.quantile(*p);
                 }
@@ -76,6 +118,24 @@ impl Decoder {
                 order(row, weights);
             }
         }
+    }
+
+    /// Where the labels of a tile's rows, `[rows, horizons]`, lie in the distributions:
+    /// `P(value < label)` and `P(value <= label)`, `[rows, horizons, 2]`, without projection.
+    pub fn locate(&self, outputs: &Outputs<'_, f32>, labels: &[f64]) -> Vec<f64> {
+        let horizons = self.heads.len();
+        let mut shares = vec![f64::NAN; outputs.rows * horizons * 2];
+        for (t, head) in self.heads.iter().enumerate() {
+            let mut view = view(head, outputs);
+            for r in 0..outputs.rows {
+                let cell = r * horizons + t;
+                view.row(r)
+                    .cumulate(&labels[cell..=cell], &mut |_, below, at_most| {
+                        shares[2 * cell..2 * cell + 2].copy_from_slice(&[below, at_most]);
+                    });
+            }
+        }
+        shares
     }
 
     /// Takes decoded rows apart.

@@ -42,6 +42,12 @@ pub enum ModelError {
         /// What to do.
         hint: &'static str,
     },
+    /// A bundle without what a decoding needs.
+    #[error(
+        "decoding: this model has no curves for 'matched', because it was trained before there were \
+         any; train it again, or use expectation"
+    )]
+    NoMatching,
     /// An error of the core crate.
     #[error(transparent)]
     Core(#[from] ltv_core::Error),

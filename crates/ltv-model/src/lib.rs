@@ -11,6 +11,7 @@
 //! | [`init`] | first weights; output biases at the training priors |
 //! | [`decode`] | from a row's distribution to values, quantiles, and ordered horizons |
 //! | [`decoder`] | the same for whole tiles of a network's outputs |
+//! | [`matching`] | curves that give values the distribution of labels |
 //! | [`bundle`] | a trained model in one file |
 //! | [`tensors`] | the file that bundles and checkpoints are: a document and tensors, checksummed |
 //! | [`predict`] | a bundle, ready to predict |
@@ -23,6 +24,7 @@ pub mod decoder;
 pub mod error;
 pub mod heads;
 pub mod init;
+pub mod matching;
 pub mod odmn;
 pub mod predict;
 mod represent;

@@ -5,6 +5,7 @@ use crate::{
     decode::Decoding,
     decoder::Decoder,
     error::ModelError,
+    matching::Reference,
     odmn::{self, Odmn},
     targets,
 };
@@ -14,6 +15,7 @@ use ltv_core::{
     predictor::{Predictions, Predictor},
 };
 use ltv_nn::{Runner, trainer::Weights};
+use std::sync::{Mutex, PoisonError};
 
 /// A model with its scoring network.
 pub struct Model {
@@ -27,7 +29,7 @@ impl Model {
     /// Builds the scoring network, without the ordinal towers that decoding does not need.
     ///
     /// # Errors
-    /// When the bundle's weights do not fit its own network.
+    /// When values are to be matched and the bundle has no curves for it.
     pub fn new(bundle: Bundle, decoding: Decoding) -> Result<Self, ModelError> {
         let Bundle {
             document,
@@ -46,9 +48,14 @@ impl Model {
                 scoring.of_mut(param).copy_from_slice(weights.of(from));
             }
         }
+        let mut decoder = Decoder::new(net.heads, &document.spec, decoding);
+        if decoding == Decoding::Matched {
+            let matching = document.matching.as_ref();
+            decoder = decoder.matched(matching.ok_or(ModelError::NoMatching)?);
+        }
         Ok(Self {
             id,
-            decoder: Decoder::new(net.heads, &document.spec, decoding),
+            decoder,
             runner: Runner::new(net.graph, scoring),
             document,
         })
@@ -57,6 +64,28 @@ impl Model {
     /// Everything about the model but its weights.
     pub fn document(&self) -> &Document {
         &self.document
+    }
+
+    /// A reference population of nobody yet.
+    pub fn nobody(&self) -> Reference {
+        self.decoder.nobody()
+    }
+
+    /// Adds rows to a reference population, on the current rayon thread pool. The order of sums does
+    /// not depend on threads.
+    pub fn refer(&self, rows: &EncodedRows, reference: &mut Reference) {
+        let batch = targets::inputs(&self.document.spec, self.runner.graph().shape(), rows);
+        let tiles = Mutex::new(vec![]);
+        self.runner
+            .run(&batch, &mut vec![(); rows.rows], 1, |outputs, _| {
+                let mut tile = self.nobody();
+                self.decoder.refer(outputs, &mut tile);
+                let mut tiles = tiles.lock().unwrap_or_else(PoisonError::into_inner);
+                tiles.push((outputs.base, tile));
+            });
+        let mut tiles = tiles.into_inner().unwrap_or_else(PoisonError::into_inner);
+        tiles.sort_by_key(|(base, _)| *base);
+        tiles.iter().for_each(|(_, tile)| reference.merge(tile));
     }
 
     /// How its values are decoded.
@@ -86,5 +115,31 @@ impl Predictor for Model {
             self.decoder.everything(outputs, rows)
         });
         self.decoder.predictions(&out)
+    }
+
+    fn locate(&self, rows: &EncodedRows, labels: &[f64]) -> (Predictions, Vec<f64>) {
+        let batch = targets::inputs(&self.document.spec, self.runner.graph().shape(), rows);
+        let (width, horizons) = (self.decoder.width(), self.document.horizons.len());
+        let per_row = width + 2 * horizons;
+        let mut out = vec![0.0; rows.rows * per_row];
+        self.runner.run(&batch, &mut out, per_row, |outputs, out| {
+            let mut decoded = vec![0.0; outputs.rows * width];
+            self.decoder.everything(outputs, &mut decoded);
+            let labels = &labels[outputs.base * horizons..][..outputs.rows * horizons];
+            let located = self.decoder.locate(outputs, labels);
+            let parts = decoded.chunks(width).zip(located.chunks(2 * horizons));
+            for (out, (decoded, located)) in out.chunks_exact_mut(per_row).zip(parts) {
+                out[..width].copy_from_slice(decoded);
+                out[width..].copy_from_slice(located);
+            }
+        });
+        let (decoded, located): (Vec<&[f64]>, Vec<&[f64]>) = out
+            .chunks_exact(per_row)
+            .map(|row| row.split_at(width))
+            .unzip();
+        (
+            self.decoder.predictions(&decoded.concat()),
+            located.concat(),
+        )
     }
 }

@@ -100,12 +100,34 @@ impl Rows {
         encoded: &EncodedRows,
     ) -> Result<Predictions, ScoreError> {
         let predictions = model.predict(encoded);
-        check_shapes(model, &predictions, self.users.len())?;
+        self.check(model, &predictions)?;
+        Ok(predictions)
+    }
+
+    /// The model's predictions, checked, and where labels, `[rows, horizons]` of the model, lie in its
+    /// distributions: [`Predictor::locate`].
+    pub(crate) fn locate(
+        &self,
+        model: &dyn Predictor,
+        encoded: &EncodedRows,
+        labels: &[f64],
+    ) -> Result<(Predictions, Vec<f64>), ScoreError> {
+        let (predictions, located) = model.locate(encoded, labels);
+        self.check(model, &predictions)?;
+        if located.is_empty() || located.len() == 2 * labels.len() {
+            return Ok((predictions, located));
+        }
+        let (found, expected) = (located.len(), 2 * labels.len());
+        let problem = format!("{found} places of labels where {expected} are due");
+        Err(ScoreError::internal(problem))
+    }
+
+    fn check(&self, model: &dyn Predictor, predictions: &Predictions) -> Result<(), ScoreError> {
+        check_shapes(model, predictions, self.users.len())?;
         let width = model.horizons().len();
         self.check_values(model, &predictions.values, width, &[""])?;
         self.check_values(model, &predictions.quantiles, width * 3, &SUFFIXES[1..4])?;
-        self.check_values(model, &predictions.positive, width, &SUFFIXES[4..])?;
-        Ok(predictions)
+        self.check_values(model, &predictions.positive, width, &SUFFIXES[4..])
     }
 
     /// Fails on the first value that is negative or not finite; `width` values belong to a row,

@@ -138,7 +138,7 @@ pub fn assess_dataset(
     let (predictions, segments) = collected.sets(options);
     let evidence = collected.evidence(&predictions, &segments);
     progress.start("measure", None);
-    let evaluation = pool.install(|| {
+    let mut evaluation = pool.install(|| {
         evaluate(&EvalInput {
             horizons: &collected.horizons,
             labels: &collected.labels,
@@ -149,6 +149,9 @@ pub fn assess_dataset(
         })
     })?;
     progress.finish();
+    for (t, result) in evaluation.results.iter_mut().enumerate() {
+        result.calibration = evidence.calibration(t);
+    }
     Ok((evaluation, evidence))
 }
 
@@ -280,10 +283,16 @@ impl Collected {
         if let Some(model) = model {
             let rows = Scored::of(raw, "").map_err(|e| self.order.place(e))?;
             self.order.skip(raw.num_rows());
-            let predictions = rows.predict(model, encoded)?;
             let width = model.horizons().len();
+            let mut labels = vec![f64::NAN; raw.num_rows() * width];
+            let own = encoded.labels.chunks_exact(self.positions.len());
+            for (all, own) in labels.chunks_exact_mut(width).zip(own) {
+                let cells = self.positions.iter().zip(own);
+                cells.for_each(|(&t, &label)| all[t] = label);
+            }
+            let (predictions, located) = rows.locate(model, encoded, &labels)?;
             self.tally
-                .add(&predictions, &self.positions, &encoded.labels);
+                .add(&predictions, &located, &self.positions, &encoded.labels);
             for row in 0..raw.num_rows() {
                 for t in &self.positions {
                     let cell = row * width + t;

@@ -242,4 +242,10 @@ impl Predictor for Fake {
         (self.hook)(rows, &mut predictions);
         predictions
     }
+
+    /// Of every user the same distribution, without a jump: P(value < y) = y / (1 + y).
+    fn locate(&self, rows: &EncodedRows, labels: &[f64]) -> (Predictions, Vec<f64>) {
+        let places = labels.iter().flat_map(|y| [y / (1.0 + y); 2]);
+        (self.predict(rows), places.collect())
+    }
 }

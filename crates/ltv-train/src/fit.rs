@@ -3,6 +3,7 @@
 use crate::{
     TrainError, checkpoint,
     checkpoint::Position,
+    matching,
     prepare::{Prepared, prepare},
     schedule, validate,
 };
@@ -57,7 +58,7 @@ pub fn fit(
     while fit.position.epoch < config.fit.epochs && !fit.has_waited_enough() {
         fit.epoch(progress)?;
     }
-    fit.into_bundle()
+    fit.into_bundle(progress)
 }
 
 struct Fit<'a> {
@@ -273,11 +274,13 @@ impl<'a> Fit<'a> {
         )
     }
 
-    fn into_bundle(self) -> Result<Bundle, TrainError> {
+    fn into_bundle(self, progress: &dyn Progress) -> Result<Bundle, TrainError> {
+        let rows = self.stream(Part::Validation, None)?;
+        let threads = self.run.threads;
         let mut document = self.prepared.document;
         document.record.steps = self.position.best.map_or(0, |(_, step)| step);
         document.record.validations = self.position.validations;
-        Ok(Bundle::new(document, self.best)?)
+        matching::matched(Bundle::new(document, self.best)?, rows, threads, progress)
     }
 }
 

@@ -5,12 +5,14 @@
 //! | [`fit`](mod@fit) | the loop, from a dataset to a bundle |
 //! | [`prepare`] | what is fitted before the first step: encoding, buckets, network |
 //! | [`validate`] | the likelihood of validation rows |
+//! | `matching` | the curves of the decoding `matched`, from validation rows |
 //! | [`checkpoint`] | everything needed to go on after a kill |
 //! | [`schedule`] | learning rates over steps |
 
 pub mod checkpoint;
 pub mod error;
 pub mod fit;
+mod matching;
 pub mod prepare;
 pub mod schedule;
 pub mod validate;

@@ -117,6 +117,7 @@ fn document(
         config: config.clone(),
         record,
         baselines: fitted.baselines,
+        matching: None,
         horizons: fitted.horizons,
         encoding: fitted.encoding,
     })

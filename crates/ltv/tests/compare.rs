@@ -36,6 +36,7 @@ network = {}
 [[models]]
 name = "S"
 tables = ["Table 3"]
+decodings = ["matched"]
 network.model = { mono = "off", alpha = 0.0 }
 
 [[models]]
@@ -48,6 +49,7 @@ network = {}
 name = "ZILN"
 tables = ["Table 1"]
 each_horizon = true
+decodings = ["expectation", "matched"]
 network.model = { head = "ziln" }
 
 [[models]]
@@ -100,6 +102,7 @@ fn what_is_there_is_used_again() {
         "Table 1",
         "Table 2",
         "ODMN (argmax)",
+        "ZILN (matched)",
         "MDME",
         "BG/NBD",
         "12 of them trained now",

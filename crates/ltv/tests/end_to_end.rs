@@ -152,10 +152,8 @@ fn a_killed_training_resumes_to_the_same_bytes() {
 fn horizons_never_cross_in_any_decoding() {
     let at = dataset(3000);
     at.ok("train --data data --epochs 1 --quiet --mono off --alpha 0 --out model.ltv");
-    for (i, decoding) in ["expectation", "argmax", "median", "quantile:0.9"]
-        .iter()
-        .enumerate()
-    {
+    let decodings = ["expectation", "argmax", "median", "quantile:0.9", "matched"];
+    for (i, decoding) in decodings.iter().enumerate() {
         let line = format!("score --quiet --model model.ltv --data data --decoding {decoding}");
         let text = at.ok(&format!("{line} --out snap{i}"));
         assert!(text.contains("users projected ("), "{text}");

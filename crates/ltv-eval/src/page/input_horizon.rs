@@ -4,7 +4,10 @@ use super::{
     input::{MetricDots, Part},
     table::Table,
 };
-use crate::report::{Curves, Score};
+use crate::{
+    calibration::Central,
+    report::{Curves, Score},
+};
 
 /// One horizon.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -92,6 +95,8 @@ pub struct SetQuantiles {
     pub set: String,
     /// One for each level.
     pub quantiles: Vec<QuantileCount>,
+    /// Labels in the middle 80 % of their predicted distribution, where it is known.
+    pub central: Option<Central>,
 }
 
 /// How many labels lie below a predicted quantile.

@@ -176,6 +176,7 @@ impl World {
             };
             SetQuantiles {
                 set: p.name.clone(),
+                central: None,
                 quantiles: [(0.1, 0.0), (0.5, 0.35), (0.9, 3.2)].map(quantile).to_vec(),
             }
         };

@@ -4,6 +4,7 @@
 use super::Document;
 use crate::{
     buckets::{Bucket, Buckets},
+    matching::{Curve, Matching},
     represent::{self, Count},
     spec::{DaySequence, Spec},
     tensors::Content,
@@ -50,6 +51,9 @@ pub(super) fn document(document: &Document, content: &Content<'_>) -> Check {
     for (days, buckets) in horizons.days().iter().zip(&spec.horizons) {
         check_buckets(buckets).map_err(|problem| format!("ltv_{days}: {problem}"))?;
     }
+    if let Some(matching) = &document.matching {
+        check_matching(matching, horizons.len())?;
+    }
     let none_told = spec.sequences.is_empty();
     ensure(
         none_told || spec.sequences == DaySequence::all(encoding),
@@ -86,6 +90,17 @@ fn least(spec: &Spec) -> (usize, usize) {
 fn check_encoding(encoding: &Encoding) -> Check {
     ensure(encoding.fields() > 0, || "no features".into())?;
     encoding.check().map_err(|e| e.to_string())
+}
+
+fn check_matching(matching: &Matching, horizons: usize) -> Check {
+    let n = matching.curves.len();
+    ensure(n == horizons, || {
+        format!("matching: {n} curves for {horizons} horizons")
+    })?;
+    let mut curves = matching.curves.iter().map(Curve::check);
+    curves
+        .try_for_each(|checked| checked)
+        .map_err(|problem| format!("matching: a curve of {problem}"))
 }
 
 fn check_buckets(buckets: &Buckets) -> Check {

@@ -94,8 +94,22 @@ fn bundle(model: ModelConfig) -> Bundle {
         config,
         record: Record::default(),
         baselines: Baselines::default(),
+        matching: None,
     };
-    Bundle::new(document, weights).unwrap()
+    matched(Bundle::new(document, weights).unwrap())
+}
+
+/// With the curves of four rows.
+fn matched(bundle: Bundle) -> Bundle {
+    let model = Model::new(bundle.clone(), Decoding::Expectation).unwrap();
+    let mut reference = model.nobody();
+    (0..2).for_each(|_| model.refer(&two_rows(&bundle), &mut reference));
+    let document = Document {
+        matching: reference.matching(),
+        ..bundle.document
+    };
+    assert_eq!(document.matching.as_ref().unwrap().rows, 4);
+    Bundle::new(document, bundle.weights).unwrap()
 }
 
 type Whole = (Bundle, Vec<u8>);
@@ -213,6 +227,18 @@ fn two_rows(bundle: &Bundle) -> EncodedRows {
     }
 }
 
+fn refused(edits: &[(&str, Value, &str)]) {
+    for (pointer, value, expected) in edits {
+        let mut edited = document(whole());
+        *edited.pointer_mut(pointer).unwrap() = value.clone();
+        let error = load(&with_document(whole(), &edited))
+            .unwrap_err()
+            .to_string();
+        let told = error.starts_with(PATH) && error.contains(expected);
+        assert!(told, "{pointer} = {value}: {error}");
+    }
+}
+
 #[test]
 fn edits_that_make_no_model_are_refused() {
     let bucket = "/spec/horizons/0/segments/1/buckets/0";
@@ -275,15 +301,7 @@ fn edits_that_make_no_model_are_refused() {
         (&format!("{bucket}/bias"), json!(1.5), "bias"),
         (&format!("{bucket}/rows"), json!(u64::MAX), "rows"),
     ];
-    for (pointer, value, expected) in edits {
-        let mut edited = document(whole());
-        *edited.pointer_mut(pointer).unwrap() = value.clone();
-        let error = load(&with_document(whole(), &edited))
-            .unwrap_err()
-            .to_string();
-        let told = error.starts_with(PATH) && error.contains(expected);
-        assert!(told, "{pointer} = {value}: {error}");
-    }
+    refused(&edits);
 }
 
 /// Files from before there were day encoders tell no sequences.
@@ -298,6 +316,74 @@ fn sequences_need_not_be_told() {
     assert_eq!(without(whole()).unwrap().weights, whole().0.weights);
     let error = without(&wholes()[6]).unwrap_err().to_string();
     assert!(error.contains("model.sequence"), "{error}");
+}
+
+#[test]
+fn edits_that_make_no_curve_are_refused() {
+    refused(&[
+        ("/matching/curves", json!([]), "0 curves for 2 horizons"),
+        ("/matching/curves/0", json!([]), "0 knots"),
+        ("/matching/curves/1", json!([[0.0, 0.0, 0.0]]), "trailing"),
+        ("/matching/curves/1", json!([[0.0, -1.0]]), "not finite"),
+        (
+            "/matching/curves/1",
+            json!([[1.0, 2.0], [2.0, 1.0]]),
+            "not ascending",
+        ),
+        (
+            "/matching/curves/1",
+            json!(vec![[0.0, 0.0]; 2000]),
+            "2000 knots",
+        ),
+    ]);
+}
+
+/// Files from before there were curves have none, and predict all else as ever.
+#[test]
+fn curves_need_not_be_there() {
+    let mut edited = document(whole());
+    edited.as_object_mut().unwrap().remove("matching").unwrap();
+    let old = load(&with_document(whole(), &edited)).unwrap();
+    let error = Model::new(old.clone(), Decoding::Matched).err().unwrap();
+    assert!(error.to_string().contains("train it again"), "{error}");
+    let values = |bundle: &Bundle, decoding| {
+        let rows = two_rows(bundle);
+        Model::new(bundle.clone(), decoding)
+            .unwrap()
+            .predict(&rows)
+            .values
+    };
+    let expectations = values(&old, Decoding::Expectation);
+    assert_eq!(expectations, values(&whole().0, Decoding::Expectation));
+    assert_ne!(expectations, values(&whole().0, Decoding::Matched));
+}
+
+/// Located labels come with the same predictions, and are where quantiles say they are.
+#[test]
+fn labels_are_located_in_what_is_predicted() {
+    for (bundle, _) in wholes() {
+        let model = Model::new(bundle.clone(), Decoding::Expectation).unwrap();
+        let rows = two_rows(bundle);
+        let predictions = model.predict(&rows);
+        let labels = [0.0, 1e9, f64::NAN, 0.0];
+        let (again, located) = model.locate(&rows, &labels);
+        assert_eq!(again, predictions);
+        let places: Vec<&[f64]> = located.chunks(2).collect();
+        assert_eq!((places.len(), places[1]), (4, &[1.0, 1.0][..]));
+        let (_, at_zero) = model.locate(&rows, &[0.0; 4]);
+        for (row, positive) in at_zero.chunks(4).zip(predictions.positive.chunks(2)) {
+            assert_eq!((row[0], row[2]), (0.0, 0.0));
+            let found = [1.0 - row[1], 1.0 - row[3]];
+            let mended = found[0] > found[1];
+            let near = |a: f64, b: f64| (a - b).abs() < 1e-6;
+            let as_told = near(found[0], positive[0]) && near(found[1], positive[1]);
+            // Put in order, both are one number between the two.
+            let between = near(positive[0], positive[1])
+                && (found[1] - 1e-6..found[0] + 1e-6).contains(&positive[0]);
+            let ok = if mended { between } else { as_told };
+            assert!(ok, "{found:?} {positive:?}");
+        }
+    }
 }
 
 /// Days share a table: a hundred sequences of 700 days make no large file, but a large row.
@@ -405,7 +491,11 @@ proptest! {
         match load(&with_document(whole, &edited)) {
             Ok(loaded) => {
                 let rows = two_rows(&loaded);
-                let model = Model::new(loaded, Decoding::Expectation).unwrap();
+                let decoding = match loaded.document.matching {
+                    Some(_) => Decoding::Matched,
+                    None => Decoding::Expectation,
+                };
+                let model = Model::new(loaded, decoding).unwrap();
                 let predictions = model.predict(&rows);
                 prop_assert!(predictions.values.iter().all(|v| v.is_finite()));
             }

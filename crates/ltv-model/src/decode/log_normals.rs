@@ -175,6 +175,22 @@ impl Distribution for LogNormals {
     fn positive(&self) -> f64 {
         self.positive
     }
+
+    /// Values beyond the cap are those at the cap.
+    fn cumulate(&self, values: &[f64], each: &mut dyn FnMut(usize, f64, f64)) {
+        let zero = 1.0 - self.positive;
+        for (i, &value) in values.iter().enumerate() {
+            let up_to = || zero + self.positive * self.excess(value.ln(), Level::Below(0.0));
+            let (below, at_most) = match value {
+                v if v < 0.0 => (0.0, 0.0),
+                0.0 => (0.0, zero),
+                v if v > self.cap => (1.0, 1.0),
+                v if v == self.cap => (up_to(), 1.0),
+                _ => (up_to(), up_to()),
+            };
+            each(i, below, at_most);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -337,6 +353,12 @@ mod tests {
             let at = |y: f64| 1.0 - positive + positive * (row.excess(y.ln(), Level::Below(0.0)));
             prop_assert!(at(value * (1.0 - 1e-9)) <= p + 1e-12);
             prop_assert!(at(value * (1.0 + 1e-9)) >= p - 1e-12);
+            row.cumulate(&[-1.0, 0.0, value, 1e300], &mut |i, below, at_most| {
+                let expected = [[0.0; 2], [0.0, 1.0 - positive], [p; 2], [1.0; 2]][i];
+                let near = (below - expected[0]).abs() + (at_most - expected[1]).abs();
+                // The last is the cap, below which all of it lies here.
+                assert!(near < 1e-5, "{i}: {below} {at_most} for {expected:?}");
+            });
         }
     }
 }

@@ -2,7 +2,7 @@
 //! and channels are over- or under-predicted.
 
 use ltv_core::{Horizons, labels::LabelHistogram, predictor::Predictions};
-use ltv_eval::{NamedPredictions, Segments};
+use ltv_eval::{Calibration, Central, CentralTally, NamedPredictions, QuantileShare, Segments};
 
 /// The quantiles that a model gives.
 pub const QUANTILES: [f64; 3] = [0.1, 0.5, 0.9];
@@ -14,6 +14,8 @@ pub struct Evidence {
     pub rows: u64,
     /// For each horizon the counts of each of [`QUANTILES`]; empty for a model without quantiles.
     pub quantiles: Vec<[QuantileTally; 3]>,
+    /// For each horizon the labels in the middle of their distribution, where it is known.
+    pub central: Vec<Option<Central>>,
     /// Rows whose values the order projection changed; none without a model.
     pub projected: Option<u64>,
     /// The mature labels of each horizon.
@@ -105,22 +107,40 @@ pub struct Tally {
     rows: u64,
     projected: Option<u64>,
     quantiles: Vec<[QuantileTally; 3]>,
+    central: Vec<CentralTally>,
 }
 
 impl Tally {
     pub(super) fn new(horizons: usize) -> Self {
         Self {
             quantiles: vec![Default::default(); horizons],
+            central: vec![Default::default(); horizons],
             ..Self::default()
         }
     }
 
-    /// `positions`: where the horizons of `labels` stand among the model's.
-    pub(super) fn add(&mut self, found: &Predictions, positions: &[usize], labels: &[f64]) {
+    /// `positions`: where the horizons of `labels` stand among the model's; `located`: where labels lie
+    /// in distributions, `[rows, horizons of the model, 2]`, or empty.
+    pub(super) fn add(
+        &mut self,
+        found: &Predictions,
+        located: &[f64],
+        positions: &[usize],
+        labels: &[f64],
+    ) {
         let width = found.values.len() / found.rows.max(1);
         let moved = found.projected.iter().filter(|&&p| p).count() as u64;
         self.rows += found.rows as u64;
         *self.projected.get_or_insert(0) += moved;
+        if !located.is_empty() {
+            for (row, labels) in labels.chunks_exact(positions.len()).enumerate() {
+                let tallies = self.central.iter_mut().zip(positions).zip(labels);
+                for ((tally, t), _) in tallies.filter(|(_, label)| !label.is_nan()) {
+                    let cell = 2 * (row * width + t);
+                    tally.add(located[cell], located[cell + 1]);
+                }
+            }
+        }
         if found.quantiles.is_empty() {
             return;
         }
@@ -141,10 +161,26 @@ impl Tally {
         Evidence {
             rows: self.rows,
             quantiles: if counted { self.quantiles } else { vec![] },
+            central: self.central.iter().map(CentralTally::central).collect(),
             projected: self.projected,
             labels,
             breakdowns,
         }
+    }
+}
+
+impl Evidence {
+    /// How the distributions of a horizon hold; none without quantiles or labels.
+    pub(super) fn calibration(&self, t: usize) -> Option<Calibration> {
+        let tallies = self.quantiles.get(t).filter(|q| q[0].users > 0)?;
+        let share = |(q, &level): (&QuantileTally, &f64)| {
+            QuantileShare::new(level, q.below, q.at_or_below, q.users)
+        };
+        Some(Calibration {
+            users: tallies[0].users,
+            central: self.central.get(t).copied().flatten(),
+            quantiles: tallies.iter().zip(&QUANTILES).map(share).collect(),
+        })
     }
 }
 
@@ -186,11 +222,21 @@ mod tests {
         };
         let mut tally = Tally::new(1);
         // Only the second of the model's horizons is judged.
-        tally.add(&found, &[1], &[1.0, f64::NAN]);
-        tally.add(&found, &[1], &[7.0, 0.0]);
+        // Of the first horizon nothing is read; its place in the second is the middle, or not.
+        let located = [9.0, 9.0, 0.2, 0.8, 9.0, 9.0, 0.0, 0.2];
+        tally.add(&found, &located, &[1], &[1.0, f64::NAN]);
+        tally.add(&found, &located, &[1], &[7.0, 0.0]);
         let evidence = tally.finish(&[1.0, f64::NAN, 7.0, 0.0], vec![]);
         let counts = evidence.quantiles[0].map(|q| (q.users, q.below, q.at_or_below));
         assert_eq!(counts, [(3, 0, 1), (3, 1, 2), (3, 2, 2)]);
+        let calibration = evidence.calibration(0).unwrap();
+        let shares = calibration.quantiles.iter().map(|q| (q.below, q.holds));
+        let third = 1.0 / 3.0;
+        let expected = [(0.0, true), (third, true), (2.0 * third, false)];
+        assert_eq!(shares.collect::<Vec<_>>(), expected);
+        // Twice all of it, once half.
+        let central = calibration.central.unwrap();
+        assert!((central.share - 2.5 / 3.0).abs() < 1e-12, "{central:?}");
         assert_eq!((evidence.rows, evidence.projected), (4, Some(2)));
         assert_eq!(
             (evidence.labels[0].count(), evidence.labels[0].mean()),

@@ -17,7 +17,10 @@ use ltv_core::{
     seed::user_fraction,
 };
 use ltv_data::split::Rows;
-use ltv_eval::{Bootstrap, EvalInput, NamedPredictions, Segments, evaluate};
+use ltv_eval::{
+    Bootstrap, Calibration, CentralTally, EvalInput, NamedPredictions, QuantileShare, Segments,
+    evaluate,
+};
 use std::sync::Arc;
 
 const CHANNELS: [&str; 4] = [NO_VALUE, "ads", "friend", "store"];
@@ -95,7 +98,7 @@ fn by_hand(users: &[usize], positions: &[usize], model: bool) -> ltv_eval::Evalu
         let name = channel(i).unwrap_or(NO_VALUE);
         CHANNELS.iter().position(|&c| c == name).unwrap() as u32
     };
-    evaluate(&EvalInput {
+    let mut evaluation = evaluate(&EvalInput {
         horizons: &Horizons::new(horizons).unwrap(),
         labels: &matrix(users, positions, |i, t| labels(i)[t].unwrap_or(f64::NAN)),
         predictions: &predictions,
@@ -107,7 +110,39 @@ fn by_hand(users: &[usize], positions: &[usize], model: bool) -> ltv_eval::Evalu
         bootstrap: options().bootstrap,
         reference: Some("trivial sort"),
     })
-    .unwrap()
+    .unwrap();
+    for (result, &t) in evaluation.results.iter_mut().zip(positions) {
+        result.calibration = model.then(|| calibration(users, t));
+    }
+    evaluation
+}
+
+/// Whether the fake's distributions hold, for those whose label is known.
+fn calibration(users: &[usize], t: usize) -> Calibration {
+    let known: Vec<(f64, f64)> = users
+        .iter()
+        .filter_map(|&i| Some((labels(i)[t]?, predicted(i, t))))
+        .collect();
+    let mut central = CentralTally::default();
+    known
+        .iter()
+        .for_each(|(y, _)| central.add(y / (1.0 + y), y / (1.0 + y)));
+    let quantile = |level, of: &dyn Fn(f64) -> f64| {
+        let count = |f: &dyn Fn(f64, f64) -> bool| {
+            known.iter().filter(|(y, value)| f(*y, of(*value))).count() as u64
+        };
+        let (below, at_or_below) = (count(&|y, q| y < q), count(&|y, q| y <= q));
+        QuantileShare::new(level, below, at_or_below, known.len() as u64)
+    };
+    Calibration {
+        users: known.len() as u64,
+        central: central.central(),
+        quantiles: vec![
+            quantile(0.1, &|v| v / 2.0),
+            quantile(0.5, &|v| v / 2.0 + 0.25),
+            quantile(0.9, &|v| v * 2.0),
+        ],
+    }
 }
 
 #[test]

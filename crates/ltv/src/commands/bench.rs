@@ -161,6 +161,11 @@ impl Options {
         if self.bottom.is_empty() {
             return Err(Failure::user("bottom: give one or more sizes of 1 to 4096"));
         }
+        if self.decoding == Decoding::Matched {
+            let message = "decoding: matched is for trained models, which know other users; the \
+                           measured one is not: use expectation";
+            return Err(Failure::user(message));
+        }
         if !(0.01..=3600.0).contains(&self.seconds) {
             let message = format!("seconds: {} is not between 0.01 and 3600", self.seconds);
             return Err(Failure::user(message));

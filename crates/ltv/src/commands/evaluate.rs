@@ -65,7 +65,7 @@ pub(crate) struct Flags {
     /// Resamples for intervals, 20 or more; 0 for none [default: 200]
     #[arg(long, value_name = "N")]
     bootstrap: Option<u32>,
-    /// expectation, argmax, median or quantile:P [default: expectation]
+    /// expectation, matched, argmax, median or quantile:P [default: expectation]
     #[arg(long, value_name = "NAME")]
     decoding: Option<Decoding>,
     /// Write a page with charts as well, that opens offline

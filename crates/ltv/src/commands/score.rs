@@ -37,7 +37,7 @@ pub(crate) struct Flags {
     /// Folder to write to; a snapshot that is there is replaced when the new one is complete
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// expectation, argmax, median or quantile:P [default: expectation]
+    /// expectation, matched, argmax, median or quantile:P [default: expectation]
     #[arg(long, value_name = "NAME")]
     decoding: Option<Decoding>,
     /// What happens to users older than the longest horizon [default: keep]

@@ -98,7 +98,12 @@ fn horizons(input: &mut ReportInput, found: &Judgement<'_>) {
     let known = found.model.network.as_ref();
     for (t, part) in input.horizons.iter_mut().enumerate() {
         part.quantiles = match found.evidence.quantiles.get(t) {
-            Some(tallies) => vec![quantiles(&set, tallies)].into(),
+            Some(tallies) => {
+                let central = found.evidence.central.get(t).copied().flatten();
+                let mut quantiles = quantiles(&set, tallies);
+                quantiles.central = central;
+                vec![quantiles].into()
+            }
             None => Part::absent("this model gives no quantiles"),
         };
         let buckets = known.and_then(|network| {
@@ -131,6 +136,7 @@ fn quantiles(set: &str, tallies: &[QuantileTally; 3]) -> SetQuantiles {
     SetQuantiles {
         set: set.to_owned(),
         quantiles: tallies.iter().zip(&QUANTILES).map(count).collect(),
+        central: None,
     }
 }
 

@@ -130,6 +130,10 @@ const OTHERS: &[(&str, &str)] = &[
         "a bench of more fields than there are numbers",
         "bench train --quiet --fields 4294967295 --large-fields 4",
     ),
+    (
+        "a bench of values that need other users",
+        "bench infer --quiet --decoding matched",
+    ),
     ("an unknown bench", "bench everything"),
     ("an unknown shell", "completions cmd"),
 ];

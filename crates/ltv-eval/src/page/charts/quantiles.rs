@@ -100,7 +100,11 @@ fn name(q: &QuantileCount) -> String {
 }
 
 fn summary(set: &SetQuantiles) -> String {
-    let parts: Vec<String> = levels(set).into_iter().map(words).collect();
+    let mut parts: Vec<String> = levels(set).into_iter().map(words).collect();
+    parts.extend(set.central.map(|c| {
+        let share = percent(c.share);
+        format!("{share} of values in the middle 80\u{a0}% of their predicted distribution")
+    }));
     format!(
         "Right where the bar meets the dashed line; a bar is long where many users share a value. {}: {}.",
         set.set,
@@ -131,6 +135,23 @@ fn table(sets: &[SetQuantiles]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_middle_is_told_where_it_is_known() {
+        let mut set = SetQuantiles {
+            set: "ODMN".into(),
+            quantiles: vec![],
+            central: None,
+        };
+        assert!(!summary(&set).contains("middle"));
+        let (share, low, high) = (0.789, 0.78, 0.8);
+        set.central = Some(crate::Central { share, low, high });
+        let text = summary(&set);
+        assert!(
+            text.contains("78.9\u{a0}% of values in the middle"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn ties_may_hold_the_level() {
