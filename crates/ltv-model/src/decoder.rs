@@ -30,8 +30,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// For the heads of a network and what it was built from. Without the curves of
-    /// [`Decoder::matched`], values of `matched` are expectations.
+    /// For the heads of a network and what it was built from. It has no curves, so that values of
+    /// `matched` are expectations.
     pub fn new(heads: Vec<Head>, spec: &Spec, decoding: Decoding) -> Self {
         Self {
             heads,
