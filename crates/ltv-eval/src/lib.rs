@@ -55,6 +55,7 @@ pub mod deciles;
 pub mod drift;
 pub mod error;
 mod evaluate;
+pub mod layout;
 mod lorenz;
 mod measure;
 pub mod metric;

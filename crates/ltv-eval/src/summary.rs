@@ -2,9 +2,10 @@
 
 use crate::{
     calibration::Calibration,
+    layout::pad,
     metric::Metric,
     report::{Evaluation, HorizonResult, Scope, Score, Scores, SegmentResult},
-    text::{line, number, pad, short_name},
+    text::{line, number, short_name},
 };
 
 /// Widths of the first column and of a cell: 15 + 7 x 12 = 99.

@@ -2,6 +2,7 @@
 
 use crate::{
     calibration::Calibration,
+    layout::{pad, printable},
     metric::{Direction, Metric, Null},
     report::{Evaluation, HorizonResult, Scope, Score, Scores, SegmentResult},
 };
@@ -368,24 +369,6 @@ pub(crate) fn number(value: f64) -> String {
         v if v < 1e6 => format!("{value:.0}"),
         _ => format!("{value:.1e}"),
     }
-}
-
-/// Names come from files: nothing in them may move the cursor.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
-}
-
-/// Pads or shortens to `width` characters, the last of them a space.
-pub(crate) fn pad(text: &str, width: usize) -> String {
-    let text = printable(text);
-    let room = width.saturating_sub(1);
-    if text.chars().count() <= room {
-        return format!("{text:width$}");
-    }
-    let kept: String = text.chars().take(room.saturating_sub(1)).collect();
-    format!("{kept}… ")
 }
 
 pub(crate) fn line(out: &mut String, text: &str) {

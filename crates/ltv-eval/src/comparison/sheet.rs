@@ -1,6 +1,9 @@
 //! A table of marked cells, drawn for a terminal or as Markdown.
 
-use crate::text::{line, pad, printable};
+use crate::{
+    layout::{escape, pad, printable, table},
+    text::line,
+};
 
 /// Widths on a terminal: at least 24 for names, and 24 + 6 x 16 = 120.
 const NAME: usize = 24;
@@ -101,16 +104,18 @@ impl Sheet {
 
     /// A GitHub table below a heading.
     pub(crate) fn markdown(&self, out: &mut String) {
-        line(out, &format!("\n### {}", escape(&self.title)));
-        out.push('\n');
         let heads = std::iter::once(&self.corner).chain(&self.heads);
-        line(out, &bars(heads.map(|head| escape(head))));
-        line(out, &format!("|---{}|", "|--:".repeat(self.heads.len())));
-        for row in &self.rows {
+        let heads: Vec<String> = heads.map(|head| escape(head)).collect();
+        let row = |row: &Row| {
             let name = escape(&row.name) + &row.suffix;
             let cells = row.cells.iter().map(Cell::markdown);
-            line(out, &bars(std::iter::once(name).chain(cells)));
-        }
+            std::iter::once(name).chain(cells).collect()
+        };
+        out.push_str(&table(
+            &escape(&self.title),
+            &heads,
+            self.rows.iter().map(row),
+        ));
     }
 }
 
@@ -141,27 +146,6 @@ impl Cell {
             mark => format!("{text} {}", mark.plain()),
         }
     }
-}
-
-fn bars(cells: impl Iterator<Item = String>) -> String {
-    let mut text = cells.map(|cell| format!("| {cell} ")).collect::<String>();
-    text.push('|');
-    text
-}
-
-/// Names come from files: nothing in them may end a cell or turn into markup.
-pub(crate) fn escape(text: &str) -> String {
-    let mut out = String::new();
-    for c in printable(text).chars() {
-        if matches!(
-            c,
-            '\\' | '`' | '*' | '_' | '|' | '<' | '[' | ']' | '~' | '&'
-        ) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use super::{
     document::{Comparison, EntryResult, HorizonComparison, MetricResult, TableRow},
     ranking::{Agreement, RankingResult},
-    sheet::{Cell, Mark, Row, Sheet, escape},
+    sheet::{Cell, Mark, Row, Sheet},
     standing::{Standing, Verdict},
 };
 use crate::{
+    layout::escape,
     metric::Metric,
     text::{line, number},
 };

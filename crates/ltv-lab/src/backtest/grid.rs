@@ -1,6 +1,9 @@
 //! A titled table, drawn for a terminal or as Markdown, and the numbers in its cells.
 
-use ltv_eval::{Paired, Psi};
+use ltv_eval::{
+    Paired, Psi,
+    layout::{escape, pad, table},
+};
 use std::fmt::Write as _;
 
 /// Widths on a terminal: of names and of cells.
@@ -29,40 +32,25 @@ impl Grid {
         };
         cells(&mut out, &self.heads);
         for (name, row) in &self.rows {
-            let _ = write!(out, "{:NAME$}", cut(name, NAME - 1));
+            out += &pad(name, NAME);
             cells(&mut out, row);
         }
         out
     }
 
+    /// Title and heads as they are: only rows hold what comes from files.
     pub(super) fn markdown(&self) -> String {
         if self.rows.is_empty() {
             return String::new();
         }
-        let plain = |text: &str| text.replace('|', "\\|").replace('\n', " ");
-        let mut out = format!("\n### {}\n\n| |", plain(&self.title));
-        for head in &self.heads {
-            let _ = write!(out, " {} |", plain(head));
-        }
-        out += &format!("\n|---|{}\n", "--:|".repeat(self.heads.len()));
-        for (name, row) in &self.rows {
-            let cells: Vec<String> = row.iter().map(|c| plain(c)).collect();
-            let _ = writeln!(out, "| {} | {} |", plain(name), cells.join(" | "));
-        }
-        out
-    }
-}
-
-pub(super) fn cut(text: &str, most: usize) -> String {
-    let printable = |c: char| if c.is_control() { '?' } else { c };
-    match text.chars().count() <= most {
-        true => text.chars().map(printable).collect(),
-        false => text
-            .chars()
-            .take(most - 1)
-            .map(printable)
-            .chain(['…'])
-            .collect(),
+        let heads: Vec<String> = std::iter::once(String::new())
+            .chain(self.heads.iter().cloned())
+            .collect();
+        let rows = self.rows.iter().map(|(name, row)| {
+            let cells = std::iter::once(name).chain(row);
+            cells.map(|cell| escape(cell)).collect()
+        });
+        table(&self.title, &heads, rows)
     }
 }
 

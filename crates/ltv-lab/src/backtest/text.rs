@@ -3,9 +3,12 @@
 use super::{
     AGED,
     document::{Ageing, Backtest, Cohort, DateResult, OverTime, Stability},
-    grid::{CELL, Grid, cut, dash, gap, index, number, percent},
+    grid::{CELL, Grid, dash, gap, index, number, percent},
 };
-use ltv_eval::{Metric, Psi, Reading};
+use ltv_eval::{
+    Metric, Psi, Reading,
+    layout::{escape, pad},
+};
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// Metrics of the summary.
@@ -158,7 +161,9 @@ impl Backtest {
         let trained = |d: &DateResult| number(of(d).and_then(|l| l.train_mean));
         let judged = |d: &DateResult| number(of(d).and_then(|l| l.judged_mean));
         let largest = |d: &DateResult| worst(d).and_then(|f| f.1).map_or_else(dash, index);
-        let name = |d: &DateResult| worst(d).map_or_else(dash, |f| cut(f.0, CELL - 2));
+        let name = |d: &DateResult| {
+            worst(d).map_or_else(dash, |f| pad(f.0, CELL - 1).trim_end().to_owned())
+        };
         let changed = |d: &DateResult| {
             let far = |p: &&Psi| p.reading() == Reading::Changed;
             d.features
@@ -289,7 +294,7 @@ impl Backtest {
         let mut heads = ["model of", "users", "mean label"]
             .map(str::to_owned)
             .to_vec();
-        heads.extend(self.models.iter().cloned());
+        heads.extend(self.models.iter().map(|name| escape(name)));
         Grid {
             title: format!(
                 "ltv_{horizon} by registration month: ratio of totals / normalised Gini"
