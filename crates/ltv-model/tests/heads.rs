@@ -1,6 +1,9 @@
 //! Every head, and every switch of MDME, as whole networks.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod carry;
+
+use carry::copy;
 use ltv_core::{
     config::{HeadKind, Label, ModelConfig, Mono},
     encoding::EncodedRows,
@@ -111,19 +114,6 @@ fn likelihoods_name_terms_that_exist() {
         let listed = net.columns.iter().map(|c| c.likelihood.len());
         assert!(listed.into_iter().all(|n| n == 2), "{name}");
     }
-}
-
-/// The same parameters for another graph of the same specification.
-fn copy<T: Real>(from: &Weights<T>, source: &Layout, layout: &Layout) -> Weights<T> {
-    let mut weights = Weights {
-        dense: vec![T::ZERO; layout.dense],
-        tables: vec![T::ZERO; layout.table],
-    };
-    for param in &layout.params {
-        let source = source.find(&param.name).unwrap();
-        weights.of_mut(param).copy_from_slice(from.of(source));
-    }
-    weights
 }
 
 /// First weights with noise of such a range on top of all of them.

@@ -1,13 +1,16 @@
 //! A trend over cohorts: what it learns, and what it leaves alone.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod carry;
+
+use carry::copy;
 use ltv_core::{
     config::{HeadKind, Label, ModelConfig},
     encoding::EncodedRows,
     labels::LabelHistogram,
 };
 use ltv_model::{Decoding, buckets::Buckets, decoder::Decoder, init, odmn, spec::Spec, targets};
-use ltv_nn::{Rates, Runner, Trainer, TrainerOptions, trainer::Weights};
+use ltv_nn::{Rates, Runner, Trainer, TrainerOptions};
 
 /// Two kinds of users, who differ in worth, in five cohorts of which each is worth something less often
 /// than the one before: kind, standardised age, share with value.
@@ -89,15 +92,7 @@ fn learned(model: &ModelConfig) -> impl Fn(u32, f32) -> [f64; 2] {
     let weights = trainer.state().weights.clone();
     move |kind, age| {
         let net = odmn::inference::<f32>(&spec);
-        let layout = net.graph.layout();
-        let mut own = Weights {
-            dense: vec![0.0; layout.dense],
-            tables: vec![0.0; layout.table],
-        };
-        for param in &layout.params {
-            let source = from.find(&param.name).unwrap();
-            own.of_mut(param).copy_from_slice(weights.of(source));
-        }
+        let own = copy(&weights, &from, net.graph.layout());
         let row = EncodedRows {
             rows: 1,
             cells: vec![kind],

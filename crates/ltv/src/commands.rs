@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod evaluate;
+mod experiment;
 pub(crate) mod features;
 pub(crate) mod inspect;
 pub(crate) mod quickstart;

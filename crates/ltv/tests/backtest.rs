@@ -14,14 +14,7 @@ use arrow::{
 use ltv_eval::{Comparison, Metric};
 use ltv_lab::{Backtest, backtest::FOLLOWED};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
-    process::Stdio,
-    thread::sleep,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, process::Stdio, thread::sleep, time::Duration};
 use support::Workspace;
 
 const CONFIG: &str = r#"
@@ -83,13 +76,6 @@ fn place(config: &str) -> Workspace {
     at
 }
 
-/// All files but the records of runs, which hold how long things took.
-fn results(at: &Workspace, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = at.files(name);
-    files.retain(|path, _| !path.ends_with("run.json"));
-    files
-}
-
 fn document(at: &Workspace, name: &str) -> Backtest {
     let text = fs::read_to_string(at.path(&format!("{name}/backtest.json"))).unwrap();
     serde_json::from_str(&text).unwrap()
@@ -114,8 +100,8 @@ fn a_date_is_what_a_dataset_made_on_that_date_would_be() {
             "compare --config compare.toml --quiet --out compared-{date}"
         ));
         let (ours, theirs) = (
-            results(&at, &format!("out/{date}")),
-            results(&at, &format!("compared-{date}")),
+            at.results(&format!("out/{date}")),
+            at.results(&format!("compared-{date}")),
         );
         assert_eq!(
             ours.keys().collect::<Vec<_>>(),
@@ -142,17 +128,17 @@ fn what_is_there_is_used_again() {
     let at = place(CONFIG);
     let text = at.ok(&format!("{LINE} --out whole --report"));
     assert!(text.contains("24, 24 of them trained now"), "{text}");
-    let before = results(&at, "whole");
+    let before = at.results("whole");
     let again = at.ok(&format!("{LINE} --out whole --report"));
     assert!(again.contains("0 of them trained now"), "{again}");
     assert!(
-        before == results(&at, "whole"),
+        before == at.results("whole"),
         "nothing changed, but results did"
     );
     let mut whole = before.clone();
     whole.retain(|path, _| !path.ends_with("report.html"));
     at.ok(&format!("{LINE} --out other --threads 4"));
-    assert!(results(&at, "other") == whole, "results depend on threads");
+    assert!(at.results("other") == whole, "results depend on threads");
     // A date more: it alone is trained, and the others stay as they are.
     at.write(
         "backtest.toml",
@@ -160,7 +146,7 @@ fn what_is_there_is_used_again() {
     );
     let more = at.ok(&format!("{LINE} --out whole"));
     assert!(more.contains("32, 8 of them trained now"), "{more}");
-    let after = results(&at, "whole");
+    let after = at.results("whole");
     let moved = before
         .iter()
         .filter(|(path, bytes)| after[*path] != **bytes);
@@ -190,7 +176,7 @@ fn what_was_killed_goes_on() {
     child.wait().unwrap();
     assert!(second.exists() && !at.path("killed/backtest.json").exists());
     at.ok(&format!("{LINE} --out killed"));
-    assert!(results(&at, "whole") == results(&at, "killed"));
+    assert!(at.results("whole") == at.results("killed"));
 }
 
 /// Numbers of the document against each other, and against what they are made of.
@@ -437,11 +423,7 @@ fn the_page_draws_in_a_browser() {
     ] {
         assert!(page.contains(part), "no '{part}'");
     }
-    let shots = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .unwrap()
-        .join("report");
-    fs::create_dir_all(&shots).unwrap();
+    let shots = support::screenshots();
     let charts = browser::check_page(&program, &at.path("out/report.html"), &shots, "backtest");
     assert!(charts.unwrap() > 20);
 }

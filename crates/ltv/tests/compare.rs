@@ -6,14 +6,7 @@
 mod browser;
 mod support;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::Stdio,
-    thread::sleep,
-    time::Duration,
-};
+use std::{fs, process::Stdio, thread::sleep, time::Duration};
 use support::Workspace;
 
 const CONFIG: &str = r#"
@@ -87,13 +80,6 @@ fn place() -> Workspace {
 
 const LINE: &str = "compare --config compare.toml --quiet";
 
-/// All files but the records of runs, which hold how long things took.
-fn results(at: &Workspace, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = at.files(name);
-    files.retain(|path, _| !path.ends_with("run.json"));
-    files
-}
-
 #[test]
 fn what_is_there_is_used_again() {
     let at = place();
@@ -111,15 +97,15 @@ fn what_is_there_is_used_again() {
     }
     let page = fs::read_to_string(at.path("whole/report.html")).unwrap();
     assert!(page.starts_with("<!doctype html>") && page.contains("ODMN (argmax)"));
-    let before = results(&at, "whole");
+    let before = at.results("whole");
     let again = at.ok(&format!("{LINE} --out whole --report"));
     assert!(again.contains("0 of them trained now"), "{again}");
     assert!(
-        before == results(&at, "whole"),
+        before == at.results("whole"),
         "nothing changed, but results did"
     );
     at.ok(&format!("{LINE} --out other --threads 4"));
-    let mut other = results(&at, "other");
+    let mut other = at.results("other");
     let mut whole = before.clone();
     other.retain(|path, _| !path.ends_with("report.html"));
     whole.retain(|path, _| !path.ends_with("report.html"));
@@ -128,7 +114,7 @@ fn what_is_there_is_used_again() {
     at.write("compare.toml", CONFIG.replace("recency = 3", "recency = 2"));
     let changed = at.ok(&format!("{LINE} --out whole"));
     assert!(changed.contains("1 of them trained now"), "{changed}");
-    let after = results(&at, "whole");
+    let after = at.results("whole");
     let moved: Vec<_> = before
         .iter()
         .filter(|(path, bytes)| after[*path] != **bytes)
@@ -181,7 +167,7 @@ fn a_killed_comparison_goes_on_to_the_same_bytes() {
         "the comparison was over before it could be killed"
     );
     at.ok(&format!("{LINE} --out killed"));
-    assert!(results(&at, "whole") == results(&at, "killed"));
+    assert!(at.results("whole") == at.results("killed"));
     let names = fs::read_dir(at.path("killed/runs")).unwrap();
     let left: Vec<_> = names.flatten().map(|e| e.file_name()).collect();
     assert_eq!(left.len(), 12, "{left:?}");
@@ -235,11 +221,7 @@ fn pages_draw_in_a_browser() {
         "evaluate --model out/runs/odmn@1/model.ltv --data test --bootstrap 20 --quiet \
            --by channel --importance --report page.html",
     );
-    let shots = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .unwrap()
-        .join("report");
-    fs::create_dir_all(&shots).unwrap();
+    let shots = support::screenshots();
     for (page, name) in [("page.html", "evaluate"), ("out/report.html", "compare")] {
         let charts = browser::check_page(&program, &at.path(page), &shots, name).unwrap();
         assert!(charts > 4, "{page}: {charts} charts");

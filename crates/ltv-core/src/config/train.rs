@@ -119,7 +119,8 @@ impl Default for FitOptions {
 
 impl TrainConfig {
     /// The paper's settings (section 5.1.2): Adam at 0.05 and 0.1 for embeddings, batches of 512,
-    /// alpha 1, beta and gamma 0.5, two sub-distributions; numbers enter as cells alone, and there is no trend.
+    /// alpha 1, beta and gamma 0.5, two sub-distributions; numbers enter as cells alone, and there is
+    /// no trend.
     pub fn paper() -> Self {
         let fit = FitOptions {
             rate: 0.05,

@@ -40,12 +40,13 @@ impl Ages {
         place: &str,
     ) -> Result<(), StreamError> {
         let registered: Date32Array = columns::typed(batch, Cohort::COLUMN, place, "Date32")?;
-        let age = |row: usize| Cohort::years(self.as_of, Day(registered.value(row))).ln_1p();
-        (0..registered.len()).for_each(|row| self.all.add(age(row)));
+        let age = |&day: &i32| Cohort::years(self.as_of, Day(day)).ln_1p();
+        let ages: Vec<f64> = registered.values().iter().map(age).collect();
+        ages.iter().for_each(|&age| self.all.add(age));
         for (moments, name) in self.mature.iter_mut().zip(horizons.columns()) {
             let labels = columns::number(batch, &name, place)?;
             let known = (0..labels.len()).filter(|&row| labels.is_valid(row));
-            known.for_each(|row| moments.add(age(row)));
+            known.for_each(|row| moments.add(ages[row]));
         }
         Ok(())
     }

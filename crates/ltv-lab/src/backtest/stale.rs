@@ -72,12 +72,10 @@ impl Later<'_> {
     fn fresh(&self, run: &Run) -> Result<Vec<Columns>, LabError> {
         let sets = run.record.sets.iter().enumerate();
         let one = |(set, record): (usize, &crate::run::SetRecord)| {
-            let columns = record.horizons.iter().map(|&days| {
-                let t = self.judged().horizons.position(days);
-                let t = t.ok_or_else(|| LabError::internal("a horizon that is none"))?;
-                Ok((t, run.column(set, days)?))
-            });
-            columns.collect()
+            let horizons = record.horizons.iter();
+            horizons
+                .map(|&days| Ok((self.place(days)?, run.column(set, days)?)))
+                .collect()
         };
         sets.map(one).collect()
     }
@@ -106,9 +104,7 @@ impl Later<'_> {
                 let predictor = opened.predictor.as_ref();
                 let (columns, _) = self.judged().predict(predictor, &progress)?;
                 for (&days, column) in predictor.horizons().days().iter().zip(columns) {
-                    let t = self.judged().horizons.position(days);
-                    let t = t.ok_or_else(|| LabError::internal("a horizon that is none"))?;
-                    set.push((t, column));
+                    set.push((self.place(days)?, column));
                 }
             }
             sets.push(set);
@@ -118,6 +114,12 @@ impl Later<'_> {
 
     fn judged(&self) -> &Judged {
         &self.outcome.judged
+    }
+
+    /// Where a horizon stands among those of the labels.
+    fn place(&self, days: u32) -> Result<usize, LabError> {
+        let place = self.judged().horizons.position(days);
+        place.ok_or_else(|| LabError::internal("a horizon that is none"))
     }
 
     fn add(

@@ -4,7 +4,6 @@
 //! sub-distribution: BCT (softmax over buckets), BOT (their order) and BBT (position in the
 //! bucket). A sub-distribution of one bucket has neither BCT nor BOT; one of single values only
 //! has no BBT.
-
 //!
 //! Without [`ModelConfig::bias`] there is no BBT: a bucket stands for its middle. Without
 //! [`ModelConfig::ordinal`] there are neither DOT nor BOT, and nothing is distilled. With both off

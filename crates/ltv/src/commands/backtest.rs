@@ -1,22 +1,23 @@
 //! `ltv backtest`: models at several dates of the past, each with what was known then.
 
-use super::Context;
+use super::{
+    Context,
+    experiment::{self, PageFlag},
+};
 use crate::{
     cli::Common,
     exit::Failure,
     options::Overlay,
-    outputs::{self, Kind},
     page::backtested,
     report::{Facts, Report, count},
 };
 use clap::Args;
-use ltv_core::{Day, artefact};
+use ltv_core::Day;
 use ltv_lab::{
     BacktestConfig,
     backtest::{Backtested, TABLES, backtest},
-    compare::{Call, REPORT},
 };
-use std::{path::PathBuf, time::Instant};
+use std::path::PathBuf;
 
 /// Train and judge models at many dates of the past, each with what was known then
 #[derive(Debug, Args)]
@@ -56,13 +57,8 @@ pub(crate) struct Flags {
     /// Resamples for the intervals of each date, 20 or more [default: 200]
     #[arg(long, value_name = "N")]
     bootstrap: Option<u32>,
-    /// Write a page with charts as well, that opens offline [default: report.html in --out]
-    #[arg(long, value_name = "FILE", num_args = 0..=1)]
-    #[allow(
-        clippy::option_option,
-        reason = "absent, given without a name, given with one: what clap makes of it"
-    )]
-    report: Option<Option<PathBuf>>,
+    #[command(flatten)]
+    page: PageFlag,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -90,31 +86,14 @@ impl Flags {
 /// Replays and reports.
 pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let config = flags.resolve()?;
-    let page = flags
-        .report
-        .as_ref()
-        .map(|given| given.clone().unwrap_or_else(|| flags.out.join(REPORT)));
-    // Asked now, so that hours of training do not end with a refusal.
-    page.iter()
-        .try_for_each(|path| outputs::check(path, Kind::Page))?;
-    let began = Instant::now();
-    let found = backtest(
-        &config,
-        &Call {
-            out: &flags.out,
-            threads: context.threads,
-            seed: context.seed,
-            clock: &|| began.elapsed(),
-            progress: &context.progress,
-        },
-    )?;
+    let page = flags.page.path(&flags.out)?;
+    let found = experiment::call(&flags.out, context, |call| backtest(&config, call))?;
+    let page = match page {
+        Some(path) => Some((path, backtested(&config, &found.document)?)),
+        None => None,
+    };
     let mut facts = facts(&found);
-    facts.add("tables", flags.out.join(TABLES).display());
-    if let Some(path) = page {
-        let page = backtested(&config, &found.document)?;
-        artefact::write(&path, page.as_bytes())?;
-        facts.add("report", path.display());
-    }
+    experiment::outputs(&mut facts, &flags.out.join(TABLES), page)?;
     let title = format!("{}: a backtest", flags.out.display());
     let text = format!("{}\n{}", found.document.summary(), facts.text(&title));
     Report::new(text, &found.document)

@@ -1,21 +1,19 @@
 //! `ltv compare`: many models on one dataset and one split.
 
-use super::Context;
+use super::{
+    Context,
+    experiment::{self, PageFlag},
+};
 use crate::{
     cli::Common,
     exit::Failure,
     options::Overlay,
-    outputs::{self, Kind},
     page::compared,
     report::{Facts, Report, count},
 };
 use clap::Args;
-use ltv_core::artefact;
-use ltv_lab::{
-    CompareConfig, Outcome, compare,
-    compare::{Call, REPORT, TABLES},
-};
-use std::{path::PathBuf, time::Instant};
+use ltv_lab::{CompareConfig, Outcome, compare, compare::TABLES};
+use std::path::PathBuf;
 
 /// Train many models on one dataset and judge them on the same users
 #[derive(Debug, Args)]
@@ -45,13 +43,8 @@ pub(crate) struct Flags {
     /// Resamples for intervals, 20 or more [default: 200]
     #[arg(long, value_name = "N")]
     bootstrap: Option<u32>,
-    /// Write a page with charts as well, that opens offline [default: report.html in --out]
-    #[arg(long, value_name = "FILE", num_args = 0..=1)]
-    #[allow(
-        clippy::option_option,
-        reason = "absent, given without a name, given with one: what clap makes of it"
-    )]
-    report: Option<Option<PathBuf>>,
+    #[command(flatten)]
+    page: PageFlag,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -75,31 +68,14 @@ impl Flags {
 /// Compares and reports.
 pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let config = flags.resolve()?;
-    let page = flags
-        .report
-        .as_ref()
-        .map(|given| given.clone().unwrap_or_else(|| flags.out.join(REPORT)));
-    // Asked now, so that hours of training do not end with a refusal.
-    page.iter()
-        .try_for_each(|path| outputs::check(path, Kind::Page))?;
-    let began = Instant::now();
-    let outcome = compare(
-        &config,
-        &Call {
-            out: &flags.out,
-            threads: context.threads,
-            seed: context.seed,
-            clock: &|| began.elapsed(),
-            progress: &context.progress,
-        },
-    )?;
+    let page = flags.page.path(&flags.out)?;
+    let outcome = experiment::call(&flags.out, context, |call| compare(&config, call))?;
+    let page = match page {
+        Some(path) => Some((path, compared(&config, &outcome)?)),
+        None => None,
+    };
     let mut facts = facts(&outcome);
-    facts.add("tables", flags.out.join(TABLES).display());
-    if let Some(path) = page {
-        let page = compared(&config, &outcome)?;
-        artefact::write(&path, page.as_bytes())?;
-        facts.add("report", path.display());
-    }
+    experiment::outputs(&mut facts, &flags.out.join(TABLES), page)?;
     let title = format!("{}: a comparison", flags.out.display());
     let text = format!("{}\n{}", outcome.comparison.tables(), facts.text(&title));
     Report::new(text, &outcome.comparison)

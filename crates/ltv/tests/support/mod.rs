@@ -90,6 +90,13 @@ impl Workspace {
             .collect()
     }
 
+    /// The same of a folder of runs, but for their records, which hold how long things took.
+    pub(crate) fn results(&self, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = self.files(name);
+        files.retain(|path, _| !path.ends_with("run.json"));
+        files
+    }
+
     /// Names of all files below the folder.
     pub(crate) fn names(&self) -> Vec<PathBuf> {
         self.files("").into_keys().collect()
@@ -102,6 +109,14 @@ impl Workspace {
         walk(self.folder.path(), Path::new(""), &mut found);
         found
     }
+}
+
+/// Where pictures of pages are kept.
+pub(crate) fn screenshots() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let folder = target.join("report");
+    fs::create_dir_all(&folder).unwrap();
+    folder
 }
 
 /// Files with their bytes, folders with none.
