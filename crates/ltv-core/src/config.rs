@@ -1,6 +1,7 @@
 //! Every option of every command. A configuration is read once, checked once at the edge, and
 //! valid by type from then on.
 
+mod auto;
 mod balance;
 mod features;
 mod model;
@@ -8,6 +9,7 @@ mod represent;
 mod split;
 mod train;
 
+pub use auto::{Auto, batch_for, dropout_for};
 pub use balance::{Balance, ClassFactor, ClassFactors, has_value};
 pub use features::{
     Aggregate, DatasetOptions, EventColumns, FeatureConfig, Holidays, Label, Measure, Sequence,

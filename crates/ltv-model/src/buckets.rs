@@ -317,16 +317,17 @@ mod tests {
         h
     }
 
+    fn twenty() -> ModelConfig {
+        ModelConfig {
+            buckets: 20,
+            ..ModelConfig::default()
+        }
+    }
+
     #[test]
     fn a_common_zero_stands_alone() {
         let values = (0..100).map(|i| if i < 60 { 0.0 } else { f64::from(i - 59) });
-        let b = Buckets::fit(
-            30,
-            Label::Value,
-            &histogram(values),
-            &ModelConfig::default(),
-        )
-        .unwrap();
+        let b = Buckets::fit(30, Label::Value, &histogram(values), &twenty()).unwrap();
         assert_eq!(b.segments.len(), 2);
         assert_eq!(b.segments[0].buckets.len(), 1);
         assert_eq!(b.segments[0].slots(), [None]);
@@ -390,13 +391,7 @@ mod tests {
     #[test]
     fn a_rare_zero_is_a_bucket() {
         let values = (0..1000).map(f64::from);
-        let b = Buckets::fit(
-            30,
-            Label::ActiveDays,
-            &histogram(values),
-            &ModelConfig::default(),
-        )
-        .unwrap();
+        let b = Buckets::fit(30, Label::ActiveDays, &histogram(values), &twenty()).unwrap();
         let first = b.segments[0].buckets[0];
         assert_eq!((first.left, first.width, first.rows), (0.0, 0.0, 1));
         assert_eq!(b.segments[0].buckets.len(), 21);

@@ -59,6 +59,9 @@ pub struct Record {
     pub train_rows: u64,
     /// Validation rows.
     pub validation_rows: u64,
+    /// Rows of a step; 0 in models saved before it was kept.
+    #[serde(default)]
+    pub batch: usize,
     /// Steps made until the best weights.
     pub steps: u64,
     /// Validations, in order.

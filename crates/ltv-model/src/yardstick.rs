@@ -9,7 +9,7 @@ use crate::{
     odmn::HorizonColumns,
     spec::Spec,
 };
-use ltv_core::config::ModelConfig;
+use ltv_core::config::{Auto, Cross, ModelConfig};
 use ltv_nn::{Batch, BatchShape};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -80,6 +80,8 @@ impl Sizes {
             mono_hidden: self.mono,
             buckets: self.buckets,
             segments: self.segments,
+            dropout: Auto::Is(0.0),
+            cross: Cross::None,
             ..ModelConfig::default()
         };
         let horizons = (0..self.horizons).map(horizon).collect();

@@ -5,7 +5,7 @@ mod carry;
 
 use carry::copy;
 use ltv_core::{
-    config::{HeadKind, Label, ModelConfig, Mono},
+    config::{Cross, HeadKind, Label, ModelConfig, Mono},
     encoding::EncodedRows,
     labels::LabelHistogram,
     predictor::Predictions,
@@ -72,6 +72,7 @@ fn small() -> ModelConfig {
         tower: 16,
         mono_hidden: 4,
         buckets: 4,
+        cross: Cross::None,
         ..ModelConfig::default()
     }
 }

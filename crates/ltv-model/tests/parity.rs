@@ -1,7 +1,7 @@
 //! Losses and gradients against independent implementations, to 1e-9 relative in f64.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use ltv_core::config::{ModelConfig, Mono};
+use ltv_core::config::{Cross, ModelConfig, Mono};
 use ltv_model::{
     buckets::{Bucket, Buckets, Segment},
     odmn::{self, Odmn},
@@ -180,6 +180,7 @@ fn own_oracle() {
             alpha: d.alpha,
             beta: d.beta,
             gamma: d.gamma,
+            cross: Cross::None,
             ..Default::default()
         };
         let horizons = d
@@ -268,6 +269,9 @@ fn torch_oracle() {
         bottom: vec![7, 5],
         tower: 4,
         mono_hidden: 3,
+        beta: 0.5,
+        gamma: 0.5,
+        cross: Cross::None,
         ..Default::default()
     };
     let losses = with_prefix(&all, "loss.");

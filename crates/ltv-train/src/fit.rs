@@ -79,7 +79,8 @@ impl<'a> Fit<'a> {
         run: &'a FitRun,
         mut prepared: Prepared,
     ) -> Result<Self, TrainError> {
-        let per_epoch = prepared.epoch_rows().div_ceil(config.fit.batch as u64);
+        let batch = prepared.document.record.batch as u64;
+        let per_epoch = prepared.epoch_rows().div_ceil(batch);
         let total_steps = per_epoch * u64::from(config.fit.epochs);
         let mut best = prepared.trainer.state().weights.clone();
         let fingerprint = fingerprint(dataset, config, run.seed)?;
@@ -250,7 +251,7 @@ impl<'a> Fit<'a> {
             split: self.config.split.clone(),
             horizons: Some(self.prepared.document.horizons.clone()),
             batch_rows: if shuffle.is_some() {
-                self.config.fit.batch
+                self.prepared.document.record.batch
             } else {
                 4096
             },

@@ -103,17 +103,20 @@ fn document(
         .zip(&fitted.labels)
         .map(cut)
         .collect::<Result<_, _>>()?;
+    let rows = fitted.train_rows;
     let record = Record {
         seed,
-        train_rows: fitted.train_rows,
+        batch: config.fit.batch_rows(rows),
+        train_rows: rows,
         validation_rows: fitted.validation_rows,
         ..Record::default()
     };
+    let model = config.model.clone().for_rows(rows);
     Ok(Document {
         window_days: manifest.window_days,
         label: manifest.label,
         as_of: manifest.as_of,
-        spec: Spec::new(&fitted.encoding, config.model.clone(), buckets)?,
+        spec: Spec::new(&fitted.encoding, model, buckets)?,
         config: config.clone(),
         record,
         baselines: fitted.baselines,

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use ltv_core::{
-    config::TrainConfig,
+    config::{Auto, TrainConfig},
     progress::{Progress, Silent},
 };
 use ltv_data::{
@@ -45,8 +45,8 @@ fn config() -> TrainConfig {
     let mut config = TrainConfig::default();
     config.model.bottom = vec![32, 16];
     config.model.tower = 8;
-    config.model.dropout = 0.1;
-    config.fit.batch = 128;
+    config.model.dropout = Auto::Is(0.1);
+    config.fit.batch = Auto::Is(128);
     config.fit.epochs = 3;
     config.fit.checkpoint_steps = 7;
     config.fit.shuffle_rows = 1000;
@@ -203,7 +203,7 @@ fn the_last_weights_are_looked_at() {
         config.fit.validation_steps = every;
         let whole = fit(&dataset, &config, &run(None, false, 1), &Silent).unwrap();
         let record = &whole.document.record;
-        let steps = record.train_rows.div_ceil(config.fit.batch as u64) * 3;
+        let steps = record.train_rows.div_ceil(config.fit.batch_rows(0) as u64) * 3;
         let at: Vec<u64> = record.validations.iter().map(|v| v.step).collect();
         assert_eq!((at.len(), at.last()), (looks, Some(&steps)), "{at:?}");
         assert!(record.steps > 0 && record.validations[0].likelihood.is_finite());

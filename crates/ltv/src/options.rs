@@ -130,7 +130,7 @@ fn config_file(path: &Path, error: &toml::de::Error) -> Error {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use ltv_core::config::{Cut, TrainConfig};
+    use ltv_core::config::{Auto, Cut, TrainConfig};
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_the_preset() {
@@ -149,7 +149,7 @@ mod tests {
         overlay.set("fit.epochs", None::<u32>).unwrap();
         assert!(overlay.has("fit.batch") && !overlay.has("fit.nothing"));
         let config: TrainConfig = overlay.resolve().unwrap();
-        assert_eq!((config.fit.batch, config.fit.rate), (32, 1.0));
+        assert_eq!((config.fit.batch, config.fit.rate), (Auto::Is(32), 1.0));
         assert_eq!(
             config.fit.embedding_rate,
             TrainConfig::paper().fit.embedding_rate

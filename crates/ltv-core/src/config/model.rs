@@ -1,6 +1,6 @@
 //! The shape of the network and of its losses.
 
-use super::{Backbone, Cross, DayEncoder};
+use super::{Auto, Backbone, Cross, DayEncoder, dropout_for};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -12,27 +12,27 @@ use serde::{Deserialize, Serialize};
 /// | `components` | 4 | log-normals of the mixture | 2..=16 |
 /// | `bias` | true | mdme: the position in a bucket is learned | |
 /// | `ordinal` | true | mdme: order of classes is learned and distilled | |
-/// | `embedding` | 8 | dimensions of an embedding | 1..=256 |
+/// | `embedding` | 4 | dimensions of an embedding | 1..=256 |
 /// | `bottom` | 128, 64 | outputs of the shared bottom's layers | 1..=4096 each, at least one |
 /// | `tower` | 32 | hidden outputs of a tower | 1..=1024 |
 /// | `mono` | paper | how horizons are chained | off, paper, strict |
 /// | `mono_hidden` | 16 | hidden outputs of a Mono Unit | 1..=256 |
 /// | `numbers` | true | numbers enter beside their cells | |
 /// | `trend` | true | every class has a trend from cohort to cohort | |
-/// | `dropout` | 0 | on the outputs of the layers of bottom and experts | [0, 1) |
+/// | `dropout` | auto | on the outputs of the layers of bottom and experts | auto, or in [0, 1) |
 /// | `segments` | 2 | sub-distributions of a horizon | 2..=8 |
 /// | `cut` | auto | where sub-distributions part | auto, zero, median, or values |
-/// | `buckets` | 20 | into how many a sub-distribution is cut, about | 2..=100 |
+/// | `buckets` | 10 | into how many a sub-distribution is cut, about | 2..=100 |
 /// | `alpha` | 1 | weight of the calibration loss | >= 0 |
-/// | `beta` | 0.5 | weight of DOT's distillation | >= 0 |
-/// | `gamma` | 0.5 | weight of BOT's distillation | >= 0 |
+/// | `beta` | 0.1 | weight of DOT's distillation | >= 0 |
+/// | `gamma` | 0.1 | weight of BOT's distillation | >= 0 |
 /// | `monotone` | true | longer horizons are worth at least as much | |
 /// | `order_weights` | none | what the order projection leaves alone most | > 0, one for each horizon |
 /// | `backbone` | shared_bottom | how horizons share the layers below their towers | shared_bottom, mmoe, ple |
 /// | `experts` | 4 | experts for all horizons, each of `bottom`'s sizes (mmoe, ple) | 1..=32 |
 /// | `task_experts` | 2 | experts of each horizon (ple) | 1..=16 |
 /// | `levels` | 2 | levels of experts (ple) | 1..=4 |
-/// | `cross` | none | what is crossed beside the backbone | none, deepfm, dcn |
+/// | `cross` | deepfm | what is crossed beside the backbone | none, deepfm, dcn |
 /// | `cross_layers` | 2 | layers of crosses (dcn) | 1..=8 |
 /// | `cross_rank` | 32 | rank of a cross layer's matrix; 0: a full one (dcn) | 0..=1024 |
 /// | `sequence` | concat | what reads the days of the window | concat, cnn, transformer, wavelet |
@@ -70,7 +70,7 @@ pub struct ModelConfig {
     /// users are predicted at the level that the trend has reached by the as-of date.
     pub trend: bool,
     /// Dropout on the outputs of the layers of the shared bottom, or of every expert.
-    pub dropout: f64,
+    pub dropout: Auto<f64>,
     /// Sub-distributions of a horizon.
     pub segments: usize,
     /// Where sub-distributions part.
@@ -172,27 +172,27 @@ impl Default for ModelConfig {
             components: 4,
             bias: true,
             ordinal: true,
-            embedding: 8,
+            embedding: 4,
             bottom: vec![128, 64],
             tower: 32,
             mono: Mono::Paper,
             mono_hidden: 16,
             numbers: true,
             trend: true,
-            dropout: 0.0,
+            dropout: Auto::Auto,
             segments: 2,
             cut: Cut::Auto,
-            buckets: 20,
+            buckets: 10,
             alpha: 1.0,
-            beta: 0.5,
-            gamma: 0.5,
+            beta: 0.1,
+            gamma: 0.1,
             monotone: true,
             order_weights: vec![],
             backbone: Backbone::SharedBottom,
             experts: 4,
             task_experts: 2,
             levels: 2,
-            cross: Cross::None,
+            cross: Cross::DeepFm,
             cross_layers: 2,
             cross_rank: 32,
             sequence: DayEncoder::Concat,
@@ -237,8 +237,10 @@ impl ModelConfig {
             let problem = format!("{:?}: give one or more sizes of 1 to 4096", self.bottom);
             return Err(Error::config("model.bottom", problem));
         }
-        if !(0.0..1.0).contains(&self.dropout) {
-            let problem = format!("{} is not in [0, 1)", self.dropout);
+        if let Auto::Is(rate) = self.dropout
+            && !(0.0..1.0).contains(&rate)
+        {
+            let problem = format!("{rate} is not in [0, 1)");
             return Err(Error::config("model.dropout", problem));
         }
         let weights = [
@@ -264,6 +266,16 @@ impl ModelConfig {
         }
         self.check_representation()?;
         self.check_cut()
+    }
+
+    /// The same with what depends on the number of training rows decided.
+    #[must_use]
+    pub fn for_rows(self, rows: u64) -> Self {
+        let dropout = self.dropout.given().unwrap_or_else(|| dropout_for(rows));
+        Self {
+            dropout: Auto::Is(dropout),
+            ..self
+        }
     }
 
     /// Checks what depends on the number of horizons.
@@ -308,7 +320,7 @@ mod tests {
             change(&mut config);
             config.check().unwrap_err().to_string()
         };
-        assert!(fails(|c| c.dropout = 1.0).starts_with("model.dropout"));
+        assert!(fails(|c| c.dropout = Auto::Is(1.0)).starts_with("model.dropout"));
         assert!(fails(|c| c.alpha = f64::NAN).starts_with("model.alpha"));
         assert!(fails(|c| c.bottom = vec![]).starts_with("model.bottom"));
         assert!(fails(|c| c.cut = Cut::At(vec![])).starts_with("model.cut"));

@@ -1,6 +1,6 @@
 //! How a network is trained, and the whole configuration of `ltv train`.
 
-use super::{Balance, ModelConfig, Split};
+use super::{Auto, Balance, Cross, ModelConfig, Split, batch_for};
 use crate::{Error, Horizons, Result};
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ pub struct EncodingOptions {
 impl Default for EncodingOptions {
     fn default() -> Self {
         Self {
-            max_bins: 32,
+            max_bins: 8,
             min_category_rows: 50,
             max_categories: 10_000,
         }
@@ -51,7 +51,7 @@ impl Default for EncodingOptions {
 /// | `embedding_rate` | 0.001 | learning rate of embeddings | (0, 1] |
 /// | `schedule` | constant | how rates change | constant, cosine |
 /// | `warmup` | 0 | steps in which rates rise from 0 | |
-/// | `batch` | 512 | rows of a step | 1..=65536 |
+/// | `batch` | auto | rows of a step | auto, or 1..=65536 |
 /// | `epochs` | 30 | passes over the training rows at most | 1..=10000 |
 /// | `patience` | 4 | validations without improvement before stopping | 1..=1000 |
 /// | `decay` | 0 | decoupled weight decay of layers and embeddings | [0, 1] |
@@ -71,7 +71,7 @@ pub struct FitOptions {
     /// Steps in which rates rise linearly from 0.
     pub warmup: u64,
     /// Rows of a step.
-    pub batch: usize,
+    pub batch: Auto<usize>,
     /// Passes over the training rows at most.
     pub epochs: u32,
     /// Validations without improvement before stopping.
@@ -105,7 +105,7 @@ impl Default for FitOptions {
             embedding_rate: 0.001,
             schedule: Schedule::Constant,
             warmup: 0,
-            batch: 512,
+            batch: Auto::Auto,
             epochs: 30,
             patience: 4,
             decay: 0.0,
@@ -120,19 +120,32 @@ impl Default for FitOptions {
 impl TrainConfig {
     /// The paper's settings (section 5.1.2): Adam at 0.05 and 0.1 for embeddings, batches of 512,
     /// alpha 1, beta and gamma 0.5, two sub-distributions; numbers enter as cells alone, and there is
-    /// no trend.
+    /// neither dropout, trend nor crosses. What it does not state is as a plain reader would set it: 32 bins,
+    /// embeddings of 8 dimensions, 20 buckets.
     pub fn paper() -> Self {
         let fit = FitOptions {
             rate: 0.05,
             embedding_rate: 0.1,
+            batch: Auto::Is(512),
             ..FitOptions::default()
         };
         let model = ModelConfig {
             numbers: false,
             trend: false,
+            dropout: Auto::Is(0.0),
+            cross: Cross::None,
+            beta: 0.5,
+            gamma: 0.5,
+            embedding: 8,
+            buckets: 20,
             ..ModelConfig::default()
         };
+        let encoding = EncodingOptions {
+            max_bins: 32,
+            ..EncodingOptions::default()
+        };
         Self {
+            encoding,
             model,
             fit,
             ..Self::default()
@@ -182,6 +195,11 @@ impl EncodingOptions {
 }
 
 impl FitOptions {
+    /// Rows of a step, with so many training rows.
+    pub fn batch_rows(&self, rows: u64) -> usize {
+        self.batch.given().unwrap_or_else(|| batch_for(rows))
+    }
+
     fn check(&self) -> Result<()> {
         let rates = [
             ("fit.rate", self.rate),
@@ -199,13 +217,16 @@ impl FitOptions {
             ));
         }
         let sizes = [
-            ("fit.batch", self.batch as u64, 1..=65_536),
             ("fit.epochs", self.epochs.into(), 1..=10_000),
             ("fit.patience", self.patience.into(), 1..=1000),
             ("fit.checkpoint_steps", self.checkpoint_steps, 1..=u64::MAX),
             ("fit.shuffle_rows", self.shuffle_rows as u64, 1..=u64::MAX),
         ];
-        for (key, value, range) in sizes {
+        let batch = self
+            .batch
+            .given()
+            .map(|b| ("fit.batch", b as u64, 1..=65_536));
+        for (key, value, range) in sizes.into_iter().chain(batch) {
             if !range.contains(&value) {
                 let (low, high) = (range.start(), range.end());
                 return Err(Error::config(
@@ -227,7 +248,7 @@ mod tests {
         TrainConfig::default().check().unwrap();
         TrainConfig::paper().check().unwrap();
         let mut config = TrainConfig::default();
-        config.fit.batch = 0;
+        config.fit.batch = Auto::Is(0);
         assert!(
             config
                 .check()

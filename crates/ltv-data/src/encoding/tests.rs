@@ -30,6 +30,7 @@ fn options() -> EncodingPlan {
         cohort: false,
         cells: EncodingOptions {
             min_category_rows: 5,
+            max_bins: 32,
             ..EncodingOptions::default()
         },
         numbers: true,

@@ -18,7 +18,10 @@ const PATH: &str = "models/a.ltv";
 /// defaults first.
 fn choices() -> Vec<ModelConfig> {
     let of = |change: fn(&mut ModelConfig)| {
-        let mut model = ModelConfig::default();
+        let mut model = ModelConfig {
+            cross: Cross::None,
+            ..ModelConfig::default()
+        };
         change(&mut model);
         model
     };

@@ -18,7 +18,11 @@ pub(super) fn build<T: Real>(b: &mut Builder<T>, spec: &Spec, x: Node) -> Vec<No
 /// Stacks of layers `NAMEl1`, `NAMEl2`, ... of the bottom's sizes that all read `x`: `relu(...
 /// relu(l1(x)))` (section 3.2). Their first layers are one product.
 fn experts<T: Real>(b: &mut Builder<T>, spec: &Spec, names: &[String], x: Node) -> Vec<Node> {
-    let (sizes, rate) = (&spec.model.bottom, spec.model.dropout);
+    // A network that is trained has had it decided by the number of rows (`ModelConfig::for_rows`).
+    let (sizes, rate) = (
+        &spec.model.bottom,
+        spec.model.dropout.given().unwrap_or(0.0),
+    );
     let first: Vec<String> = names.iter().map(|name| format!("{name}l1")).collect();
     let parts: Vec<(&str, usize)> = first.iter().map(|n| (n.as_str(), sizes[0])).collect();
     let layer = b.dense(&parts, x.width());

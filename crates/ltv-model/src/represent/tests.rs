@@ -65,6 +65,7 @@ fn options() -> ModelConfig {
         cross_rank: 5,
         sequence_width: 6,
         sequence_layers: 2,
+        cross: Cross::None,
         ..ModelConfig::default()
     }
 }

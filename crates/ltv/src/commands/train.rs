@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use flags::{EncodingFlags, FitFlags, HeadFlags, ModelFlags, RepresentFlags, SplitFlags};
 use ltv_core::{config::TrainConfig, progress::Progress};
 use ltv_data::Dataset;
-use ltv_model::Bundle;
+use ltv_model::{Bundle, bundle::Record};
 use ltv_train::{FitRun, fit};
 use std::path::{Path, PathBuf};
 
@@ -100,13 +100,27 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let bundle = train(&flags.data, &config, &run, &flags.out, &context.progress)?;
     let out = flags.out.display();
     let next = format!("next: ltv evaluate --model {out} --data <a dataset of later users>");
-    let text = format!("{}{next}", summary(&flags.out, &bundle));
+    let few = advice(bundle.document.record.train_rows);
+    let text = format!("{}{few}{next}", summary(&flags.out, &bundle));
     Report::new(
         text,
         &serde_json::json!({
             "out": flags.out, "model_id": bundle.id, "record": bundle.document.record,
             "config": bundle.document.config,
         }),
+    )
+}
+
+/// What to do beside training where there are few users.
+fn advice(rows: u64) -> String {
+    // Below it simple models were as good by rank (docs/results/accuracy.md).
+    const FEW: u64 = 5000;
+    if rows >= FEW {
+        return String::new();
+    }
+    format!(
+        "note: {} training rows are few; set buy-till-you-die and RFM beside it with 'ltv compare'\n",
+        count(rows)
     )
 }
 
@@ -153,7 +167,7 @@ pub(super) fn summary(path: &Path, bundle: &Bundle) -> String {
     let record = &document.record;
     facts.add("training rows", count(record.train_rows));
     facts.add("validation rows", count(record.validation_rows));
-    facts.add("steps", count(record.steps));
+    facts.add("steps", steps(record));
     let best = record
         .validations
         .iter()
@@ -185,6 +199,14 @@ pub(super) fn summary(path: &Path, bundle: &Bundle) -> String {
     }
     facts.add("seed", record.seed);
     facts.text(&format!("{}: a model bundle", path.display()))
+}
+
+/// How many steps a training made, and of how many rows, where the model says.
+fn steps(record: &Record) -> String {
+    match record.batch {
+        0 => count(record.steps),
+        rows => format!("{} of {rows} rows", count(record.steps)),
+    }
 }
 
 /// The names that the flags offer are those that the configuration knows.

@@ -2,7 +2,10 @@
 
 use crate::{exit::Failure, options::Overlay};
 use clap::Args;
-use ltv_core::{Day, config::Cut};
+use ltv_core::{
+    Day,
+    config::{Auto, Cut},
+};
 
 /// The `[split]` table.
 #[derive(Debug, Args)]
@@ -29,7 +32,7 @@ pub(super) struct SplitFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Encoding of features")]
 pub(super) struct EncodingFlags {
-    /// Bins of a number at most, 2 to 1024 [default: 32]
+    /// Bins of a number at most, 2 to 1024 [default: 8]
     #[arg(long, value_name = "N")]
     max_bins: Option<u64>,
     /// Training rows a category needs to get a cell of its own [default: 50]
@@ -44,7 +47,7 @@ pub(super) struct EncodingFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub(super) struct ModelFlags {
-    /// Dimensions of an embedding, 1 to 256 [default: 8]
+    /// Dimensions of an embedding, 1 to 256 [default: 4]
     #[arg(long, value_name = "N")]
     embedding: Option<u64>,
     /// Outputs of the shared bottom's layers [default: 128,64]
@@ -65,25 +68,25 @@ pub(super) struct ModelFlags {
     /// Whether every class has a trend from cohort to cohort [default: true]
     #[arg(long, value_name = "BOOL")]
     trend: Option<bool>,
-    /// Dropout in the shared bottom, in [0, 1) [default: 0]
+    /// Dropout in the shared bottom: auto, the less the more rows, or a share in [0, 1) [default: auto]
     #[arg(long, value_name = "SHARE")]
-    dropout: Option<f64>,
+    dropout: Option<Auto<f64>>,
     /// Sub-distributions of a horizon, 2 to 8 [default: 2]
     #[arg(long, value_name = "N")]
     segments: Option<u64>,
     /// Where sub-distributions part: auto, zero, median, or values [default: auto]
     #[arg(long, value_name = "CUT", value_parser = cut)]
     cut: Option<Cut>,
-    /// Buckets of a sub-distribution, about, 2 to 100 [default: 20]
+    /// Buckets of a sub-distribution, about, 2 to 100 [default: 10]
     #[arg(long, value_name = "N")]
     buckets: Option<u64>,
     /// Weight of the calibration loss [default: 1]
     #[arg(long, value_name = "X")]
     alpha: Option<f64>,
-    /// Weight of the distillation into sub-distributions [default: 0.5]
+    /// Weight of the distillation into sub-distributions [default: 0.1]
     #[arg(long, value_name = "X")]
     beta: Option<f64>,
-    /// Weight of the distillation into buckets [default: 0.5]
+    /// Weight of the distillation into buckets [default: 0.1]
     #[arg(long, value_name = "X")]
     gamma: Option<f64>,
     /// Whether longer horizons are worth at least as much [default: true]
@@ -129,7 +132,7 @@ pub(super) struct RepresentFlags {
     /// Levels of experts, 1 to 4 [default: 2]
     #[arg(long, value_name = "N")]
     levels: Option<u64>,
-    /// Feature crosses beside the backbone: none, deepfm or dcn [default: none]
+    /// Feature crosses beside the backbone: none, deepfm or dcn [default: deepfm]
     #[arg(long, value_name = "NAME", value_parser = ["none", "deepfm", "dcn"])]
     cross: Option<String>,
     /// Layers of crosses, 1 to 8 [default: 2]
@@ -171,9 +174,9 @@ pub(super) struct FitFlags {
     /// Steps in which rates rise from 0 [default: 0]
     #[arg(long, value_name = "N")]
     warmup: Option<u64>,
-    /// Rows of a step, 1 to 65536 [default: 512]
+    /// Rows of a step: auto, by the number of training rows, or 1 to 65536 [default: auto]
     #[arg(long, value_name = "N")]
-    batch: Option<u64>,
+    batch: Option<Auto<usize>>,
     /// Passes over the training rows at most [default: 30]
     #[arg(long, value_name = "N")]
     epochs: Option<u32>,
