@@ -55,15 +55,6 @@ pub fn batch_for(rows: u64) -> usize {
     1 << nearest.clamp(5.0, 9.0) as u32
 }
 
-impl<T: fmt::Display> fmt::Display for Auto<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Is(value) => value.fmt(f),
-        }
-    }
-}
-
 impl<T: FromStr> FromStr for Auto<T> {
     type Err = String;
 

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 const PATH: &str = "models/a.ltv";
 
 /// Every head and every switch of MDME, and models of every other backbone, cross and encoder; the
-/// defaults first.
+/// one that differs least from the paper's first.
 fn choices() -> Vec<ModelConfig> {
     let of = |change: fn(&mut ModelConfig)| {
         let mut model = ModelConfig {

@@ -113,7 +113,7 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
 
 /// What to do beside training where there are few users.
 fn advice(rows: u64) -> String {
-    // Below it simple models were as good by rank (docs/results/accuracy.md).
+    // Below it simple models were about as good by rank (docs/decisions/0017-defaults.md).
     const FEW: u64 = 5000;
     if rows >= FEW {
         return String::new();
