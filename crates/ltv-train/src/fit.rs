@@ -3,7 +3,7 @@
 use crate::{
     TrainError, checkpoint,
     checkpoint::Position,
-    matching,
+    level, matching,
     prepare::{Prepared, prepare},
     schedule, validate,
 };
@@ -16,8 +16,9 @@ use ltv_data::{
     Dataset,
     stream::{EncodedStream, Shuffle, StreamOptions},
 };
-use ltv_model::{Bundle, bundle::Validation, targets};
+use ltv_model::{Bundle, ModelError, bundle::Validation, targets};
 use ltv_nn::trainer::Weights;
+use rayon::ThreadPoolBuilder;
 use std::{path::PathBuf, sync::Arc};
 
 /// What belongs to one run rather than to the model.
@@ -275,13 +276,20 @@ impl<'a> Fit<'a> {
         )
     }
 
-    fn into_bundle(self, progress: &dyn Progress) -> Result<Bundle, TrainError> {
-        let rows = self.stream(Part::Validation, None)?;
-        let threads = self.run.threads;
-        let mut document = self.prepared.document;
+    /// What is learned from the best weights once they are found, and all of it together.
+    fn into_bundle(mut self, progress: &dyn Progress) -> Result<Bundle, TrainError> {
+        let threads = self.run.threads.max(1);
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|e| ModelError::Threads(e.to_string()))?;
+        let mut document = self.prepared.document.clone();
         document.record.steps = self.position.best.map_or(0, |(_, step)| step);
-        document.record.validations = self.position.validations;
-        matching::matched(Bundle::new(document, self.best)?, rows, threads, progress)
+        document.record.validations = std::mem::take(&mut self.position.validations);
+        let bundle = Bundle::new(document, self.best.clone())?;
+        let split = &self.config.split;
+        let bundle = level::levelled(bundle, self.dataset, split, &pool, progress)?;
+        self.encoding = Arc::new(bundle.document.encoding.clone());
+        let rows = self.stream(Part::Validation, None)?;
+        matching::matched(bundle, rows, &pool, progress)
     }
 }
 

@@ -5,6 +5,7 @@
 //! | [`fit`](mod@fit) | the loop, from a dataset to a bundle |
 //! | [`prepare`] | what is fitted before the first step: encoding, buckets, network |
 //! | [`validate`] | the likelihood of validation rows |
+//! | `level` | how far the trend over cohorts is followed, from the latest of them |
 //! | `matching` | the curves of the decoding `matched`, from validation rows |
 //! | [`checkpoint`] | everything needed to go on after a kill |
 //! | [`schedule`] | learning rates over steps |
@@ -12,6 +13,7 @@
 pub mod checkpoint;
 pub mod error;
 pub mod fit;
+mod level;
 mod matching;
 pub mod prepare;
 pub mod schedule;

@@ -3,19 +3,17 @@
 use crate::TrainError;
 use ltv_core::progress::Progress;
 use ltv_data::stream::EncodedStream;
-use ltv_model::{Bundle, Decoding, Model, ModelError, bundle::Document};
-use rayon::ThreadPoolBuilder;
+use ltv_model::{Bundle, Decoding, Model, bundle::Document};
+use rayon::ThreadPool;
 
 /// The bundle with its curves. Labels are not looked at: immature rows serve as well. Memory: sums on
 /// fixed grids, however many rows there are.
 pub(crate) fn matched(
     bundle: Bundle,
     rows: EncodedStream,
-    threads: usize,
+    pool: &ThreadPool,
     progress: &dyn Progress,
 ) -> Result<Bundle, TrainError> {
-    let pool = ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
-    let pool = pool.map_err(|e| ModelError::Threads(e.to_string()))?;
     progress.start("match values to the distribution of labels", None);
     let model = Model::new(bundle.clone(), Decoding::Expectation)?;
     let mut reference = model.nobody();
