@@ -158,6 +158,16 @@ impl Cohort {
         self.least.iter().map(number)
     }
 
+    /// Writes the inputs that the users of a block would have if all were so many years old, one age
+    /// for each horizon.
+    pub fn set(&self, rows: &mut EncodedRows, years: &[f64]) {
+        let inputs: Vec<f32> = years.iter().map(|&y| self.scale.apply(Some(y))).collect();
+        let width = rows.numbers.len() / rows.rows.max(1);
+        for row in rows.numbers.chunks_exact_mut(width.max(1)) {
+            row[width - inputs.len()..].copy_from_slice(&inputs);
+        }
+    }
+
     fn is_sound(&self) -> bool {
         let sound = |years: &f64| *years >= 0.0 && years.is_finite();
         self.scale.is_sound() && self.least.iter().all(sound)

@@ -11,6 +11,7 @@ use crate::{
     error::ModelError,
     matching::Matching,
     odmn,
+    recalibration::Recalibration,
     spec::Spec,
     tensors::{self, Format, Tensor, Unusable},
 };
@@ -45,6 +46,9 @@ pub struct Document {
     pub record: Record,
     /// What the simple rules it is compared with need from the training rows.
     pub baselines: Baselines,
+    /// For each horizon, what the decoding `expectation` does to an expectation; none where nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recalibration: Option<Vec<Recalibration>>,
     /// Curves of the decoding `matched`; none in files from before there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matching: Option<Matching>,

@@ -5,9 +5,11 @@ mod buckets;
 mod log_normals;
 
 use crate::{
+    buckets::Buckets,
     decode::{self, Decoding, Distribution},
     heads::Head,
     matching::{Curve, Matching, Population, Reference},
+    recalibration::Recalibration,
     spec::Spec,
 };
 use ltv_core::predictor::Predictions;
@@ -23,20 +25,20 @@ const QUANTILES: [f64; 3] = [0.1, 0.5, 0.9];
 pub struct Decoder {
     heads: Vec<Head>,
     decoding: Decoding,
-    /// What follows the expectation where values are matched; empty otherwise.
-    curves: Vec<Curve>,
+    /// What follows the expectation, for each horizon; empty where nothing does.
+    maps: Vec<Map>,
     /// One weight for each horizon; `None` leaves horizons free of order.
     order: Option<Vec<f64>>,
 }
 
 impl Decoder {
-    /// For the heads of a network and what it was built from. It has no curves, so that values of
-    /// `matched` are expectations.
+    /// For the heads of a network and what it was built from. It has no maps, so that values of
+    /// `expectation` are the distributions' own, and those of `matched` too.
     pub fn new(heads: Vec<Head>, spec: &Spec, decoding: Decoding) -> Self {
         Self {
             heads,
             decoding,
-            curves: vec![],
+            maps: vec![],
             order: spec.model.monotone.then(|| spec.order_weights()),
         }
     }
@@ -45,7 +47,18 @@ impl Decoder {
     pub(crate) fn matched(self, matching: &Matching) -> Self {
         Self {
             decoding: Decoding::Matched,
-            curves: matching.curves.clone(),
+            maps: matching.curves.iter().cloned().map(Map::Matched).collect(),
+            ..self
+        }
+    }
+
+    /// The same, with expectations that are recalibrated.
+    pub(crate) fn recalibrated(self, by: &[Recalibration], spec: &Spec) -> Self {
+        let map =
+            |(by, buckets): (&Recalibration, &Buckets)| Map::Recalibrated(*by, buckets.largest);
+        Self {
+            decoding: Decoding::Expectation,
+            maps: by.iter().zip(&spec.horizons).map(map).collect(),
             ..self
         }
     }
@@ -75,7 +88,7 @@ impl Decoder {
     /// The one value of a row at a horizon.
     fn value(&self, t: usize, distribution: &dyn Distribution) -> f64 {
         let value = distribution.value(self.decoding);
-        self.curves.get(t).map_or(value, |curve| curve.at(value))
+        self.maps.get(t).map_or(value, |map| map.at(value))
     }
 
     /// How values are decoded.
@@ -154,6 +167,22 @@ impl Decoder {
             out.projected.push(rest[horizons] != 0.0);
         }
         out
+    }
+}
+
+/// What follows an expectation.
+enum Map {
+    Matched(Curve),
+    /// With the largest label.
+    Recalibrated(Recalibration, f64),
+}
+
+impl Map {
+    fn at(&self, x: f64) -> f64 {
+        match self {
+            Self::Matched(curve) => curve.at(x),
+            Self::Recalibrated(by, largest) => by.at(x, *largest),
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`decode`] | from a row's distribution to values, quantiles, and ordered horizons |
 //! | [`decoder`] | the same for whole tiles of a network's outputs |
 //! | [`matching`] | curves that give values the distribution of labels |
+//! | [`recalibration`] | expectations that are spread as widely as labels bear out |
 //! | [`bundle`] | a trained model in one file |
 //! | [`tensors`] | the file that bundles and checkpoints are: a document and tensors, checksummed |
 //! | [`predict`] | a bundle, ready to predict |
@@ -27,6 +28,7 @@ pub mod init;
 pub mod matching;
 pub mod odmn;
 pub mod predict;
+pub mod recalibration;
 mod represent;
 pub mod spec;
 pub mod targets;

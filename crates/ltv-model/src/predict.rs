@@ -49,9 +49,13 @@ impl Model {
             }
         }
         let mut decoder = Decoder::new(net.heads, &document.spec, decoding);
-        if decoding == Decoding::Matched {
-            let matching = document.matching.as_ref();
-            decoder = decoder.matched(matching.ok_or(ModelError::NoMatching)?);
+        match (decoding, &document.matching, &document.recalibration) {
+            (Decoding::Matched, None, _) => return Err(ModelError::NoMatching),
+            (Decoding::Matched, Some(matching), _) => decoder = decoder.matched(matching),
+            (Decoding::Expectation, _, Some(maps)) => {
+                decoder = decoder.recalibrated(maps, &document.spec);
+            }
+            _ => {}
         }
         Ok(Self {
             id,

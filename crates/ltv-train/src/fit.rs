@@ -5,7 +5,7 @@ use crate::{
     checkpoint::Position,
     level, matching,
     prepare::{Prepared, prepare},
-    schedule, validate,
+    recalibrate, schedule, validate,
 };
 use ltv_core::{
     config::{Part, TrainConfig},
@@ -288,6 +288,10 @@ impl<'a> Fit<'a> {
         let split = &self.config.split;
         let bundle = level::levelled(bundle, self.dataset, split, &pool, progress)?;
         self.encoding = Arc::new(bundle.document.encoding.clone());
+        let bundle = match self.config.fit.recalibrate {
+            true => recalibrate::recalibrated(bundle, self.stream(Part::Validation, None)?, &pool)?,
+            false => bundle,
+        };
         let rows = self.stream(Part::Validation, None)?;
         matching::matched(bundle, rows, &pool, progress)
     }

@@ -133,10 +133,7 @@ impl Sums {
             self.errors[1] += error * error;
         }
         for (age, sum) in &mut self.tried {
-            let input = cohort.scale.apply(Some(age.exp_m1()));
-            for row in block.numbers.chunks_exact_mut(width) {
-                row[width - horizons..].fill(input);
-            }
+            cohort.set(&mut block, &vec![age.exp_m1(); horizons]);
             let values = model.predict(&block).values;
             *sum += known.iter().map(|row| values[row * horizons]).sum::<f64>();
         }

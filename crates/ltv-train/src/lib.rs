@@ -6,6 +6,7 @@
 //! | [`prepare`] | what is fitted before the first step: encoding, buckets, network |
 //! | [`validate`] | the likelihood of validation rows |
 //! | `level` | how far the trend over cohorts is followed, from the latest of them |
+//! | `recalibrate` | how widely expectations are spread, from validation rows |
 //! | `matching` | the curves of the decoding `matched`, from validation rows |
 //! | [`checkpoint`] | everything needed to go on after a kill |
 //! | [`schedule`] | learning rates over steps |
@@ -16,6 +17,7 @@ pub mod fit;
 mod level;
 mod matching;
 pub mod prepare;
+mod recalibrate;
 pub mod schedule;
 pub mod validate;
 

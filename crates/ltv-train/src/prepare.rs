@@ -120,6 +120,7 @@ fn document(
         config: config.clone(),
         record,
         baselines: fitted.baselines,
+        recalibration: None,
         matching: None,
         horizons: fitted.horizons,
         encoding: fitted.encoding,

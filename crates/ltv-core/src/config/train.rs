@@ -59,6 +59,7 @@ impl Default for EncodingOptions {
 /// | `shuffle_rows` | 262144 | rows that are shuffled at a time | >= 1 |
 /// | `validation_steps` | 0 | steps between validations, and one at the end; 0: once an epoch | |
 /// | `balance` | none | how users with and without value are brought to equal weight | none, oversample, undersample, reweight |
+/// | `recalibrate` | true | expectations are spread as widely as validation labels bear out | |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FitOptions {
@@ -86,6 +87,8 @@ pub struct FitOptions {
     pub validation_steps: u64,
     /// How users with and without value are brought to equal weight.
     pub balance: Balance,
+    /// Whether expectations are drawn together, or apart, by as much as validation labels bear out.
+    pub recalibrate: bool,
 }
 
 /// How learning rates change after the warm-up.
@@ -113,6 +116,7 @@ impl Default for FitOptions {
             shuffle_rows: 1 << 18,
             validation_steps: 0,
             balance: Balance::None,
+            recalibrate: true,
         }
     }
 }
@@ -120,13 +124,14 @@ impl Default for FitOptions {
 impl TrainConfig {
     /// The paper's settings (section 5.1.2): Adam at 0.05 and 0.1 for embeddings, batches of 512,
     /// alpha 1, beta and gamma 0.5, two sub-distributions; numbers enter as cells alone, and there is
-    /// neither dropout, trend nor crosses. What it does not state is as a plain reader would set it: 32 bins,
+    /// neither dropout, trend, crosses nor recalibration. What it does not state is as a plain reader would set it: 32 bins,
     /// embeddings of 8 dimensions, 20 buckets.
     pub fn paper() -> Self {
         let fit = FitOptions {
             rate: 0.05,
             embedding_rate: 0.1,
             batch: Auto::Is(512),
+            recalibrate: false,
             ..FitOptions::default()
         };
         let model = ModelConfig {

@@ -5,6 +5,7 @@ use super::Document;
 use crate::{
     buckets::{Bucket, Buckets},
     matching::{Curve, Matching},
+    recalibration::Recalibration,
     represent::{self, Count},
     spec::{DaySequence, Spec},
     tensors::Content,
@@ -51,6 +52,9 @@ pub(super) fn document(document: &Document, content: &Content<'_>) -> Check {
     for (days, buckets) in horizons.days().iter().zip(&spec.horizons) {
         check_buckets(buckets).map_err(|problem| format!("ltv_{days}: {problem}"))?;
     }
+    if let Some(maps) = &document.recalibration {
+        check_recalibration(maps, horizons.len())?;
+    }
     if let Some(matching) = &document.matching {
         check_matching(matching, horizons.len())?;
     }
@@ -90,6 +94,17 @@ fn least(spec: &Spec) -> (usize, usize) {
 fn check_encoding(encoding: &Encoding) -> Check {
     ensure(encoding.fields() > 0, || "no features".into())?;
     encoding.check().map_err(|e| e.to_string())
+}
+
+fn check_recalibration(maps: &[Recalibration], horizons: usize) -> Check {
+    let n = maps.len();
+    ensure(n == horizons, || {
+        format!("recalibration: {n} of {horizons} horizons")
+    })?;
+    ensure(maps.iter().all(Recalibration::is_sound), || {
+        let (least, most) = (Recalibration::LEAST, Recalibration::MOST);
+        format!("recalibration: a slope not between {least} and {most}, or a factor not positive")
+    })
 }
 
 fn check_matching(matching: &Matching, horizons: usize) -> Check {

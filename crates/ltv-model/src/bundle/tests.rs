@@ -97,6 +97,7 @@ fn bundle(model: ModelConfig) -> Bundle {
         config,
         record: Record::default(),
         baselines: Baselines::default(),
+        recalibration: None,
         matching: None,
     };
     matched(Bundle::new(document, weights).unwrap())

@@ -199,6 +199,9 @@ pub(super) struct FitFlags {
     /// or reweight [default: none]
     #[arg(long, value_name = "HOW", value_parser = ["none", "oversample", "undersample", "reweight"])]
     balance: Option<String>,
+    /// Whether expectations are spread as widely as validation labels bear out [default: true]
+    #[arg(long, value_name = "BOOL")]
+    recalibrate: Option<bool>,
 }
 
 pub(super) fn cut(text: &str) -> Result<Cut, String> {
@@ -265,6 +268,7 @@ impl FitFlags {
         options.set("fit.checkpoint_steps", self.checkpoint_steps)?;
         options.set("fit.shuffle_rows", self.shuffle_rows)?;
         options.set("fit.validation_steps", self.validation_steps)?;
+        options.set("fit.recalibrate", self.recalibrate)?;
         options.set("fit.balance", self.balance.as_ref())
     }
 }
