@@ -158,16 +158,6 @@ impl Cohort {
         self.least.iter().map(number)
     }
 
-    /// Writes the inputs that the users of a block would have if all were so many years old, one age
-    /// for each horizon.
-    pub fn set(&self, rows: &mut EncodedRows, years: &[f64]) {
-        let inputs: Vec<f32> = years.iter().map(|&y| self.scale.apply(Some(y))).collect();
-        let width = rows.numbers.len() / rows.rows.max(1);
-        for row in rows.numbers.chunks_exact_mut(width.max(1)) {
-            row[width - inputs.len()..].copy_from_slice(&inputs);
-        }
-    }
-
     fn is_sound(&self) -> bool {
         let sound = |years: &f64| *years >= 0.0 && years.is_finite();
         self.scale.is_sound() && self.least.iter().all(sound)
@@ -271,6 +261,22 @@ pub struct EncodedRows {
 }
 
 impl EncodedRows {
+    /// The last numbers of every row, so many of them: ages of cohorts, where an encoding has any.
+    pub fn ages(&self, count: usize) -> impl Iterator<Item = &[f32]> {
+        let width = self.numbers.len() / self.rows.max(1);
+        self.numbers
+            .chunks_exact(width.max(1))
+            .map(move |row| &row[width - count..])
+    }
+
+    /// Writes the same ages over the last numbers of every row.
+    pub fn set_ages(&mut self, ages: &[f32]) {
+        let width = self.numbers.len() / self.rows.max(1);
+        for row in self.numbers.chunks_exact_mut(width.max(1)) {
+            row[width - ages.len()..].copy_from_slice(ages);
+        }
+    }
+
     /// Adds a copy of a row of `from`, which must have the same columns.
     pub fn push(&mut self, from: &Self, row: usize) {
         fn one<T: Copy>(to: &mut Vec<T>, from: &[T], rows: usize, row: usize) {

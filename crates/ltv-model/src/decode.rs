@@ -21,7 +21,7 @@ pub enum Decoding {
     Expectation,
     /// A quantile, in `(0, 1)`; the median minimises absolute error.
     Quantile(f64),
-    /// The expectation, mapped so that values are distributed as labels are predicted to be
+    /// The expectation, mapped so that values are spread as the latest labels are
     /// ([`crate::matching`]): what Mutual Gini compares.
     Matched,
 }

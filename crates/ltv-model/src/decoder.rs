@@ -8,7 +8,7 @@ use crate::{
     buckets::Buckets,
     decode::{self, Decoding, Distribution},
     heads::Head,
-    matching::{Curve, Matching, Population, Reference},
+    matching::{Curve, Matching},
     recalibration::Recalibration,
     spec::Spec,
 };
@@ -60,28 +60,6 @@ impl Decoder {
             decoding: Decoding::Expectation,
             maps: by.iter().zip(&spec.horizons).map(map).collect(),
             ..self
-        }
-    }
-
-    /// A population of nobody, on the grids of these heads.
-    pub(crate) fn nobody(&self) -> Reference {
-        let population = |head: &Head| {
-            let grid = match head {
-                Head::Buckets(head) => buckets::grid(head),
-                Head::LogNormals(head) => log_normals::grid(head),
-            };
-            Population::new(grid.into())
-        };
-        Reference {
-            horizons: self.heads.iter().map(population).collect(),
-        }
-    }
-
-    /// Adds the rows of a tile to a population.
-    pub(crate) fn refer(&self, outputs: &Outputs<'_, f32>, reference: &mut Reference) {
-        for (head, population) in self.heads.iter().zip(&mut reference.horizons) {
-            let mut view = view(head, outputs);
-            (0..outputs.rows).for_each(|r| population.add(view.row(r)));
         }
     }
 

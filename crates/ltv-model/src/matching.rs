@@ -1,8 +1,8 @@
 //! Values that are distributed as labels are: one monotone curve for each horizon, from the
 //! expectation of a user to the value that a user of that rank has.
 //!
-//! With `F(v)` the mean over a reference population of the predicted `P(label <= v)`, and `a..b` the
-//! share of the population below, and up to, an expectation `x`,
+//! With `F^-1` the quantiles of the latest known labels, scaled so that their mean is what is expected
+//! of a reference population, and `a..b` the share of the population below, and up to, an expectation `x`,
 //!
 //! `g(x) = mean of F^-1(r) over a < r < b`,
 //!
@@ -18,7 +18,7 @@ mod reference;
 mod tests;
 
 pub use curve::Curve;
-pub use reference::{Population, Reference};
+pub use reference::{Population, matching};
 
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,6 @@ use crate::{
     decode::Decoding,
     decoder::Decoder,
     error::ModelError,
-    matching::Reference,
     odmn::{self, Odmn},
     targets,
 };
@@ -15,7 +14,6 @@ use ltv_core::{
     predictor::{Predictions, Predictor},
 };
 use ltv_nn::{Runner, trainer::Weights};
-use std::sync::{Mutex, PoisonError};
 
 /// A model with its scoring network.
 pub struct Model {
@@ -68,28 +66,6 @@ impl Model {
     /// Everything about the model but its weights.
     pub fn document(&self) -> &Document {
         &self.document
-    }
-
-    /// A reference population of nobody yet.
-    pub fn nobody(&self) -> Reference {
-        self.decoder.nobody()
-    }
-
-    /// Adds rows to a reference population, on the current rayon thread pool. The order of sums does
-    /// not depend on threads.
-    pub fn refer(&self, rows: &EncodedRows, reference: &mut Reference) {
-        let batch = targets::inputs(&self.document.spec, self.runner.graph().shape(), rows);
-        let tiles = Mutex::new(vec![]);
-        self.runner
-            .run(&batch, &mut vec![(); rows.rows], 1, |outputs, _| {
-                let mut tile = self.nobody();
-                self.decoder.refer(outputs, &mut tile);
-                let mut tiles = tiles.lock().unwrap_or_else(PoisonError::into_inner);
-                tiles.push((outputs.base, tile));
-            });
-        let mut tiles = tiles.into_inner().unwrap_or_else(PoisonError::into_inner);
-        tiles.sort_by_key(|(base, _)| *base);
-        tiles.iter().for_each(|(_, tile)| reference.merge(tile));
     }
 
     /// How its values are decoded.

@@ -5,7 +5,9 @@ use crate::{
     checkpoint::Position,
     level, matching,
     prepare::{Prepared, prepare},
-    recalibrate, schedule, validate,
+    recalibrate, schedule,
+    today::Today,
+    validate,
 };
 use ltv_core::{
     config::{Part, TrainConfig},
@@ -288,12 +290,13 @@ impl<'a> Fit<'a> {
         let split = &self.config.split;
         let bundle = level::levelled(bundle, self.dataset, split, &pool, progress)?;
         self.encoding = Arc::new(bundle.document.encoding.clone());
+        let validation = || self.stream(Part::Validation, None);
+        let today = Today::of(&self.encoding, validation()?)?;
         let bundle = match self.config.fit.recalibrate {
-            true => recalibrate::recalibrated(bundle, self.stream(Part::Validation, None)?, &pool)?,
+            true => recalibrate::recalibrated(bundle, (validation()?, &today), &pool)?,
             false => bundle,
         };
-        let rows = self.stream(Part::Validation, None)?;
-        matching::matched(bundle, rows, &pool, progress)
+        matching::matched(bundle, (self.dataset, split), &today, &pool, progress)
     }
 }
 

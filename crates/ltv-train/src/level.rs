@@ -120,10 +120,10 @@ impl Sums {
         let known: Vec<usize> = (0..block.rows)
             .filter(|row| !block.labels[row * horizons].is_nan())
             .collect();
-        let width = block.numbers.len() / block.rows.max(1);
+        let ages: Vec<f32> = block.ages(horizons).map(|ages| ages[0]).collect();
         let values = model.predict(&block).values;
         for row in &known {
-            let input = f64::from(block.numbers[(row + 1) * width - horizons]);
+            let input = f64::from(ages[*row]);
             let label = block.labels[row * horizons];
             let error = label - values[row * horizons];
             self.rows += 1;
@@ -133,7 +133,8 @@ impl Sums {
             self.errors[1] += error * error;
         }
         for (age, sum) in &mut self.tried {
-            cohort.set(&mut block, &vec![age.exp_m1(); horizons]);
+            let input = cohort.scale.apply(Some(age.exp_m1()));
+            block.set_ages(&vec![input; horizons]);
             let values = model.predict(&block).values;
             *sum += known.iter().map(|row| values[row * horizons]).sum::<f64>();
         }

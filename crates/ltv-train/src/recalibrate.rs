@@ -1,6 +1,6 @@
 //! How widely expectations are spread, from what the best weights say of the validation rows.
 
-use crate::TrainError;
+use crate::{TrainError, today::Today};
 use ltv_core::{encoding::EncodedRows, predictor::Predictor};
 use ltv_data::stream::EncodedStream;
 use ltv_model::{
@@ -12,29 +12,29 @@ use rayon::ThreadPool;
 /// The bundle with its recalibration. Memory: sums on fixed grids, however many rows there are.
 pub(crate) fn recalibrated(
     mut bundle: Bundle,
-    rows: EncodedStream,
+    (rows, today): (EncodedStream, &Today),
     pool: &ThreadPool,
 ) -> Result<Bundle, TrainError> {
     let model = Model::new(bundle.clone(), Decoding::Expectation)?;
     let mut sums = vec![Sums::default(); bundle.document.horizons.len()];
     for block in rows {
         let block = block?;
-        pool.install(|| add(&model, block, &mut sums));
+        pool.install(|| add(&model, block, today, &mut sums));
     }
     bundle.document.recalibration = recalibration::recalibrated(&sums);
     Ok(Bundle::new(bundle.document, bundle.weights)?)
 }
 
 /// Adds a block: what is expected of its users, and what would be if they had registered today.
-fn add(model: &Model, mut block: EncodedRows, sums: &mut [Sums]) {
+fn add(model: &Model, mut block: EncodedRows, today: &Today, sums: &mut [Sums]) {
     let then = model.predict(&block).values;
-    let today = model.encoding().cohort.as_ref().map(|cohort| {
-        cohort.set(&mut block, &cohort.least);
+    let now = today.moves().then(|| {
+        today.set(&mut block);
         model.predict(&block).values
     });
-    let today = today.as_ref().unwrap_or(&then);
+    let now = now.as_ref().unwrap_or(&then);
     let horizons = sums.len();
     for (i, label) in block.labels.iter().enumerate() {
-        sums[i % horizons].add(then[i], today[i], *label);
+        sums[i % horizons].add(then[i], now[i], *label);
     }
 }

@@ -1,7 +1,11 @@
 //! Files that were damaged, and files that were edited by hand.
 
 use super::*;
-use crate::{Decoding, Model, init, spec::DaySequence};
+use crate::{
+    Decoding, Model, init,
+    matching::{Population, matching},
+    spec::DaySequence,
+};
 use ltv_core::{
     config::{Backbone, Cross, DayEncoder, HeadKind, ModelConfig},
     encoding::{Cells, EncodedRows, FeatureEncoding},
@@ -103,13 +107,18 @@ fn bundle(model: ModelConfig) -> Bundle {
     matched(Bundle::new(document, weights).unwrap())
 }
 
-/// With the curves of four rows.
+/// With curves of four rows.
 fn matched(bundle: Bundle) -> Bundle {
     let model = Model::new(bundle.clone(), Decoding::Expectation).unwrap();
-    let mut reference = model.nobody();
-    (0..2).for_each(|_| model.refer(&two_rows(&bundle), &mut reference));
+    let values = model.predict(&two_rows(&bundle)).values;
+    let horizons = bundle.document.horizons.len();
+    let mut populations = vec![Population::default(); horizons];
+    for (i, value) in values.iter().chain(&values).enumerate() {
+        populations[i % horizons].expect(*value);
+        populations[i % horizons].see((i / horizons) as f64);
+    }
     let document = Document {
-        matching: reference.matching(),
+        matching: matching(&populations),
         ..bundle.document
     };
     assert_eq!(document.matching.as_ref().unwrap().rows, 4);

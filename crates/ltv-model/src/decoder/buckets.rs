@@ -14,24 +14,6 @@ pub(super) struct BucketView<'a> {
     row: Row<'a>,
 }
 
-/// Values at which a distribution over these buckets is looked at, ascending: their edges, and steps
-/// between them.
-pub(super) fn grid(head: &BucketHead) -> Vec<f64> {
-    let steps = (MOST_STEPS / head.buckets.len().max(1)).clamp(4, 64);
-    let of = |&(left, width, _): &(f64, f64, Option<ltv_nn::Node>)| {
-        let steps = if width > 0.0 { steps } else { 0 };
-        (0..=steps).map(move |i| left + width * (i as f64 / steps.max(1) as f64))
-    };
-    let mut grid: Vec<f64> = head.buckets.iter().flat_map(of).collect();
-    // One may end a rounding after the next begins.
-    grid.sort_by(f64::total_cmp);
-    grid.dedup();
-    grid
-}
-
-/// Steps between the edges of all buckets together, about.
-const MOST_STEPS: usize = 2048;
-
 /// One bucket: its edges, and the tile's rows of its probability and bias.
 struct Bucket<'a> {
     left: f64,

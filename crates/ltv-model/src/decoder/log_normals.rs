@@ -14,15 +14,6 @@ pub(super) struct LogNormalView<'a> {
     row: LogNormals,
 }
 
-/// Values at which a distribution is looked at, ascending: zero, and 24 to a tenfold up to the cap.
-pub(super) fn grid(head: &LogNormalHead) -> Vec<f64> {
-    let step = |i: u32| head.cap * 10f64.powf(-f64::from(i) / 24.0);
-    let steps = (0..=24 * 12).rev().map(step);
-    let mut grid: Vec<f64> = [0.0].into_iter().chain(steps).collect();
-    grid.dedup();
-    grid
-}
-
 /// The tile's rows of one component.
 struct Features<'a> {
     share: Option<&'a [f32]>,

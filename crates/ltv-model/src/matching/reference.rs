@@ -1,44 +1,15 @@
-//! The population that predictions are matched to: who expects what, and how values are spread.
-//! Rows stream through; what is kept of them are sums on fixed grids.
+//! The population that predictions are matched to: who expects what, and how labels are spread.
 
 use super::{Curve, MOST_KNOTS, Matching};
-use crate::decode::Distribution;
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-/// One population for each horizon.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reference {
-    /// In order of the horizons.
-    pub horizons: Vec<Population>,
-}
-
-impl Reference {
-    /// The curves; none where nobody was added.
-    pub fn matching(&self) -> Option<Matching> {
-        let curves = self.horizons.iter().map(Population::curve);
-        Some(Matching {
-            rows: self.horizons.first()?.rows,
-            curves: curves.collect::<Option<_>>()?,
-        })
-    }
-
-    /// Adds a population on the same grids.
-    pub fn merge(&mut self, other: &Self) {
-        let pairs = self.horizons.iter_mut().zip(&other.horizons);
-        pairs.for_each(|(own, other)| own.merge(other));
-    }
-}
-
-/// A population at one horizon.
-#[derive(Debug, Clone, PartialEq)]
+/// What is known of a horizon.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Population {
-    /// Values, ascending, from the least to the largest that is predicted.
-    grid: Arc<[f64]>,
-    /// Sums of `P(label < v)` and `P(label <= v)` at each value.
-    sums: Vec<[f64; 2]>,
     /// Number and sum of expectations, by their leading bits.
     expectations: BTreeMap<u64, (u64, f64)>,
     rows: u64,
+    labels: Vec<f64>,
 }
 
 /// Bits of the fraction that tell expectations apart: to 0.03 % of their size, so that what is
@@ -65,28 +36,11 @@ fn ranks() -> impl Iterator<Item = f64> {
 }
 
 impl Population {
-    /// Nobody yet, with the values at which distributions are looked at: ascending; the first at most,
-    /// the last at least, every value that is predicted.
-    pub fn new(grid: Arc<[f64]>) -> Self {
-        Self {
-            sums: vec![[0.0; 2]; grid.len()],
-            grid,
-            expectations: BTreeMap::new(),
-            rows: 0,
-        }
-    }
-
-    /// Adds a user. One whose prediction is no number is left out.
-    pub fn add(&mut self, user: &dyn Distribution) {
-        let expectation = user.expectation();
+    /// Adds what is expected of a user. One whose prediction is no number is left out.
+    pub fn expect(&mut self, expectation: f64) {
         if !(expectation.is_finite() && expectation >= 0.0) {
             return;
         }
-        let sums = &mut self.sums;
-        user.cumulate(&self.grid, &mut |i, below, at_most| {
-            sums[i][0] += below;
-            sums[i][1] += at_most;
-        });
         // Minus zero has other bits.
         let expectation = expectation + 0.0;
         let entry = self.expectations.entry(cell(expectation)).or_default();
@@ -94,25 +48,25 @@ impl Population {
         self.rows += 1;
     }
 
-    /// Adds a population on the same grid.
-    pub fn merge(&mut self, other: &Self) {
-        for (own, other) in self.sums.iter_mut().zip(&other.sums) {
-            *own = [own[0] + other[0], own[1] + other[1]];
+    /// Adds the label of a user, not necessarily one of whom anything is expected; NaN is no label. All
+    /// are kept: whoever adds them says how many.
+    pub fn see(&mut self, label: f64) {
+        if !label.is_nan() {
+            self.labels.push(label);
         }
-        for (&cell, &(count, sum)) in &other.expectations {
-            let entry = self.expectations.entry(cell).or_default();
-            *entry = (entry.0 + count, entry.1 + sum);
-        }
-        self.rows += other.rows;
     }
 
-    /// The curve, at [`MOST_KNOTS`] knots at most; none of nobody.
+    /// How many labels were seen.
+    pub fn labels(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The curve, at [`MOST_KNOTS`] knots at most; none where nothing is expected or no label is above
+    /// zero.
     pub fn curve(&self) -> Option<Curve> {
-        if self.rows == 0 {
-            return None;
-        }
         let rows = self.rows as f64;
-        let mut values = Quantiles::new(self);
+        let expected: f64 = self.expectations.values().map(|(_, sum)| sum).sum();
+        let values = Quantiles::new(&self.labels, expected / rows)?;
         let mut wanted = ranks().peekable();
         let mut knots: Vec<[f64; 2]> = vec![];
         let mut before = 0;
@@ -136,53 +90,49 @@ impl Population {
     }
 }
 
-/// The integral of `F^-1` from 0 upwards, rank by rank: straight between the values of the grid.
+/// The curves of all horizons; none where one of them has none.
+pub fn matching(horizons: &[Population]) -> Option<Matching> {
+    let curves = horizons.iter().map(Population::curve);
+    Some(Matching {
+        rows: horizons.first()?.rows,
+        curves: curves.collect::<Option<_>>()?,
+    })
+}
+
+/// Labels in order, scaled to a mean.
 struct Quantiles {
-    /// Rank and value, both non-decreasing: a jump of `F` is a flat piece.
-    points: Vec<[f64; 2]>,
-    /// The last point at or before the last rank asked for, and the integral up to it.
-    at: usize,
-    integral: f64,
+    labels: Vec<f64>,
+    /// The sum of all labels before each, and of all of them.
+    sums: Vec<f64>,
+    scale: f64,
 }
 
 impl Quantiles {
-    fn new(population: &Population) -> Self {
-        let rows = population.rows as f64;
-        let mut points = vec![];
-        let mut least: f64 = 0.0;
-        for (value, sums) in population.grid.iter().zip(&population.sums) {
-            for sum in sums {
-                // Rounding must not turn it back.
-                least = least.max(sum / rows).min(1.0);
-                points.push([least, *value]);
-            }
+    fn new(labels: &[f64], mean: f64) -> Option<Self> {
+        let mut labels = labels.to_vec();
+        labels.sort_by(f64::total_cmp);
+        let mut sums = vec![0.0];
+        for label in &labels {
+            sums.push(sums[sums.len() - 1] + label);
         }
-        Self {
-            points,
-            at: 0,
-            integral: 0.0,
-        }
+        let scale = mean * labels.len() as f64 / sums[labels.len()];
+        scale.is_finite().then_some(Self {
+            labels,
+            sums,
+            scale,
+        })
     }
 
-    /// The integral up to a rank, which does not fall from call to call.
-    fn up_to(&mut self, rank: f64) -> f64 {
-        while let Some(&[r1, v1]) = self.points.get(self.at + 1) {
-            let [r0, v0] = self.points[self.at];
-            if r1 <= rank {
-                self.integral += (r1 - r0) * 0.5 * (v0 + v1);
-                self.at += 1;
-                continue;
-            }
-            let v = v0 + (v1 - v0) * ((rank - r0) / (r1 - r0));
-            return self.integral + (rank - r0).max(0.0) * 0.5 * (v0 + v);
-        }
-        let [r, v] = self.points.last().copied().unwrap_or_default();
-        self.integral + (rank - r).max(0.0) * v
+    /// The integral of the quantiles from 0 up to a rank in `[0, 1]`.
+    fn up_to(&self, rank: f64) -> f64 {
+        let n = self.labels.len();
+        let place = rank * n as f64;
+        let i = (place as usize).min(n - 1);
+        self.scale * (self.sums[i] + (place - i as f64) * self.labels[i]) / n as f64
     }
 
-    /// The mean of `F^-1` between two ranks, the first below the second.
-    fn mean(&mut self, from: f64, to: f64) -> f64 {
-        let before = self.up_to(from);
-        (self.up_to(to) - before) / (to - from)
+    /// The mean of the quantiles between two ranks, the first below the second.
+    fn mean(&self, from: f64, to: f64) -> f64 {
+        (self.up_to(to) - self.up_to(from)) / (to - from)
     }
 }
