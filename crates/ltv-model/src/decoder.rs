@@ -54,8 +54,9 @@ impl Decoder {
 
     /// The same, with expectations that are recalibrated.
     pub(crate) fn recalibrated(self, by: &[Recalibration], spec: &Spec) -> Self {
-        let map =
-            |(by, buckets): (&Recalibration, &Buckets)| Map::Recalibrated(*by, buckets.largest);
+        let map = |(by, buckets): (&Recalibration, &Buckets)| {
+            Map::Recalibrated(*by, buckets.largest_label())
+        };
         Self {
             decoding: Decoding::Expectation,
             maps: by.iter().zip(&spec.horizons).map(map).collect(),
@@ -63,10 +64,11 @@ impl Decoder {
         }
     }
 
-    /// The one value of a row at a horizon.
-    fn value(&self, t: usize, distribution: &dyn Distribution) -> f64 {
-        let value = distribution.value(self.decoding);
-        self.maps.get(t).map_or(value, |map| map.at(value))
+    /// Makes values of the expectations of a row.
+    fn map(&self, values: &mut [f64]) {
+        for (value, map) in values.iter_mut().zip(&self.maps) {
+            *value = map.at(*value);
+        }
     }
 
     /// How values are decoded.
@@ -85,9 +87,11 @@ impl Decoder {
         for (t, head) in self.heads.iter().enumerate() {
             let mut view = view(head, outputs);
             for (r, row) in rows.chunks_exact_mut(horizons).enumerate() {
-                row[t] = self.value(t, view.row(r));
+                row[t] = view.row(r).value(self.decoding);
             }
         }
+        rows.chunks_exact_mut(horizons)
+            .for_each(|row| self.map(row));
     }
 
     /// Decodes everything about a tile into `rows`, `[rows, width]`.
@@ -97,16 +101,24 @@ impl Decoder {
             let mut view = view(head, outputs);
             for (r, row) in rows.chunks_exact_mut(self.width()).enumerate() {
                 let distribution = view.row(r);
-                row[t] = self.value(t, distribution);
+                row[t] = distribution.value(self.decoding);
                 for (q, p) in QUANTILES.iter().enumerate() {
                     row[horizons + t * QUANTILES.len() + q] = distribution.quantile(*p);
                 }
                 row[horizons * (1 + QUANTILES.len()) + t] = distribution.positive();
             }
         }
-        if let Some(weights) = &self.order {
-            for row in rows.chunks_exact_mut(self.width()) {
+        for row in rows.chunks_exact_mut(self.width()) {
+            if let Some(weights) = &self.order {
                 order(row, weights);
+            }
+            if !self.maps.is_empty() {
+                let values = &mut row[..horizons];
+                self.map(values);
+                // Maps of two horizons may cross where the model's own values do not.
+                if let Some(weights) = &self.order {
+                    decode::project(values, weights);
+                }
             }
         }
     }

@@ -8,7 +8,7 @@
 //! `ln E[label] = a + b ln x`,
 //!
 //! by pseudo-maximum likelihood, which asks of labels no more than a mean of that form. Users keep their
-//! order, and their mean is kept as it was: totals are the trend's business.
+//! order, and the latest their mean: totals are the trend's business.
 
 mod fit;
 #[cfg(test)]

@@ -5,9 +5,9 @@ use crate::{
     checkpoint::Position,
     level, matching,
     prepare::{Prepared, prepare},
-    recalibrate, schedule,
-    today::Today,
-    validate,
+    recalibrate,
+    recent::{LatestAges, Recent},
+    schedule, validate,
 };
 use ltv_core::{
     config::{Part, TrainConfig},
@@ -287,16 +287,23 @@ impl<'a> Fit<'a> {
         document.record.steps = self.position.best.map_or(0, |(_, step)| step);
         document.record.validations = std::mem::take(&mut self.position.validations);
         let bundle = Bundle::new(document, self.best.clone())?;
-        let split = &self.config.split;
-        let bundle = level::levelled(bundle, self.dataset, split, &pool, progress)?;
+        let recent = Recent {
+            dataset: self.dataset,
+            split: &self.config.split,
+            window_days: bundle.document.window_days,
+            as_of: bundle.document.as_of,
+        };
+        let bundle = level::levelled(bundle, recent, &pool, progress)?;
         self.encoding = Arc::new(bundle.document.encoding.clone());
-        let validation = || self.stream(Part::Validation, None);
-        let today = Today::of(&self.encoding, validation()?)?;
+        let latest = LatestAges::of(recent, &bundle.document)?;
         let bundle = match self.config.fit.recalibrate {
-            true => recalibrate::recalibrated(bundle, (validation()?, &today), &pool)?,
+            true => {
+                let rows = self.stream(Part::Validation, None)?;
+                recalibrate::recalibrated(bundle, (rows, &latest), &pool)?
+            }
             false => bundle,
         };
-        matching::matched(bundle, (self.dataset, split), &today, &pool, progress)
+        matching::matched(bundle, recent, &latest, &pool, progress)
     }
 }
 

@@ -7,8 +7,8 @@
 //! | [`validate`] | the likelihood of validation rows |
 //! | `level` | how far the trend over cohorts is followed, from the latest of them |
 //! | `recalibrate` | how widely expectations are spread, from validation rows |
-//! | `matching` | the curves of the decoding `matched`, from validation rows and the latest labels |
-//! | `today` | users as they would be predicted had they registered today |
+//! | `matching` | the curves of the decoding `matched`, from the latest users and labels |
+//! | `recent` | the latest users of whom something is known, and how old they are |
 //! | [`checkpoint`] | everything needed to go on after a kill |
 //! | [`schedule`] | learning rates over steps |
 
@@ -19,8 +19,8 @@ mod level;
 mod matching;
 pub mod prepare;
 mod recalibrate;
+mod recent;
 pub mod schedule;
-mod today;
 pub mod validate;
 
 pub use error::TrainError;

@@ -1,6 +1,6 @@
 //! How widely expectations are spread, from what the best weights say of the validation rows.
 
-use crate::{TrainError, today::Today};
+use crate::{TrainError, recent::LatestAges};
 use ltv_core::{encoding::EncodedRows, predictor::Predictor};
 use ltv_data::stream::EncodedStream;
 use ltv_model::{
@@ -12,24 +12,24 @@ use rayon::ThreadPool;
 /// The bundle with its recalibration. Memory: sums on fixed grids, however many rows there are.
 pub(crate) fn recalibrated(
     mut bundle: Bundle,
-    (rows, today): (EncodedStream, &Today),
+    (rows, latest): (EncodedStream, &LatestAges),
     pool: &ThreadPool,
 ) -> Result<Bundle, TrainError> {
     let model = Model::new(bundle.clone(), Decoding::Expectation)?;
     let mut sums = vec![Sums::default(); bundle.document.horizons.len()];
     for block in rows {
         let block = block?;
-        pool.install(|| add(&model, block, today, &mut sums));
+        pool.install(|| add(&model, block, latest, &mut sums));
     }
     bundle.document.recalibration = recalibration::recalibrated(&sums);
     Ok(Bundle::new(bundle.document, bundle.weights)?)
 }
 
-/// Adds a block: what is expected of its users, and what would be if they had registered today.
-fn add(model: &Model, mut block: EncodedRows, today: &Today, sums: &mut [Sums]) {
+/// Adds a block: what is expected of its users, and what would be if they were the latest.
+fn add(model: &Model, mut block: EncodedRows, latest: &LatestAges, sums: &mut [Sums]) {
     let then = model.predict(&block).values;
-    let now = today.moves().then(|| {
-        today.set(&mut block);
+    let now = latest.matter().then(|| {
+        latest.set(&mut block);
         model.predict(&block).values
     });
     let now = now.as_ref().unwrap_or(&then);

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     Decoding, Model, init,
     matching::{Population, matching},
+    recalibration::Recalibration,
     spec::DaySequence,
 };
 use ltv_core::{
@@ -101,7 +102,16 @@ fn bundle(model: ModelConfig) -> Bundle {
         config,
         record: Record::default(),
         baselines: Baselines::default(),
-        recalibration: None,
+        recalibration: Some(vec![
+            Recalibration {
+                slope: 0.5,
+                factor: 3.0,
+            },
+            Recalibration {
+                slope: 1.2,
+                factor: 0.25,
+            },
+        ]),
         matching: None,
     };
     matched(Bundle::new(document, weights).unwrap())
@@ -313,8 +323,57 @@ fn edits_that_make_no_model_are_refused() {
         (&format!("{bucket}/left"), json!(-0.5), "left"),
         (&format!("{bucket}/bias"), json!(1.5), "bias"),
         (&format!("{bucket}/rows"), json!(u64::MAX), "rows"),
+        (
+            "/recalibration",
+            json!([]),
+            "recalibration: 0 of 2 horizons",
+        ),
+        (
+            "/recalibration/0/slope",
+            json!(3.0),
+            "recalibration: a slope",
+        ),
+        (
+            "/recalibration/1/factor",
+            json!(0.0),
+            "or a factor not positive",
+        ),
+        ("/recalibration/1/factor", json!(null), "null"),
     ];
     refused(&edits);
+}
+
+/// A power for the expectation, and for nothing else; horizons are in order before and after it.
+#[test]
+fn only_expectations_are_recalibrated() {
+    let (with, rows) = (&whole().0, two_rows(&whole().0));
+    let maps = with.document.recalibration.clone().unwrap();
+    let mut without = with.clone();
+    without.document.recalibration = None;
+    let predict = |bundle: &Bundle, decoding| {
+        let model = Model::new(bundle.clone(), decoding).unwrap();
+        model.predict(&rows)
+    };
+    for decoding in ["median", "matched", "argmax"] {
+        let decoding = decoding.parse().unwrap();
+        assert_eq!(predict(with, decoding), predict(&without, decoding));
+    }
+    let (found, raw) = [with, &without]
+        .map(|b| predict(b, Decoding::Expectation))
+        .into();
+    assert_eq!(
+        (&found.quantiles, &found.positive),
+        (&raw.quantiles, &raw.positive)
+    );
+    assert_eq!(found.projected, raw.projected);
+    let weights = with.document.spec.order_weights();
+    for (values, raw) in found.values.chunks(2).zip(raw.values.chunks(2)) {
+        let map = |t: usize| maps[t].at(raw[t], with.document.spec.horizons[t].largest_label());
+        let mut expected = [map(0), map(1)];
+        crate::decode::project(&mut expected, &weights);
+        assert_eq!(values, expected);
+    }
+    assert_ne!(found.values, raw.values);
 }
 
 /// Files from before there were day encoders tell no sequences.

@@ -56,13 +56,13 @@ impl Population {
         }
     }
 
-    /// How many labels were seen.
-    pub fn labels(&self) -> usize {
-        self.labels.len()
+    /// How many labels above zero were seen.
+    pub fn positive(&self) -> usize {
+        self.labels.iter().filter(|label| **label > 0.0).count()
     }
 
-    /// The curve, at [`MOST_KNOTS`] knots at most; none where nothing is expected or no label is above
-    /// zero.
+    /// The curve, at [`MOST_KNOTS`] knots at most; none where nothing is expected or no label was seen.
+    /// Where labels are all zero, so are values but for the least slope.
     pub fn curve(&self) -> Option<Curve> {
         let rows = self.rows as f64;
         let expected: f64 = self.expectations.values().map(|(_, sum)| sum).sum();
@@ -115,8 +115,13 @@ impl Quantiles {
         for label in &labels {
             sums.push(sums[sums.len() - 1] + label);
         }
-        let scale = mean * labels.len() as f64 / sums[labels.len()];
-        scale.is_finite().then_some(Self {
+        let total = sums[labels.len()];
+        let scale = match total > 0.0 {
+            true => mean * labels.len() as f64 / total,
+            false => 0.0,
+        };
+        let known = !labels.is_empty() && mean.is_finite();
+        known.then_some(Self {
             labels,
             sums,
             scale,

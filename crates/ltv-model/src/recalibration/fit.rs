@@ -9,6 +9,11 @@ const PRIOR_SD: f64 = 0.2;
 /// Bits of the fraction that tell expectations apart: to 0.1 % of their size, so that what is kept
 /// stays below 1024 cells for each doubling, however many rows.
 const FRACTION_BITS: u32 = 10;
+/// Rows that a slope takes at least.
+const LEAST_ROWS: f64 = 100.0;
+/// How the variance of a label grows with its mean, as a power: between a Poisson variable's 1 and the
+/// 2 of a multiple of one variable.
+const VARIANCE_POWER: f64 = 1.5;
 /// Newton steps at most; a regression that is well posed takes five or so.
 const STEPS: usize = 50;
 
@@ -17,8 +22,8 @@ const STEPS: usize = 50;
 pub struct Sums {
     /// Rows whose label is known, by the leading bits of their expectation.
     known: BTreeMap<u64, Cell>,
-    /// All rows, by the leading bits of what would be expected of them today: number and sum.
-    today: BTreeMap<u64, (f64, f64)>,
+    /// All rows, by the leading bits of what would be expected of the latest: number and sum.
+    latest: BTreeMap<u64, (f64, f64)>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -39,9 +44,9 @@ fn counts(expectation: f64) -> bool {
 }
 
 impl Sums {
-    /// Adds a row: its expectation, what would be expected of it if the user had registered today, and
+    /// Adds a row: its expectation, what would be expected of it were the user one of the latest, and
     /// its label, NaN where immature.
-    pub fn add(&mut self, expectation: f64, today: f64, label: f64) {
+    pub fn add(&mut self, expectation: f64, latest: f64, label: f64) {
         if counts(expectation) && !label.is_nan() {
             let cell = self.known.entry(cell(expectation)).or_default();
             cell.rows += 1.0;
@@ -49,22 +54,23 @@ impl Sums {
             cell.labels += label;
             cell.squares += label * label;
         }
-        if counts(today) {
-            let cell = self.today.entry(cell(today)).or_default();
-            *cell = (cell.0 + 1.0, cell.1 + today);
+        if counts(latest) {
+            let cell = self.latest.entry(cell(latest)).or_default();
+            *cell = (cell.0 + 1.0, cell.1 + latest);
         }
     }
 
     /// The map: the slope drawn towards 1 by as much as it is uncertain, and the factor with which
-    /// the users of today keep their mean.
+    /// the latest users keep their mean.
     pub fn recalibration(&self) -> Recalibration {
-        let Some((slope, variance)) = self.slope() else {
+        let Some((slope, [robust, supposed])) = self.slope() else {
             return Recalibration::NONE;
         };
+        let variance = robust.max(supposed);
         let trust = PRIOR_SD * PRIOR_SD / (PRIOR_SD * PRIOR_SD + variance);
         let slope = 1.0 + trust * (slope - 1.0);
         let slope = slope.clamp(Recalibration::LEAST, Recalibration::MOST);
-        let cells = self.today.values();
+        let cells = self.latest.values();
         let powers = |(rows, sum): &(f64, f64)| rows * (sum / rows).powf(slope);
         let powers: f64 = cells.clone().map(powers).sum();
         let factor = cells.map(|(_, sum)| sum).sum::<f64>() / powers;
@@ -76,9 +82,13 @@ impl Sums {
         }
     }
 
-    /// The slope and its variance, robust to labels that vary more than a Poisson variable does; none
-    /// where labels are all zero or expectations all the same.
-    pub(super) fn slope(&self) -> Option<(f64, f64)> {
+    /// The slope and two variances of it: the robust one, of the errors as they were found, which is too
+    /// small where the few large labels all happen to be on the line, and that of errors that grow with the
+    /// mean. None where rows are few, labels all zero or expectations all the same.
+    pub(super) fn slope(&self) -> Option<(f64, [f64; 2])> {
+        if self.rows() < LEAST_ROWS {
+            return None;
+        }
         let labels: f64 = self.known.values().map(|c| c.labels).sum();
         let expectations: f64 = self.known.values().map(|c| c.expectations).sum();
         // Logarithms are taken from that of the mean label, so that the two coefficients hardly
@@ -93,8 +103,9 @@ impl Sums {
             at = [at[0] + damp[0], at[1] + damp[1]];
             if step.iter().all(|s| s.abs() < 1e-10) {
                 let around = Normal::of(self, origin, at);
-                let variance = around.variance()?;
-                return (at[1].is_finite() && variance.is_finite()).then_some((at[1], variance));
+                let variances = around.variances()?;
+                let finite = variances.iter().chain(&at).all(|x| x.is_finite());
+                return finite.then_some((at[1], variances));
             }
         }
         None
@@ -105,11 +116,16 @@ impl Sums {
     }
 }
 
-/// Score, information and the score's own spread at some coefficients, the constant first.
+/// Sums at some coefficients, the constant first.
 struct Normal {
     score: [f64; 2],
     information: [f64; 3],
+    /// Squared errors of labels, and weighted as the score's spread needs them.
+    squares: f64,
     spread: [f64; 3],
+    /// The same, as the variance is supposed to be, but for a factor.
+    supposed: f64,
+    supposed_spread: [f64; 3],
 }
 
 impl Normal {
@@ -117,7 +133,10 @@ impl Normal {
         let mut all = Self {
             score: [0.0; 2],
             information: [0.0; 3],
+            squares: 0.0,
             spread: [0.0; 3],
+            supposed: 0.0,
+            supposed_spread: [0.0; 3],
         };
         for c in sums.known.values() {
             let x = (c.expectations / c.rows).ln() - origin;
@@ -132,6 +151,10 @@ impl Normal {
             all.score[1] += error * x;
             add(&mut all.information, c.rows * mean);
             add(&mut all.spread, square);
+            all.squares += square;
+            let supposed = c.rows * mean.powf(VARIANCE_POWER);
+            add(&mut all.supposed_spread, supposed);
+            all.supposed += supposed;
         }
         all
     }
@@ -144,11 +167,12 @@ impl Normal {
         sound.then(|| [(c * u - b * v) / determinant, (a * v - b * u) / determinant])
     }
 
-    /// The slope's variance: inverse, spread, inverse (Huber 1967).
-    fn variance(&self) -> Option<f64> {
+    /// The slope's variance: inverse, spread, inverse (Huber 1967), of either spread.
+    fn variances(&self) -> Option<[f64; 2]> {
         let [p, q] = self.solve([0.0, 1.0])?;
-        let [a, b, c] = self.spread;
-        Some(p * p * a + 2.0 * p * q * b + q * q * c)
+        let of = |[a, b, c]: [f64; 3]| p * p * a + 2.0 * p * q * b + q * q * c;
+        let factor = self.squares / self.supposed;
+        Some([of(self.spread), factor * of(self.supposed_spread)])
     }
 }
 

@@ -186,6 +186,19 @@ pub(super) fn summary(path: &Path, bundle: &Bundle) -> String {
     );
     let weights = bundle.weights.dense.len() + bundle.weights.tables.len();
     facts.add("weights", count(weights as u64));
+    if let Some(cohort) = &encoding.cohort {
+        let years = cohort.least.iter().map(|years| format!("{years:.2}"));
+        let years: Vec<_> = years.collect();
+        let until = format!("to {} years before the as-of date", years.join(", "));
+        facts.add("trend followed", until);
+    }
+    if let Some(maps) = &document.recalibration {
+        let slopes: Vec<_> = maps.iter().map(|map| format!("{:.2}", map.slope)).collect();
+        facts.add(
+            "recalibrated",
+            format!("with slopes of {}", slopes.join(", ")),
+        );
+    }
     for (days, buckets) in document.horizons.days().iter().zip(&document.spec.horizons) {
         let sizes: Vec<_> = buckets.segments.iter().map(|s| s.buckets.len()).collect();
         let mut fact = format!("mean {:.4}, buckets {sizes:?}", buckets.mean);
