@@ -87,9 +87,8 @@ pub trait Distribution {
     fn argmax(&self) -> f64;
     /// `P(value > 0)`.
     fn positive(&self) -> f64;
-    /// Hands `P(value < v)` and `P(value <= v)` to `each` for every `v` of a list, with its place in
-    /// it. `values` ascend.
-    fn cumulate(&self, values: &[f64], each: &mut dyn FnMut(usize, f64, f64));
+    /// `P(this value < value)` and `P(this value <= value)`.
+    fn reach(&self, value: f64) -> [f64; 2];
 
     /// The one value of a decoding. Of `matched` it is the expectation: the map that follows knows
     /// other users too.
@@ -155,28 +154,18 @@ impl Mass {
     }
 }
 
-/// `P(value < v)` and `P(value <= v)` for every `v` of an ascending list.
-pub fn cumulate(masses: &[Mass], values: &[f64], each: &mut dyn FnMut(usize, f64, f64)) {
+/// The shares of the distribution below `value`, and up to it.
+pub fn reach(masses: &[Mass], value: f64) -> [f64; 2] {
     let total: f64 = masses.iter().map(|m| m.probability).sum();
-    let (mut passed, mut before) = (0, 0.0);
-    for (i, &value) in values.iter().enumerate() {
-        while let Some(mass) = masses.get(passed)
-            && mass.left + mass.width < value
-        {
-            before += mass.probability;
-            passed += 1;
-        }
-        // Two where one ends as the other begins.
-        let met = masses[passed..].iter().take_while(|m| m.left <= value);
-        let [below, at_most] = met.fold([before; 2], |sum, mass| {
-            let [below, at_most] = mass.reach(value);
-            [
-                sum[0] + mass.probability * below,
-                sum[1] + mass.probability * at_most,
-            ]
-        });
-        each(i, (below / total).min(1.0), (at_most / total).min(1.0));
-    }
+    let met = masses.iter().take_while(|m| m.left <= value);
+    let shares = met.fold([0.0; 2], |sum, mass| {
+        let [below, at_most] = mass.reach(value);
+        [
+            sum[0] + mass.probability * below,
+            sum[1] + mass.probability * at_most,
+        ]
+    });
+    shares.map(|share| (share / total).min(1.0))
 }
 
 /// Mean of the whole distribution.
@@ -267,11 +256,9 @@ mod tests {
         fn cumulated_shares_invert_quantiles(masses in masses(), p in 0.001f64..0.999) {
             let value = quantile(&masses, p);
             let step = 1e-9 * (1.0 + value);
-            let mut found = vec![];
-            let around = [value - step, value, value + step];
-            cumulate(&masses, &around, &mut |_, below, at_most| found.push((below, at_most)));
-            prop_assert!(found[0].1 <= p + 1e-9 && found[2].0 >= p - 1e-9, "{found:?}");
-            prop_assert!(found.iter().all(|(below, at_most)| below <= at_most));
+            let found = [value - step, value, value + step].map(|v| reach(&masses, v));
+            prop_assert!(found[0][1] <= p + 1e-9 && found[2][0] >= p - 1e-9, "{found:?}");
+            prop_assert!(found.iter().all(|[below, at_most]| below <= at_most));
         }
     }
 
@@ -292,10 +279,8 @@ mod tests {
         assert_eq!(quantile(&masses, 0.4), 0.0);
         assert!((quantile(&masses, 0.65) - 3.0).abs() < 1e-12);
         assert_eq!(positive(&masses), 0.5);
-        let mut shares = vec![];
-        cumulate(&masses, &[-1.0, 0.0, 3.0, 5.0, 5.5, 7.0], &mut |_, a, b| {
-            shares.extend([a, b])
-        });
+        let at = [-1.0, 0.0, 3.0, 5.0, 5.5, 7.0];
+        let shares: Vec<f64> = at.iter().flat_map(|v| reach(&masses, *v)).collect();
         let expected = [
             0.0, 0.0, 0.0, 0.5, 0.65, 0.65, 0.8, 0.8, 0.95, 0.95, 1.0, 1.0,
         ];

@@ -132,10 +132,8 @@ impl Decoder {
             let mut view = view(head, outputs);
             for r in 0..outputs.rows {
                 let cell = r * horizons + t;
-                view.row(r)
-                    .cumulate(&labels[cell..=cell], &mut |_, below, at_most| {
-                        shares[2 * cell..2 * cell + 2].copy_from_slice(&[below, at_most]);
-                    });
+                let found = view.row(r).reach(labels[cell]);
+                shares[2 * cell..2 * cell + 2].copy_from_slice(&found);
             }
         }
         shares

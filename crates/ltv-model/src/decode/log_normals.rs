@@ -177,18 +177,15 @@ impl Distribution for LogNormals {
     }
 
     /// Values beyond the cap are those at the cap.
-    fn cumulate(&self, values: &[f64], each: &mut dyn FnMut(usize, f64, f64)) {
+    fn reach(&self, value: f64) -> [f64; 2] {
         let zero = 1.0 - self.positive;
-        for (i, &value) in values.iter().enumerate() {
-            let up_to = || zero + self.positive * self.excess(value.ln(), Level::Below(0.0));
-            let (below, at_most) = match value {
-                v if v < 0.0 => (0.0, 0.0),
-                0.0 => (0.0, zero),
-                v if v > self.cap => (1.0, 1.0),
-                v if v == self.cap => (up_to(), 1.0),
-                _ => (up_to(), up_to()),
-            };
-            each(i, below, at_most);
+        let up_to = || zero + self.positive * self.excess(value.ln(), Level::Below(0.0));
+        match value {
+            v if v < 0.0 => [0.0, 0.0],
+            0.0 => [0.0, zero],
+            v if v > self.cap => [1.0, 1.0],
+            v if v == self.cap => [up_to(), 1.0],
+            _ => [up_to(); 2],
         }
     }
 }
@@ -353,12 +350,17 @@ mod tests {
             let at = |y: f64| 1.0 - positive + positive * (row.excess(y.ln(), Level::Below(0.0)));
             prop_assert!(at(value * (1.0 - 1e-9)) <= p + 1e-12);
             prop_assert!(at(value * (1.0 + 1e-9)) >= p - 1e-12);
-            row.cumulate(&[-1.0, 0.0, value, 1e300], &mut |i, below, at_most| {
-                let expected = [[0.0; 2], [0.0, 1.0 - positive], [p; 2], [1.0; 2]][i];
+            // The last is the cap, below which all of it lies here.
+            for (at, expected) in [
+                (-1.0, [0.0; 2]),
+                (0.0, [0.0, 1.0 - positive]),
+                (value, [p; 2]),
+                (1e300, [1.0; 2]),
+            ] {
+                let [below, at_most] = row.reach(at);
                 let near = (below - expected[0]).abs() + (at_most - expected[1]).abs();
-                // The last is the cap, below which all of it lies here.
-                assert!(near < 1e-5, "{i}: {below} {at_most} for {expected:?}");
-            });
+                assert!(near < 1e-5, "{at}: {below} {at_most} for {expected:?}");
+            }
         }
     }
 }

@@ -88,7 +88,7 @@ impl Distribution for Row<'_> {
         decode::positive(&self.masses)
     }
 
-    fn cumulate(&self, values: &[f64], each: &mut dyn FnMut(usize, f64, f64)) {
-        decode::cumulate(&self.masses, values, each);
+    fn reach(&self, value: f64) -> [f64; 2] {
+        decode::reach(&self.masses, value)
     }
 }
