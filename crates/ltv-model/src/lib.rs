@@ -12,6 +12,7 @@
 //! | [`decode`] | from a row's distribution to values, quantiles, and ordered horizons |
 //! | [`decoder`] | the same for whole tiles of a network's outputs |
 //! | [`matching`] | curves that give values the distribution of labels |
+//! | `grid` | cells for sums over any number of rows |
 //! | [`recalibration`] | expectations that are spread as widely as labels bear out |
 //! | [`bundle`] | a trained model in one file |
 //! | [`tensors`] | the file that bundles and checkpoints are: a document and tensors, checksummed |
@@ -23,6 +24,7 @@ pub mod bundle;
 pub mod decode;
 pub mod decoder;
 pub mod error;
+mod grid;
 pub mod heads;
 pub mod init;
 pub mod matching;

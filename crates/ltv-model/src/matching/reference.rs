@@ -1,6 +1,7 @@
 //! The population that predictions are matched to: who expects what, and how labels are spread.
 
 use super::{Curve, MOST_KNOTS, Matching};
+use crate::grid::cell;
 use std::collections::BTreeMap;
 
 /// What is known of a horizon.
@@ -15,10 +16,6 @@ pub struct Population {
 /// Bits of the fraction that tell expectations apart: to 0.03 % of their size, so that what is
 /// kept of them stays below 4096 numbers for each doubling, however many rows.
 const FRACTION_BITS: u32 = 12;
-
-fn cell(expectation: f64) -> u64 {
-    expectation.to_bits() >> (f64::MANTISSA_DIGITS - 1 - FRACTION_BITS)
-}
 
 /// Equal steps of ranks, as far as one step below the tail; there steps halve every
 /// [`STEPS_PER_HALF`], because the top users hold much of the value.
@@ -43,7 +40,10 @@ impl Population {
         }
         // Minus zero has other bits.
         let expectation = expectation + 0.0;
-        let entry = self.expectations.entry(cell(expectation)).or_default();
+        let entry = self
+            .expectations
+            .entry(cell(expectation, FRACTION_BITS))
+            .or_default();
         *entry = (entry.0 + 1, entry.1 + expectation);
         self.rows += 1;
     }

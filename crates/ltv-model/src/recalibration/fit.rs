@@ -1,6 +1,7 @@
 //! The slope and what keeps the mean, from sums on a fixed grid of expectations.
 
 use super::Recalibration;
+use crate::grid::cell;
 use std::collections::BTreeMap;
 
 /// How far slopes are from 1, as a standard deviation, before anything is known: what is measured
@@ -34,10 +35,6 @@ struct Cell {
     squares: f64,
 }
 
-fn cell(expectation: f64) -> u64 {
-    expectation.to_bits() >> (f64::MANTISSA_DIGITS - 1 - FRACTION_BITS)
-}
-
 /// Whether an expectation can be raised to a power: whoever is worth nothing stays so.
 fn counts(expectation: f64) -> bool {
     expectation > 0.0 && expectation.is_finite()
@@ -48,14 +45,17 @@ impl Sums {
     /// its label, NaN where immature.
     pub fn add(&mut self, expectation: f64, latest: f64, label: f64) {
         if counts(expectation) && !label.is_nan() {
-            let cell = self.known.entry(cell(expectation)).or_default();
+            let cell = self
+                .known
+                .entry(cell(expectation, FRACTION_BITS))
+                .or_default();
             cell.rows += 1.0;
             cell.expectations += expectation;
             cell.labels += label;
             cell.squares += label * label;
         }
         if counts(latest) {
-            let cell = self.latest.entry(cell(latest)).or_default();
+            let cell = self.latest.entry(cell(latest, FRACTION_BITS)).or_default();
             *cell = (cell.0 + 1.0, cell.1 + latest);
         }
     }
