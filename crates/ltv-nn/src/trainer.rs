@@ -1,5 +1,6 @@
 //! One step of training: forward and backward over shards, then the update.
 
+mod cut;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ use crate::{
     Adam, Batch, Graph, Real,
     layout::{Kind, Param},
 };
+use cut::Cut;
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 use std::ops::Range;
 use tables::TableIndex;
@@ -30,9 +32,10 @@ pub struct TrainerOptions {
     /// Worker threads, at least 1. Does not change results.
     pub threads: usize,
     /// Rows of a shard at least; with [`TrainerOptions::most_shards`], it decides the order in
-    /// which gradients are added, and so changes results in the last bits.
+    /// which gradients are added, and so changes results in the last bits. Two tiles are best: their
+    /// gradients are added while the first is in cache, and two threads may share them.
     pub shard_rows: usize,
-    /// Shards of a batch at most.
+    /// Shards of a batch at most: more threads than twice as many have nothing to do.
     pub most_shards: usize,
     /// Tables of more cells than this are updated sparsely: only rows that a batch touched, whose
     /// moments do not decay while they rest ("lazy" Adam).
@@ -45,8 +48,8 @@ impl Default for TrainerOptions {
     fn default() -> Self {
         Self {
             threads: 1,
-            shard_rows: 128,
-            most_shards: 16,
+            shard_rows: 256,
+            most_shards: 64,
             sparse_above: 1 << 16,
             adam: Adam::default(),
         }
@@ -116,24 +119,12 @@ pub struct Trainer<T> {
     pool: ThreadPool,
 }
 
-/// How a batch is cut.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Cut {
-    pub(crate) shards: usize,
-    pub(crate) rows: usize,
-}
-
 impl TrainerOptions {
-    /// Depends on the number of rows alone, never on threads.
-    fn cut(&self, rows: usize) -> Cut {
+    fn cut(&self, rows: usize, tile: usize) -> Cut {
         let shards = rows
             .div_ceil(self.shard_rows.max(1))
             .clamp(1, self.most_shards.max(1));
-        let per = rows.div_ceil(shards).max(1);
-        Cut {
-            shards: rows.div_ceil(per).max(1),
-            rows: per,
-        }
+        Cut::new(rows, rows.div_ceil(shards).max(1), tile, self.threads)
     }
 }
 
@@ -232,7 +223,7 @@ impl<T: Real> Trainer<T> {
             batch.fits(self.graph.shape),
             "the batch does not fit the graph"
         );
-        let cut = self.options.cut(batch.rows);
+        let cut = self.options.cut(batch.rows, self.graph.tile);
         let dense = &self.state.weights.dense;
         derive(&self.non_negative, dense, &mut self.derived);
         let pass = worker::Pass {
@@ -250,25 +241,28 @@ impl<T: Real> Trainer<T> {
                 .par_iter_mut()
                 .enumerate()
                 .for_each(|(w, worker)| {
-                    for (slot, shard) in (w..cut.shards).step_by(workers).enumerate() {
-                        worker.run(&pass, slot, cut, shard);
+                    for (slot, part) in (w..cut.parts()).step_by(workers).enumerate() {
+                        worker.run(&pass, slot, cut.range(part));
                     }
                 });
         });
         cut
     }
 
-    /// Adds the shards' losses in shard order.
+    /// Adds the losses of shards, each the sum of its parts.
     fn sum_losses(&self, cut: Cut) -> Vec<f64> {
         let mut sum = vec![0.0; self.graph.terms.len()];
-        for shard in shards(&self.workers, cut) {
-            sum.iter_mut().zip(&shard.losses).for_each(|(s, l)| *s += l);
+        let parts: Vec<_> = parts(&self.workers, cut).collect();
+        for shard in parts.chunks(cut.parts_of_shard()) {
+            for (i, sum) in sum.iter_mut().enumerate() {
+                *sum += shard.iter().map(|part| part.losses[i]).sum::<f64>();
+            }
         }
         sum
     }
 }
 
-/// The shards of a batch in order, wherever they were worked on.
-fn shards<T>(workers: &[Worker<T>], cut: Cut) -> impl Iterator<Item = &worker::Shard<T>> {
-    (0..cut.shards).map(|s| &workers[s % workers.len()].shards[s / workers.len()])
+/// The parts of a batch in order, wherever they were worked on.
+fn parts<T>(workers: &[Worker<T>], cut: Cut) -> impl Iterator<Item = &worker::Part<T>> {
+    (0..cut.parts()).map(|p| &workers[p % workers.len()].parts[p / workers.len()])
 }

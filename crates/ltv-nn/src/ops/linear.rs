@@ -87,16 +87,11 @@ impl<T: Real> Op<T> for Linear {
         } else {
             let x = self.input(x, rows, ld);
             product((y, rows, n, ld, false), false, x, View::new(w, k, n, k));
-            simd!(t.arch, bias(y, b, ld, rows));
+            simd!(t.arch, bias(y, b, self.relu, ld, rows));
+            return;
         }
         if self.relu {
-            simd!(t.arch, {
-                for j in 0..n {
-                    feature_mut(y, j, ld, rows)
-                        .iter_mut()
-                        .for_each(|y| *y = y.positive());
-                }
-            });
+            simd!(t.arch, relu(y, ld, rows));
         }
     }
 
@@ -118,13 +113,11 @@ impl<T: Real> Op<T> for Linear {
         let (arch, add) = (t.arch, !t.first);
         let [dy, dx] = parts(t.grads, [out, into]);
         let db = &mut t.dense_grad[self.layer.biases..][..n];
-        simd!(
-            arch,
-            relu_and_bias(self.relu.then_some(y), dy, db, add, ld, rows)
-        );
+        let relu = self.relu.then_some(y);
+        simd!(arch, relu_and_bias(relu, dy, db, add, ld, rows));
         let dw = &mut t.dense_grad[self.layer.weights..][..n * k];
         if self.is_narrow() {
-            let dx = (self.into.is_some()).then_some((dx, accumulate));
+            let dx = self.into.is_some().then_some((dx, accumulate));
             let task = narrow::Backward {
                 w,
                 x,
@@ -155,10 +148,23 @@ impl<T: Real> Op<T> for Linear {
     }
 }
 
+/// Adds the bias, and is a ReLU where there is one, in one pass.
 #[inline(always)]
-fn bias<T: Real>(y: &mut [T], b: &[T], ld: usize, rows: usize) {
-    for (j, &b) in b.iter().enumerate() {
-        feature_mut(y, j, ld, rows).iter_mut().for_each(|y| *y += b);
+fn bias<T: Real>(y: &mut [T], b: &[T], relu: bool, ld: usize, rows: usize) {
+    for (y, &b) in y.chunks_exact_mut(ld).zip(b) {
+        let y = y[..rows].iter_mut();
+        if relu {
+            y.for_each(|y| *y = (*y + b).positive());
+        } else {
+            y.for_each(|y| *y += b);
+        }
+    }
+}
+
+#[inline(always)]
+fn relu<T: Real>(y: &mut [T], ld: usize, rows: usize) {
+    for y in y.chunks_exact_mut(ld) {
+        y[..rows].iter_mut().for_each(|y| *y = y.positive());
     }
 }
 

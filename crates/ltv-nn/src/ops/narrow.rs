@@ -97,9 +97,7 @@ fn forward_block<T: Real, const N: usize>(
         for (w, x) in w.iter().zip(x.chunks_exact(ld)) {
             let x = lanes(x, r);
             for j in 0..N {
-                for l in 0..LANES {
-                    sum[j][l] = x[l].fma(w[j], sum[j][l]);
-                }
+                sum[j] = from_fn(|l| x[l].fma(w[j], sum[j][l]));
             }
         }
         for (sum, y) in sum.iter().zip(y.chunks_exact_mut(ld)) {
@@ -146,66 +144,111 @@ pub(super) fn backward<T: Real>(
     dy.chunks_exact_mut(ld)
         .for_each(|dy| dy[rows..up].fill(T::ZERO));
     blocks!(n, |from, N| {
-        let packed = pack::<T, N>(&w[from * k..(from + N) * k], k, scratch);
-        let dy = &dy[from * ld..(from + N) * ld];
-        let dw = &mut dw[from * k..(from + N) * k];
+        let w = pack::<T, N>(&w[from * k..(from + N) * k], k, scratch);
+        let mut block = Block {
+            x,
+            dy: from_fn(|j| &dy[(from + j) * ld..][..up]),
+            dw: &mut dw[from * k..(from + N) * k],
+            add,
+            ld,
+            dx: dx.as_mut().map(|(dx, accumulate)| (&mut **dx, *accumulate)),
+        };
+        simd!(arch, block.backward(w));
         // The first block of outputs overwrites the input's gradient, the others add to it.
-        let dx = dx
-            .as_mut()
-            .map(|(dx, accumulate)| (&mut **dx, *accumulate || from > 0));
-        simd!(arch, backward_block(packed, x, dy, dw, add, dx, ld, up));
+        if let Some((_, accumulate)) = &mut dx {
+            *accumulate = true;
+        }
     });
 }
 
-#[inline(always)]
-#[allow(
-    clippy::too_many_arguments,
-    reason = "a kernel: all of it must end up in registers"
-)]
-fn backward_block<T: Real, const N: usize>(
-    w: &[[T; N]],
-    x: &[T],
-    dy: &[T],
-    dw: &mut [T],
+/// N outputs of a layer.
+struct Block<'a, T, const N: usize> {
+    x: &'a [T],
+    dy: [&'a [T]; N],
+    dw: &'a mut [T],
     add: bool,
-    mut dx: Option<(&mut [T], bool)>,
     ld: usize,
-    up: usize,
-) {
-    let k = w.len();
-    let dy: [&[T]; N] = from_fn(|j| &dy[j * ld..j * ld + up]);
-    for (i, (w, x)) in w.iter().zip(x.chunks_exact(ld)).enumerate() {
-        let mut sum = [[T::ZERO; LANES]; N];
-        let mut out = dx
-            .as_mut()
-            .map(|(dx, add)| (&mut dx[i * ld..i * ld + up], *add));
-        for r in (0..up).step_by(LANES) {
-            let x = lanes(x, r);
-            let mut back = [T::ZERO; LANES];
+    dx: Option<(&'a mut [T], bool)>,
+}
+
+impl<T: Real, const N: usize> Block<'_, T, N> {
+    /// Two inputs at a time: more would not fit into registers.
+    #[inline(always)]
+    fn backward(&mut self, w: &[[T; N]]) {
+        let (pairs, rest) = w.as_chunks::<2>();
+        for (i, &w) in pairs.iter().enumerate() {
+            self.inputs(2 * i, w);
+        }
+        if let [last] = rest {
+            self.inputs(w.len() - 1, [*last]);
+        }
+    }
+
+    /// Inputs `from` and up, with their weights.
+    #[inline(always)]
+    fn inputs<const I: usize>(&mut self, from: usize, w: [[T; N]; I]) {
+        let ld = self.ld;
+        let x = &self.x[from * ld..(from + I) * ld];
+        let dy = self.dy;
+        let (dx, accumulate) = match &mut self.dx {
+            Some((dx, accumulate)) => (&mut dx[from * ld..(from + I) * ld], *accumulate),
+            None => (&mut [][..], false),
+        };
+        let mut sum = [[[T::ZERO; LANES]; N]; I];
+        for r in (0..dy[0].len()).step_by(LANES) {
+            let x: [[T; LANES]; I] = from_fn(|i| lanes(x, i * ld + r));
+            let mut back = [[T::ZERO; LANES]; I];
             for j in 0..N {
                 let g = lanes(dy[j], r);
-                for l in 0..LANES {
-                    sum[j][l] = x[l].fma(g[l], sum[j][l]);
-                    back[l] = g[l].fma(w[j], back[l]);
+                for i in 0..I {
+                    sum[i][j] = from_fn(|l| x[i][l].fma(g[l], sum[i][j][l]));
+                    back[i] = from_fn(|l| g[l].fma(w[i][j], back[i][l]));
                 }
             }
-            if let Some((out, add)) = &mut out {
-                let out = &mut out[r..r + LANES];
-                for l in 0..LANES {
-                    out[l] = if *add { out[l] + back[l] } else { back[l] };
-                }
+            if dx.is_empty() {
+                continue;
+            }
+            for i in 0..I {
+                let out = &mut dx[i * ld + r..i * ld + r + LANES];
+                let old = if accumulate {
+                    lanes(out, 0)
+                } else {
+                    [T::ZERO; LANES]
+                };
+                out.copy_from_slice(&from_fn::<T, LANES, _>(|l| old[l] + back[i][l]));
             }
         }
-        for j in 0..N {
-            let total = total(sum[j]);
-            let dw = &mut dw[j * k + i];
-            *dw = if add { *dw + total } else { total };
+        self.write(from, sum);
+    }
+
+    /// Sums over lanes.
+    #[inline(always)]
+    fn write<const I: usize>(&mut self, from: usize, sum: [[[T; LANES]; N]; I]) {
+        let k = self.dw.len() / N;
+        // Copied by a loop so short that it is unrolled: an array that any other loop indexes would
+        // live in memory from the start, not in registers.
+        let mut sums = [[[T::ZERO; LANES]; N]; I];
+        for i in 0..I {
+            for j in 0..N {
+                sums[i][j] = sum[i][j];
+            }
+        }
+        for (i, sums) in sums.iter().enumerate() {
+            for (j, sum) in sums.iter().enumerate() {
+                put_total(&mut self.dw[j * k + from + i], *sum, self.add);
+            }
         }
     }
 }
 
 #[inline(always)]
-fn lanes<T: Real>(x: &[T], r: usize) -> &[T; LANES] {
+fn put_total<T: Real>(out: &mut T, sum: [T; LANES], add: bool) {
+    let total = total(sum);
+    *out = if add { *out + total } else { total };
+}
+
+#[inline(always)]
+fn lanes<T: Real>(x: &[T], r: usize) -> [T; LANES] {
     match x[r..r + LANES].try_into() {
         Ok(lanes) => lanes,
         Err(_) => unreachable!("a slice of LANES numbers"),
@@ -226,9 +269,7 @@ pub(super) fn sum<T: Real>(x: &[T]) -> T {
     let (chunks, rest) = x.as_chunks::<LANES>();
     let mut sum = [T::ZERO; LANES];
     for chunk in chunks {
-        for l in 0..LANES {
-            sum[l] += chunk[l];
-        }
+        sum = from_fn(|l| sum[l] + chunk[l]);
     }
     rest.iter().fold(total(sum), |s, &x| s + x)
 }

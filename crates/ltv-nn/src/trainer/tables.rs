@@ -3,6 +3,7 @@
 //! The gradient of a table is never held as a table: the gradient of the embedded inputs is kept
 //! for the batch, and summed cell by cell, in the order of the rows, when the cell is updated.
 
+use super::Cut;
 use crate::{Batch, Real, graph::InputSpec, layout::Table};
 
 const NONE: u32 = u32::MAX;
@@ -22,9 +23,9 @@ pub(super) struct TableIndex {
 pub(super) struct Source<'a, T> {
     pub(super) fields: &'a [usize],
     pub(super) input: &'a InputSpec,
-    /// Gradients of the embedded inputs, shard by shard.
-    pub(super) shards: &'a [&'a [T]],
-    pub(super) shard_rows: usize,
+    /// Gradients of the embedded inputs, part by part.
+    pub(super) parts: &'a [&'a [T]],
+    pub(super) cut: Cut,
 }
 
 impl TableIndex {
@@ -69,10 +70,9 @@ impl TableIndex {
                 at / source.fields.len(),
                 source.fields[at % source.fields.len()],
             );
-            let shard = source.shards[row / source.shard_rows];
-            let start =
-                row % source.shard_rows * source.input.embedded + source.input.columns[field];
-            let gradient = &shard[start..start + out.len()];
+            let (part, row) = source.cut.place(row);
+            let start = row * source.input.embedded + source.input.columns[field];
+            let gradient = &source.parts[part][start..start + out.len()];
             for (o, &g) in out.iter_mut().zip(gradient) {
                 *o += g;
             }

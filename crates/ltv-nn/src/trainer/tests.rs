@@ -34,6 +34,31 @@ fn same_bytes_for_any_number_of_threads() {
     }
 }
 
+/// With more threads than shards, two of them share a shard of two tiles.
+#[test]
+fn same_bytes_where_threads_share_a_shard() {
+    let trained = |threads| {
+        let (graph, batch) = demo_in_tiles::<f32>(301, 32);
+        let options = TrainerOptions {
+            threads,
+            shard_rows: 61,
+            ..Default::default()
+        };
+        let mut trainer = Trainer::new(graph, options).unwrap();
+        crate::check::fill(&mut trainer.state_mut().weights);
+        let cut = options.cut(301, 32);
+        assert_eq!(cut.parts_of_shard(), if threads > 5 { 2 } else { 1 });
+        let losses: Vec<_> = (0..5)
+            .map(|step| trainer.step(&batch, RATES, step))
+            .collect();
+        (trainer.state().clone(), losses)
+    };
+    let one = trained(1);
+    assert_eq!(one, trained(5));
+    assert_eq!(one, trained(6));
+    assert_eq!(one, trained(16));
+}
+
 #[test]
 fn shards_change_only_rounding() {
     let (whole, parts) = (trained(1, 1000, 1000), trained(2, 16, 1000));

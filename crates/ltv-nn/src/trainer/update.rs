@@ -1,6 +1,6 @@
 //! Adding the shards' gradients and applying them: by ranges of the dense vector, and by tables.
 
-use super::{Cut, Rates, Trainer, Weights, shards, tables::Source, tables::TableIndex};
+use super::{Cut, Rates, Trainer, Weights, parts, tables::Source, tables::TableIndex};
 use crate::{Batch, Real, adam::Step, graph::InputSpec, layout::Table, simd::simd};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -10,28 +10,61 @@ const RANGE: usize = 2048;
 /// Numbers of a table updated at a time.
 const CELLS: usize = 1024;
 
-/// The gradient of dense parameters `at..at + out.len()`: shards added in order, and the chain
-/// rule through softplus for non-negative ones.
+/// The gradient of dense parameters `at..at + out.len()`: shards added in order, each the sum of its
+/// parts, and the chain rule through softplus for non-negative ones.
 #[inline(always)]
 fn dense_gradient<T: Real>(
-    shards: &[&[T]],
+    shards: &[&[&[T]]],
     non_negative: &[Range<usize>],
     raw: &[T],
     at: usize,
     out: &mut [T],
 ) {
     let here = at..at + out.len();
-    out.copy_from_slice(&shards[0][here.clone()]);
-    for shard in &shards[1..] {
-        out.iter_mut()
-            .zip(&shard[here.clone()])
-            .for_each(|(o, &g)| *o += g);
+    // The first sum is written, not added to what was written: that saves a pass.
+    let rest = match shards {
+        [[one], [two], rest @ ..] | [[one, two], rest @ ..] => {
+            set_sum(out, &one[here.clone()], &two[here.clone()]);
+            rest
+        }
+        [first, rest @ ..] => {
+            out.copy_from_slice(&first[0][here.clone()]);
+            rest
+        }
+        [] => return,
+    };
+    for shard in rest {
+        match shard {
+            [one, two] => add_sum(out, &one[here.clone()], &two[here.clone()]),
+            one => one.iter().for_each(|one| add(out, &one[here.clone()])),
+        }
     }
     for range in overlaps(non_negative, at, out.len()) {
         for i in range {
             out[i] *= raw[i].sigmoid();
         }
     }
+}
+
+#[inline(always)]
+fn add<T: Real>(out: &mut [T], one: &[T]) {
+    out.iter_mut().zip(one).for_each(|(o, &g)| *o += g);
+}
+
+#[inline(always)]
+fn set_sum<T: Real>(out: &mut [T], one: &[T], two: &[T]) {
+    let sums = one.iter().zip(two);
+    out.iter_mut()
+        .zip(sums)
+        .for_each(|(o, (&a, &b))| *o = a + b);
+}
+
+#[inline(always)]
+fn add_sum<T: Real>(out: &mut [T], one: &[T], two: &[T]) {
+    let sums = one.iter().zip(two);
+    out.iter_mut()
+        .zip(sums)
+        .for_each(|(o, (&a, &b))| *o += a + b);
 }
 
 /// The parts of `ranges` that lie in `at..at + len`, counted from `at`.
@@ -48,11 +81,12 @@ impl<T: Real> Trainer<T> {
         let adam = self.options.adam;
         let dense_step: Step<T> = adam.step(self.state.steps, rates.dense);
         let table_step = adam.step(self.state.steps, rates.tables);
-        let gradients: Vec<_> = shards(&self.workers, cut)
-            .map(|s| s.dense.as_slice())
+        let gradients: Vec<_> = parts(&self.workers, cut)
+            .map(|p| p.dense.as_slice())
             .collect();
-        let inputs: Vec<_> = shards(&self.workers, cut)
-            .map(|s| s.input.as_slice())
+        let gradients: Vec<_> = gradients.chunks(cut.parts_of_shard()).collect();
+        let inputs: Vec<_> = parts(&self.workers, cut)
+            .map(|p| p.input.as_slice())
             .collect();
         let (state, non_negative) = (&mut self.state, &self.non_negative);
         let decaying = &self.decaying;
@@ -66,7 +100,7 @@ impl<T: Real> Trainer<T> {
             batch,
             input: &self.graph.input,
             inputs: &inputs,
-            shard_rows: cut.rows,
+            cut,
             step: table_step,
             sparse_above: self.options.sparse_above,
         };
@@ -91,21 +125,22 @@ impl<T: Real> Trainer<T> {
     }
 
     pub(super) fn gather_gradients(&mut self, batch: &Batch<T>, cut: Cut, out: &mut Weights<T>) {
-        let gradients: Vec<_> = shards(&self.workers, cut)
-            .map(|s| s.dense.as_slice())
+        let gradients: Vec<_> = parts(&self.workers, cut)
+            .map(|p| p.dense.as_slice())
             .collect();
+        let gradients: Vec<_> = gradients.chunks(cut.parts_of_shard()).collect();
         let raw = &self.state.weights.dense;
         dense_gradient(&gradients, &self.non_negative, raw, 0, &mut out.dense);
-        let inputs: Vec<_> = shards(&self.workers, cut)
-            .map(|s| s.input.as_slice())
+        let inputs: Vec<_> = parts(&self.workers, cut)
+            .map(|p| p.input.as_slice())
             .collect();
         for (index, table) in self.index.iter_mut().zip(&self.graph.layout.tables) {
             index.build(batch, &table.fields, self.graph.shape.fields);
             let source = Source {
                 fields: &table.fields,
                 input: &self.graph.input,
-                shards: &inputs,
-                shard_rows: cut.rows,
+                parts: &inputs,
+                cut,
             };
             for &cell in &index.touched {
                 let at = table.offset + cell as usize * table.dim;
@@ -153,7 +188,7 @@ struct TableUpdate<'a, T> {
     batch: &'a Batch<T>,
     input: &'a InputSpec,
     inputs: &'a [&'a [T]],
-    shard_rows: usize,
+    cut: Cut,
     step: Step<T>,
     sparse_above: usize,
 }
@@ -165,8 +200,8 @@ impl<T: Real> TableUpdate<'_, T> {
         let source = Source {
             fields,
             input: self.input,
-            shards: self.inputs,
-            shard_rows: self.shard_rows,
+            parts: self.inputs,
+            cut: self.cut,
         };
         if job.table.rows > self.sparse_above {
             self.sparse(job, &source);

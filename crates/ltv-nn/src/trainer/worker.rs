@@ -1,12 +1,12 @@
-//! A worker: arenas for one tile, and the shards it is answerable for.
+//! A worker: arenas for one tile, and the parts it is answerable for.
 
-use super::{Cut, Weights};
+use super::Weights;
 use crate::{Batch, Graph, Real, batch::Means, simd::simd, tile::Tile};
 use std::ops::Range;
 
-/// What is computed for one shard of a batch.
+/// What is computed for one part of a batch.
 #[derive(Debug, Default)]
-pub(crate) struct Shard<T> {
+pub(crate) struct Part<T> {
     /// Gradient of the dense parameters; for non-negative ones, of their softplus.
     pub(crate) dense: Vec<T>,
     /// Gradient of the embedded inputs, `[rows, embedded]`.
@@ -21,8 +21,8 @@ pub(crate) struct Worker<T> {
     pub(crate) values: Vec<T>,
     grads: Vec<T>,
     pub(crate) scratch: Vec<T>,
-    /// Shards `w`, `w + workers`, ... of a batch, kept from step to step.
-    pub(crate) shards: Vec<Shard<T>>,
+    /// Parts `w`, `w + workers`, ... of a batch, kept from step to step.
+    pub(crate) parts: Vec<Part<T>>,
 }
 
 /// What all workers share during a pass.
@@ -48,33 +48,32 @@ impl<T: Real> Worker<T> {
             values: vec![T::ZERO; graph.features * graph.tile],
             grads: vec![T::ZERO; grads],
             scratch: vec![T::ZERO; graph.scratch * graph.tile],
-            shards: vec![],
+            parts: vec![],
         }
     }
 
-    /// Runs one shard of a batch, tile by tile.
-    pub(crate) fn run(&mut self, pass: &Pass<'_, T>, slot: usize, cut: Cut, shard: usize) {
-        while self.shards.len() <= slot {
-            self.shards.push(Shard::default());
+    /// Runs one part of a batch, tile by tile.
+    pub(crate) fn run(&mut self, pass: &Pass<'_, T>, slot: usize, rows: Range<usize>) {
+        while self.parts.len() <= slot {
+            self.parts.push(Part::default());
         }
-        let mut out = std::mem::take(&mut self.shards[slot]);
-        let rows = shard * cut.rows..((shard + 1) * cut.rows).min(pass.batch.rows);
+        let mut out = std::mem::take(&mut self.parts[slot]);
         out.losses.clear();
         out.losses.resize(pass.graph.terms.len(), 0.0);
         if pass.backward {
             out.dense.resize(pass.graph.layout.dense, T::ZERO);
             out.input
-                .resize(cut.rows * pass.graph.input.embedded, T::ZERO);
+                .resize(rows.len() * pass.graph.input.embedded, T::ZERO);
             if rows.is_empty() {
                 // No first tile will overwrite what the step before left here.
                 out.dense.fill(T::ZERO);
             }
         }
         self.run_rows(pass, rows, &mut out);
-        self.shards[slot] = out;
+        self.parts[slot] = out;
     }
 
-    fn run_rows(&mut self, pass: &Pass<'_, T>, rows: Range<usize>, out: &mut Shard<T>) {
+    fn run_rows(&mut self, pass: &Pass<'_, T>, rows: Range<usize>, out: &mut Part<T>) {
         let graph = pass.graph;
         let tiles = rows.clone().step_by(graph.tile);
         for base in tiles {

@@ -98,8 +98,8 @@ bench_options! {
     rows: u32 = 1_000_000, "N";
     /// Rows worked on at a time [default: 128]
     tile: u32 = 128, "N";
-    /// Rows of a gradient buffer in training [default: 128]
-    shard_rows: u32 = 128, "N";
+    /// Rows of a gradient buffer in training [default: 256]
+    shard_rows: u32 = 256, "N";
     /// Seconds of a window of measurement, 0.01 to 3600 [default: 0.5]
     seconds: f64 = 0.5, "X";
     /// Windows, of which the median counts, 1 to 1000 [default: 7]
