@@ -74,7 +74,7 @@ pub(crate) fn replicates(
     let seed = ltv_core::seed::derive(bootstrap.seed, scope);
     let one = |(weights, tally): &mut (Vec<u8>, Tally), stream: u32| {
         draw(weights, sample.rows(), seed, stream);
-        let values = measure(sample, ranking, weights, tally);
+        let values = measure(&tally.fill(sample, ranking, weights));
         Metric::ALL.map(|metric| values.get(metric).unwrap_or(f64::NAN))
     };
     (0..bootstrap.replicates)

@@ -1,6 +1,6 @@
 //! The decile table: are the users predicted to be worth x worth x?
 
-use crate::{lorenz, metric::Null, sum::Sum, tally::Tally};
+use crate::{lorenz, metric::Null, sum::Sum, tally::Sums};
 use serde::{Deserialize, Serialize};
 
 /// One tenth of the rows, in order of predictions.
@@ -22,12 +22,12 @@ pub struct Decile {
     pub ratio: Option<f64>,
 }
 
-/// The table of a tally.
-pub(crate) fn deciles(tally: &Tally) -> Vec<Decile> {
-    let bounds = bounds(tally.rows);
+/// The table of all rows.
+pub(crate) fn deciles(sums: &impl Sums) -> Vec<Decile> {
+    let bounds = bounds(sums.rows());
     let ends: [f64; 10] = std::array::from_fn(|d| bounds[d + 1]);
-    let labels = lorenz::masses_between(tally.gain_pieces(), ends);
-    let predictions = lorenz::masses_between(tally.prediction_pieces(), ends);
+    let labels = lorenz::masses_between(sums.gain_pieces(), ends);
+    let predictions = lorenz::masses_between(sums.prediction_pieces(), ends);
     let decile = |d: usize| {
         let rows = bounds[d + 1] - bounds[d];
         let (mean_prediction, mean_label) = (predictions[d] / rows, labels[d] / rows);
@@ -47,10 +47,10 @@ pub(crate) fn deciles(tally: &Tally) -> Vec<Decile> {
 }
 
 /// Mean absolute percentage error over the deciles with a positive mean label.
-pub(crate) fn mape(tally: &Tally) -> Result<f64, Null> {
+pub(crate) fn mape(sums: &impl Sums) -> Result<f64, Null> {
     let mut count = 0;
     let mut sum = Sum::default();
-    for ratio in deciles(tally).iter().filter_map(|d| d.ratio) {
+    for ratio in deciles(sums).iter().filter_map(|d| d.ratio) {
         sum.add((ratio - 1.0).abs());
         count += 1;
     }

@@ -1,6 +1,7 @@
 //! What can be wrong with the input of an evaluation.
 
 use ltv_core::Fault;
+use std::path::PathBuf;
 
 /// Errors of this crate. Rows are in the order of the input; fields count them from 0, messages from
 /// 1.
@@ -93,6 +94,25 @@ pub enum EvalError {
         /// Number of rows.
         rows: usize,
     },
+    /// Scratch files that cannot be made, written or read.
+    #[error(
+        "cannot {action} scratch files in {}: {problem}; free space there or choose another folder",
+        folder.display()
+    )]
+    Scratch {
+        /// Where they are.
+        folder: PathBuf,
+        /// What was attempted: "create", "write" or "read".
+        action: &'static str,
+        /// The cause.
+        problem: String,
+    },
+    /// Sorted files that contradict each other.
+    #[error("{problem}; this is a defect: please report it")]
+    Internal {
+        /// What was found.
+        problem: String,
+    },
     /// A stored evaluation that cannot be read or written.
     #[error("evaluation document: {problem}; evaluate again with this version of the program")]
     Document {
@@ -105,8 +125,21 @@ impl EvalError {
     /// Whose fault it is: arrays and codes are put together by the program, all else is input.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Shape { .. } | Self::SegmentCode { .. } => Fault::Internal,
+            Self::Shape { .. } | Self::SegmentCode { .. } | Self::Internal { .. } => {
+                Fault::Internal
+            }
             _ => Fault::User,
         }
+    }
+
+    /// The same error, found in a block that `rows` others come before.
+    pub(crate) fn after(mut self, rows: usize) -> Self {
+        if let Self::Label { row, .. }
+        | Self::Prediction { row, .. }
+        | Self::SegmentCode { row, .. } = &mut self
+        {
+            *row += rows;
+        }
+        self
     }
 }

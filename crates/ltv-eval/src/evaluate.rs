@@ -1,20 +1,13 @@
 //! From labels and predictions to the evaluation document.
 
 use crate::{
-    bootstrap::{self, Bootstrap, Replicate},
-    deciles,
+    bootstrap::Bootstrap,
     error::EvalError,
-    lorenz,
-    measure::measure,
-    metric::{Metric, Null, Values},
     order::order_violations,
-    report::{
-        Curves, Evaluation, FORMAT, HorizonResult, Scope, Score, Scores, SegmentResult, SetOrder,
-        VERSION,
-    },
-    sample::{Ranking, Sample},
-    segment::{Segments, TooSmall},
-    tally::Tally,
+    report::{Evaluation, FORMAT, HorizonResult, Scope, Scores, SegmentResult, SetOrder, VERSION},
+    sample::Sample,
+    scope::{Frame, Measured, Place},
+    segment::Segments,
 };
 use ltv_core::Horizons;
 
@@ -55,18 +48,25 @@ pub struct EvalInput<'a> {
 /// error: it is null with a reason.
 pub fn evaluate(input: &EvalInput<'_>) -> Result<Evaluation, EvalError> {
     let rows = check(input)?;
-    let reference = reference(input)?;
+    let find = |name| find_reference(name, input.predictions.iter().map(|set| &set.name));
+    let reference = input.reference.map(find).transpose()?;
     let sets = input.predictions.iter().map(|set| SetOrder {
         name: set.name.clone(),
         order: order_violations(&set.values, input.horizons.len()),
     });
-    let results = (0..input.horizons.len())
+    let names: Vec<&str> = input.predictions.iter().map(|set| &*set.name).collect();
+    let frame = Frame {
+        names: &names,
+        bootstrap: input.bootstrap.as_ref(),
+        reference,
+    };
+    let results: Result<_, _> = (0..input.horizons.len())
         .map(|t| {
             Column {
                 input,
                 t,
                 rows,
-                reference,
+                frame,
             }
             .result()
         })
@@ -79,7 +79,7 @@ pub fn evaluate(input: &EvalInput<'_>) -> Result<Evaluation, EvalError> {
         reference: input.reference.map(str::to_owned),
         bootstrap: input.bootstrap,
         sets: sets.collect(),
-        results,
+        results: results?,
     })
 }
 
@@ -192,19 +192,17 @@ pub(crate) fn check_names<'a>(names: impl Iterator<Item = &'a String>) -> Result
     Ok(())
 }
 
-fn reference(input: &EvalInput<'_>) -> Result<Option<usize>, EvalError> {
-    let Some(name) = input.reference else {
-        return Ok(None);
-    };
-    let found = input.predictions.iter().position(|set| set.name == name);
-    found.map(Some).ok_or_else(|| EvalError::UnknownReference {
-        name: name.to_owned(),
-        known: input
-            .predictions
-            .iter()
-            .map(|set| set.name.clone())
-            .collect(),
-    })
+/// Where the set called `name` stands.
+pub(crate) fn find_reference<'a>(
+    name: &str,
+    mut sets: impl Iterator<Item = &'a String> + Clone,
+) -> Result<usize, EvalError> {
+    let known = sets.clone();
+    sets.position(|set| set == name)
+        .ok_or_else(|| EvalError::UnknownReference {
+            name: name.to_owned(),
+            known: known.cloned().collect(),
+        })
 }
 
 /// One horizon of the input.
@@ -212,156 +210,45 @@ struct Column<'a> {
     input: &'a EvalInput<'a>,
     t: usize,
     rows: usize,
-    reference: Option<usize>,
+    frame: Frame<'a>,
 }
 
 impl Column<'_> {
-    fn result(&self) -> HorizonResult {
+    fn result(&self) -> Result<HorizonResult, EvalError> {
         let horizon = self.input.horizons.days()[self.t];
         let mature: Vec<u32> = (0..self.rows as u32)
             .filter(|&row| !self.cell(self.input.labels, row).is_nan())
             .collect();
-        let stream = bootstrap::stream(horizon);
+        let overall = Place::overall(horizon);
         let segments = self.input.segments.iter().map(|segments| {
             let parts = segments.split(&mature);
             let values = parts.iter().zip(&segments.labels).map(|(rows, label)| {
-                self.scope(
-                    label,
-                    rows,
-                    &format!("{stream}/{}/{label}", segments.name),
-                    true,
-                )
+                self.scope(rows, &Place::segment(horizon, &segments.name, label))
             });
-            SegmentResult {
+            Ok(SegmentResult {
                 name: segments.name.clone(),
-                values: values.collect(),
-            }
+                values: values.collect::<Result<_, _>>()?,
+            })
         });
-        HorizonResult {
+        Ok(HorizonResult {
             horizon,
             immature: (self.rows - mature.len()) as u64,
             calibration: None,
-            segments: segments.collect(),
-            overall: self.scope("all", &mature, &stream, false),
-        }
+            segments: segments.collect::<Result<_, _>>()?,
+            overall: self.scope(&mature, &overall)?,
+        })
     }
 
     fn cell(&self, matrix: &[f64], row: u32) -> f64 {
         matrix[row as usize * self.input.horizons.len() + self.t]
     }
 
-    fn scope(&self, label: &str, rows: &[u32], stream: &str, segment: bool) -> Scope {
+    fn scope(&self, rows: &[u32], place: &Place) -> Result<Scope, EvalError> {
         let gather = |matrix: &[f64]| -> Vec<f64> {
             rows.iter().map(|&row| self.cell(matrix, row)).collect()
         };
-        let sample = Sample::new(gather(self.input.labels));
-        let positives = sample.positives();
-        let reason = TooSmall::check(rows.len(), positives).filter(|_| segment);
-        let mut scores = Vec::new();
-        if reason.is_none() {
-            let sets = self.input.predictions.iter();
-            let measured: Vec<Measured> = sets
-                .map(|set| {
-                    let predictions = gather(&set.values);
-                    Measured::new(&sample, &predictions, self.input.bootstrap.as_ref(), stream)
-                })
-                .collect();
-            for (i, set) in self.input.predictions.iter().enumerate() {
-                let other = self.reference.filter(|&r| r != i).map(|r| &measured[r]);
-                scores.push(measured[i].scores(&set.name, other, !segment));
-            }
-        }
-        let (label, rows) = (label.to_owned(), rows.len() as u64);
-        Scope {
-            label,
-            rows,
-            positives: positives as u64,
-            reason,
-            scores,
-        }
+        self.frame.scope(place, gather(self.input.labels), |set| {
+            Ok(gather(&self.input.predictions[set].values))
+        })
     }
-}
-
-/// One prediction set on one set of rows, before it is put into words.
-struct Measured {
-    values: Values,
-    replicates: Vec<Replicate>,
-    deciles: Vec<deciles::Decile>,
-    curves: Option<Curves>,
-}
-
-impl Measured {
-    fn new(
-        sample: &Sample,
-        predictions: &[f64],
-        bootstrap: Option<&Bootstrap>,
-        stream: &str,
-    ) -> Self {
-        let ranking = Ranking::new(sample, predictions);
-        let mut tally = Tally::default();
-        let values = measure(sample, &ranking, &vec![1; sample.rows()], &mut tally);
-        let deciles = deciles::deciles(&tally);
-        let curves = curves(sample, &tally);
-        let replicates = bootstrap
-            .map(|bootstrap| bootstrap::replicates(sample, &ranking, bootstrap, stream))
-            .unwrap_or_default();
-        Self {
-            values,
-            replicates,
-            deciles,
-            curves,
-        }
-    }
-
-    fn scores(&self, name: &str, reference: Option<&Self>, curves: bool) -> Scores {
-        let metrics = Metric::ALL.map(|metric| {
-            let interval = bootstrap::interval(&self.replicates, metric);
-            Score::new(metric, self.values.get(metric), interval)
-        });
-        let differences = reference.map(|other| {
-            Metric::ALL.map(|metric| {
-                let (ours, theirs) = (self.values.get(metric), other.values.get(metric));
-                let difference = ours.and_then(|a| finite(a - theirs?));
-                let pairs = (&self.replicates, &other.replicates);
-                let interval = bootstrap::paired_interval(pairs.0, pairs.1, metric);
-                Score::new(metric, difference, interval)
-            })
-        });
-        Scores {
-            set: name.to_owned(),
-            metrics: metrics.to_vec(),
-            differences: differences.map(Vec::from).unwrap_or_default(),
-            deciles: self.deciles.clone(),
-            curves: self.curves.clone().filter(|_| curves),
-        }
-    }
-}
-
-fn finite(value: f64) -> Result<f64, Null> {
-    if value.is_finite() {
-        Ok(value)
-    } else {
-        Err(Null::Overflow)
-    }
-}
-
-/// The curves at every percent of users.
-fn curves(sample: &Sample, tally: &Tally) -> Option<Curves> {
-    let (labels, predictions) = (tally.label_total, tally.prediction_total);
-    if !(labels > 0.0 && predictions > 0.0 && (labels + predictions).is_finite()) {
-        return None;
-    }
-    let places: [f64; 101] = std::array::from_fn(|percent| tally.rows * percent as f64 / 100.0);
-    let shares = |masses: [f64; 101], total: f64| masses.map(|mass| (mass / total).min(1.0)).into();
-    Some(Curves {
-        label: shares(
-            lorenz::masses_at(tally.label_pieces(sample), places),
-            labels,
-        ),
-        prediction: shares(
-            lorenz::masses_at(tally.prediction_pieces(), places),
-            predictions,
-        ),
-        gain: shares(lorenz::masses_at(tally.gain_pieces(), places), labels),
-    })
 }

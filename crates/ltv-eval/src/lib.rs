@@ -16,15 +16,16 @@
 //! | [`drift`] | how far distributions have moved: the population stability index |
 //! | [`deciles`], [`order`], [`segment`] | tables and shares beside the metrics |
 //! | [`page`] | a report as one page of HTML |
+//! | [`spill`] | the same of more rows than memory should hold, from sorted files |
+//! | `scope` | one set of rows: every prediction set on it |
 //! | `sample`, `tally`, `measure` | sort once; one pass under weights; metrics from sums |
 //! | `paired` | differences over several occasions, such as dates |
 //! | `lorenz`, `rank`, `sum` | curves of straight pieces, rank sums, sums without loss |
 //!
 //! Every metric is a function of sums over groups of tied rows, so that ties are exact, nothing
-//! depends on the order of rows, and the point estimate and each resample run the same code. Where
-//! it stands for very many rows: one sort per column and prediction set, then passes; all columns of
-//! labels and predictions are held in memory as f64.
-
+//! depends on the order of rows, and the point estimate and each resample run the same code. [`evaluate`]
+//! holds all columns of labels and predictions in memory as f64; [`Spill`] keeps them in scratch
+//! files, sorts them there, and hands the same sums to the same code.
 //!
 //! ```
 //! use ltv_core::Horizons;
@@ -65,7 +66,9 @@ mod paired;
 mod rank;
 pub mod report;
 mod sample;
+mod scope;
 pub mod segment;
+pub mod spill;
 mod sum;
 mod summary;
 mod tally;
@@ -83,4 +86,5 @@ pub use order::{OrderViolations, order_violations};
 pub use paired::Paired;
 pub use report::{Curves, Evaluation, HorizonResult, Scope, Score, Scores, SegmentResult};
 pub use segment::{Segments, TooSmall};
+pub use spill::{Spill, SpillOptions, Spilled};
 pub use sum::Sum;

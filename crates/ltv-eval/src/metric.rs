@@ -187,6 +187,32 @@ impl Metric {
         }
     }
 
+    /// The smallest and the largest value that it can have.
+    pub(crate) fn range(self) -> (f64, f64) {
+        match self {
+            Self::Bias => (f64::NEG_INFINITY, f64::INFINITY),
+            Self::NRMSE
+            | Self::NMAE
+            | Self::AMBE
+            | Self::BiasSe
+            | Self::CalibrationRatio
+            | Self::DecileMape => (0.0, f64::INFINITY),
+            Self::Spearman | Self::NormGini => (-1.0, 1.0),
+            Self::MutualGini
+            | Self::Auc
+            | Self::LabelGini
+            | Self::PredGini
+            | Self::Capture1
+            | Self::Capture5
+            | Self::Capture10
+            | Self::Capture20
+            | Self::IdealCapture1
+            | Self::IdealCapture5
+            | Self::IdealCapture10
+            | Self::IdealCapture20 => (0.0, 1.0),
+        }
+    }
+
     /// How bad `value` is: the lower, the better, whatever the direction. None for metrics that
     /// are no merit. `label` is the value of the labels' counterpart, used by [`Direction::Label`]
     /// only ([`Metric::LabelGini`] for [`Metric::PredGini`]).

@@ -16,26 +16,53 @@ pub struct OrderViolations {
 
 /// Shares over row-major predictions, `[rows, horizons]`; None for one horizon or no rows.
 pub fn order_violations(predictions: &[f64], horizons: usize) -> Option<OrderViolations> {
-    if horizons < 2 || predictions.len() < horizons {
-        return None;
-    }
-    let mut adjacent = vec![0u64; horizons - 1];
-    let (mut any, mut rows) = (0u64, 0u64);
-    for row in predictions.chunks_exact(horizons) {
-        let mut crossed = false;
-        for (pair, count) in row.windows(2).zip(&mut adjacent) {
-            let crosses = pair[0] > pair[1] + ORDER_TOLERANCE;
-            *count += u64::from(crosses);
-            crossed |= crosses;
+    let mut tally = OrderTally::new(horizons);
+    tally.add(predictions);
+    tally.shares()
+}
+
+/// Counts crossing rows as they come by.
+#[derive(Debug, Clone)]
+pub(crate) struct OrderTally {
+    rows: u64,
+    any: u64,
+    adjacent: Vec<u64>,
+}
+
+impl OrderTally {
+    pub(crate) fn new(horizons: usize) -> Self {
+        Self {
+            rows: 0,
+            any: 0,
+            adjacent: vec![0; horizons.saturating_sub(1)],
         }
-        any += u64::from(crossed);
-        rows += 1;
     }
-    let share = |count: u64| count as f64 / rows as f64;
-    Some(OrderViolations {
-        adjacent: adjacent.into_iter().map(share).collect(),
-        any: share(any),
-    })
+
+    /// Adds row-major predictions, `[rows, horizons]`.
+    pub(crate) fn add(&mut self, predictions: &[f64]) {
+        for row in predictions.chunks_exact(self.adjacent.len() + 1) {
+            let mut crossed = false;
+            for (pair, count) in row.windows(2).zip(&mut self.adjacent) {
+                let crosses = pair[0] > pair[1] + ORDER_TOLERANCE;
+                *count += u64::from(crosses);
+                crossed |= crosses;
+            }
+            self.any += u64::from(crossed);
+            self.rows += 1;
+        }
+    }
+
+    /// None for one horizon or no rows.
+    pub(crate) fn shares(&self) -> Option<OrderViolations> {
+        if self.adjacent.is_empty() || self.rows == 0 {
+            return None;
+        }
+        let share = |&count: &u64| count as f64 / self.rows as f64;
+        Some(OrderViolations {
+            adjacent: self.adjacent.iter().map(share).collect(),
+            any: share(&self.any),
+        })
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::{metric::Null, sum::Sum};
 
 /// Sums behind Spearman's correlation. Ranks are average ranks minus their mean `(n + 1) / 2`.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct SpearmanSums {
     label_square: Sum,
     prediction_square: Sum,

@@ -82,6 +82,10 @@ pub struct Scope {
     pub positives: u64,
     /// Why there are no scores, when there are none.
     pub reason: Option<TooSmall>,
+    /// How many of the rows, drawn at random, intervals are made from, where they were too many to
+    /// resample all; left out where all were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<u64>,
     /// One entry for each prediction set, in their order; empty when `reason` is given.
     pub scores: Vec<Scores>,
 }
@@ -170,6 +174,16 @@ impl Evaluation {
     /// The results of a horizon.
     pub fn horizon(&self, days: u32) -> Option<&HorizonResult> {
         self.results.iter().find(|result| result.horizon == days)
+    }
+
+    /// Most rows that the intervals of a scope are made from, where one had too many to resample
+    /// all; `None` where all intervals are from all rows.
+    pub fn drawn(&self) -> Option<u64> {
+        let scopes = self.results.iter().flat_map(|result| {
+            let values = result.segments.iter().flat_map(|segment| &segment.values);
+            values.chain([&result.overall])
+        });
+        scopes.filter_map(|scope| scope.drawn).max()
     }
 
     /// The document as indented JSON; the same evaluation gives the same bytes.

@@ -105,7 +105,7 @@ impl Ranking {
 
 /// Values with their rows, descending; equal values in order of rows, so that the order of
 /// summation, and with it the last bit, does not depend on the sort.
-fn descending(values: &[f64]) -> Vec<(f64, u32)> {
+pub(crate) fn descending(values: &[f64]) -> Vec<(f64, u32)> {
     // Adding 0.0 turns -0.0 into 0.0: the two are equal but total_cmp sets them apart.
     let mut sorted: Vec<(f64, u32)> = values
         .iter()

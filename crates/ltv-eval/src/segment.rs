@@ -38,8 +38,8 @@ impl std::fmt::Display for TooSmall {
 
 impl TooSmall {
     /// The reason not to measure a segment value, if there is one.
-    pub(crate) fn check(rows: usize, positives: usize) -> Option<Self> {
-        if rows < MIN_SEGMENT_ROWS {
+    pub(crate) fn check(rows: u64, positives: u64) -> Option<Self> {
+        if rows < MIN_SEGMENT_ROWS as u64 {
             return Some(Self::FewRows);
         }
         (positives == 0).then_some(Self::NoPositiveLabel)

@@ -5,7 +5,7 @@ use crate::{
     layout::pad,
     metric::Metric,
     report::{Evaluation, HorizonResult, Scope, Score, Scores, SegmentResult},
-    text::{line, number, short_name},
+    text::{drawn, line, number, short_name},
 };
 
 /// Widths of the first column and of a cell: 15 + 7 x 12 = 99.
@@ -86,6 +86,7 @@ fn legend(out: &mut String, evaluation: &Evaluation) {
         out,
         &format!("↓ lower is better, ↑ higher, →0 closer to 0{interval}"),
     );
+    drawn(out, evaluation);
     line(
         out,
         "Bias: mean prediction minus mean value (AMBE without its sign). Mut.Gini compares only \

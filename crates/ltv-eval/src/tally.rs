@@ -20,7 +20,15 @@ pub(crate) struct ErrorSums {
 }
 
 impl ErrorSums {
-    fn add(&mut self, weight: f64, error: f64) {
+    /// No rows yet; `centre` is to be near their mean error.
+    pub(crate) fn around(centre: f64) -> Self {
+        Self {
+            centre,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn add(&mut self, weight: f64, error: f64) {
         let off = error - self.centre;
         self.absolute.add(weight * error.abs());
         self.off.add(weight * off);
@@ -61,33 +69,69 @@ struct Group {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     /// Sum of weights.
-    pub(crate) rows: f64,
+    rows: f64,
     /// Weighted rows of each label group.
     label_rows: Vec<u32>,
     /// Average rank of each label group, from the largest, minus the mean rank.
     label_ranks: Vec<f64>,
     /// Prediction groups that have rows, descending.
     groups: Vec<Group>,
-    pub(crate) errors: ErrorSums,
-    pub(crate) spearman: SpearmanSums,
-    pub(crate) auc: AucSums,
-    pub(crate) label_total: f64,
-    pub(crate) prediction_total: f64,
+    errors: ErrorSums,
+    spearman: SpearmanSums,
+    auc: AucSums,
+    label_total: f64,
+    prediction_total: f64,
+}
+
+/// What the metrics are made of: sums, and three curves in pieces from the highest down, which may be
+/// walked any number of times.
+pub(crate) trait Sums {
+    /// Number of rows.
+    fn rows(&self) -> f64;
+    /// Sums over errors.
+    fn errors(&self) -> &ErrorSums;
+    /// Sums behind Spearman's correlation.
+    fn spearman(&self) -> &SpearmanSums;
+    /// Sums behind the area under the ROC curve.
+    fn auc(&self) -> &AucSums;
+    /// Sum of labels.
+    fn label_total(&self) -> f64;
+    /// Sum of predictions.
+    fn prediction_total(&self) -> f64;
+    /// The Lorenz curve of the labels.
+    fn label_pieces(&self) -> impl Iterator<Item = Piece>;
+    /// The Lorenz curve of the predictions.
+    fn prediction_pieces(&self) -> impl Iterator<Item = Piece>;
+    /// The gain curve: labels in order of the predictions.
+    fn gain_pieces(&self) -> impl Iterator<Item = Piece>;
+}
+
+/// A tally that holds the rows of a sample.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filled<'a> {
+    tally: &'a Tally,
+    sample: &'a Sample,
 }
 
 impl Tally {
     /// Collects the rows of `sample`, each counted `weights[row]` times.
-    pub(crate) fn fill(&mut self, sample: &Sample, ranking: &Ranking, weights: &[u8]) {
-        self.errors = ErrorSums {
-            centre: ranking.centre,
-            ..ErrorSums::default()
-        };
+    pub(crate) fn fill<'a>(
+        &'a mut self,
+        sample: &'a Sample,
+        ranking: &Ranking,
+        weights: &[u8],
+    ) -> Filled<'a> {
+        self.errors = ErrorSums::around(ranking.centre);
         self.spearman = SpearmanSums::default();
         self.auc = AucSums::default();
         self.count_labels(sample, weights);
         self.walk_predictions(ranking, weights);
         self.label_total = lorenz::total(self.label_pieces(sample));
         self.prediction_total = lorenz::total(self.prediction_pieces());
+        Filled {
+            tally: self,
+            sample,
+        }
     }
 
     fn count_labels(&mut self, sample: &Sample, weights: &[u8]) {
@@ -144,8 +188,7 @@ impl Tally {
         }
     }
 
-    /// The Lorenz curve of the labels.
-    pub(crate) fn label_pieces(&self, sample: &Sample) -> impl Iterator<Item = Piece> {
+    fn label_pieces(&self, sample: &Sample) -> impl Iterator<Item = Piece> {
         self.label_rows
             .iter()
             .zip(&sample.values)
@@ -158,17 +201,49 @@ impl Tally {
             })
     }
 
-    /// The Lorenz curve of the predictions.
-    pub(crate) fn prediction_pieces(&self) -> impl Iterator<Item = Piece> {
+    fn prediction_pieces(&self) -> impl Iterator<Item = Piece> {
         self.groups.iter().map(|group| Piece {
             rows: group.rows,
             mass: group.predictions,
         })
     }
+}
 
-    /// The gain curve: labels in order of the predictions.
-    pub(crate) fn gain_pieces(&self) -> impl Iterator<Item = Piece> {
-        self.groups.iter().map(|group| Piece {
+impl Sums for Filled<'_> {
+    fn rows(&self) -> f64 {
+        self.tally.rows
+    }
+
+    fn errors(&self) -> &ErrorSums {
+        &self.tally.errors
+    }
+
+    fn spearman(&self) -> &SpearmanSums {
+        &self.tally.spearman
+    }
+
+    fn auc(&self) -> &AucSums {
+        &self.tally.auc
+    }
+
+    fn label_total(&self) -> f64 {
+        self.tally.label_total
+    }
+
+    fn prediction_total(&self) -> f64 {
+        self.tally.prediction_total
+    }
+
+    fn label_pieces(&self) -> impl Iterator<Item = Piece> {
+        self.tally.label_pieces(self.sample)
+    }
+
+    fn prediction_pieces(&self) -> impl Iterator<Item = Piece> {
+        self.tally.prediction_pieces()
+    }
+
+    fn gain_pieces(&self) -> impl Iterator<Item = Piece> {
+        self.tally.groups.iter().map(|group| Piece {
             rows: group.rows,
             mass: group.labels,
         })

@@ -77,6 +77,7 @@ impl Evaluation {
                 &mut out,
                 &format!("[low, high]: 95 % interval from {resamples}"),
             );
+            drawn(&mut out, self);
         }
         line(
             &mut out,
@@ -271,6 +272,16 @@ fn row(out: &mut String, name: &str, cells: impl Iterator<Item = String>) {
     let mut text = pad(name, NAME);
     cells.for_each(|cell| text.push_str(&pad(&cell, CELL)));
     line(out, &text);
+}
+
+/// Whom intervals are from, where not all users were resampled.
+pub(crate) fn drawn(out: &mut String, evaluation: &Evaluation) {
+    if let Some(drawn) = evaluation.drawn() {
+        line(
+            out,
+            &format!("intervals: from {drawn} users at most, drawn at random, and scaled to all"),
+        );
+    }
 }
 
 /// `0.5340* [0.5201,0.5480]`, or a dash with the reason.

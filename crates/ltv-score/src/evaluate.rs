@@ -3,6 +3,7 @@
 mod baseline;
 mod coder;
 mod evidence;
+mod files;
 
 pub use coder::{COHORT, MOST_SEGMENTS, Months, NO_VALUE, OTHER};
 pub use evidence::{Breakdown, Evidence, Group, QUANTILES, QuantileTally, Tally, histograms};
@@ -33,7 +34,10 @@ use ltv_data::{
     split::Rows,
     stream::{StreamOptions, stream_with_columns},
 };
-use ltv_eval::{Bootstrap, EvalInput, Evaluation, NamedPredictions, Segments, evaluate};
+use ltv_eval::{
+    Bootstrap, EvalInput, Evaluation, NamedPredictions, Segments, Spill, SpillOptions, evaluate,
+};
+use rayon::ThreadPool;
 use std::sync::Arc;
 
 /// Name of the baseline that ranks by what a user did in the observation window.
@@ -67,6 +71,8 @@ pub struct EvaluateOptions {
     pub batch_rows: usize,
     /// Threads to predict and measure with, at least 1. The result does not depend on it.
     pub threads: usize,
+    /// Where rows go that would take more memory than they may; `None` keeps all in memory.
+    pub spill: Option<SpillOptions>,
 }
 
 impl Default for EvaluateOptions {
@@ -84,6 +90,7 @@ impl Default for EvaluateOptions {
             expected_window: None,
             batch_rows: 16_384,
             threads: 1,
+            spill: None,
         }
     }
 }
@@ -94,8 +101,10 @@ impl Default for EvaluateOptions {
 /// baselines [`TRIVIAL_SORT`] and [`TRAIN_MEAN`]. Rows whose labels are immature count for order
 /// violations only.
 ///
-/// Memory grows with the evaluated rows: 8 bytes for each row, horizon and set, the labels being
-/// one more set, 4 for each row and segment column, and what [`ltv_eval::evaluate`] needs.
+/// In memory a row takes 8 bytes for each horizon and set, the labels being one more set, 4 for each
+/// segment column, and what [`ltv_eval::evaluate`] needs. Where [`EvaluateOptions::spill`] says so and
+/// all rows would take more than it allows, they go to scratch files instead
+/// ([`ltv_eval::spill`]): the same metrics, with intervals from some of the rows.
 ///
 /// # Errors
 /// When there is nothing, or nobody with a mature label, to evaluate; when model, baselines and dataset do not fit each other (a
@@ -129,26 +138,16 @@ pub fn assess_dataset(
         let (encoded, raw) = item?;
         let rows = raw.num_rows() as u64;
         pool.install(|| collected.add(model, &encoded, &raw))?;
+        collected.make_room(options)?;
         progress.advance(rows);
     }
     progress.finish();
-    if collected.labels.iter().all(|label| label.is_nan()) {
-        return Err(nobody(dataset, &collected.horizons, options));
-    }
-    let (predictions, segments) = collected.sets(options);
-    let evidence = collected.evidence(&predictions, &segments);
-    progress.start("measure", None);
-    let mut evaluation = pool.install(|| {
-        evaluate(&EvalInput {
-            horizons: &collected.horizons,
-            labels: &collected.labels,
-            predictions: &predictions,
-            segments: &segments,
-            bootstrap: options.bootstrap,
-            reference: options.reference.as_deref(),
-        })
-    })?;
-    progress.finish();
+    let found = match collected.spill.take() {
+        Some(spill) => collected.measure_files(spill, options, (&pool, progress))?,
+        None => collected.measure(options, (&pool, progress))?,
+    };
+    let (mut evaluation, evidence) =
+        found.ok_or_else(|| nobody(dataset, &collected.horizons, options))?;
     for (t, result) in evaluation.results.iter_mut().enumerate() {
         result.calibration = evidence.calibration(t);
     }
@@ -210,6 +209,8 @@ struct Collected {
     segments: Vec<Coder>,
     months: Months,
     tally: Tally,
+    /// The rows that are no longer in memory.
+    spill: Option<Spill>,
 }
 
 impl Collected {
@@ -251,6 +252,7 @@ impl Collected {
             medians: vec![],
             baselines,
             segments: segments.collect::<Result<_, _>>()?,
+            spill: None,
         })
     }
 
@@ -308,6 +310,33 @@ impl Collected {
         self.segments.iter_mut().try_for_each(|s| s.add(raw))
     }
 
+    /// Measures rows in memory; none when nobody has a label.
+    fn measure(
+        &mut self,
+        options: &EvaluateOptions,
+        (pool, progress): (&ThreadPool, &dyn Progress),
+    ) -> Result<Option<(Evaluation, Evidence)>, ScoreError> {
+        if self.labels.iter().all(|label| label.is_nan()) {
+            return Ok(None);
+        }
+        let predictions = self.sets(options);
+        let segments: Vec<Segments> = self.segments.drain(..).map(Coder::finish).collect();
+        let evidence = self.evidence(&predictions, &segments);
+        progress.start("measure", None);
+        let evaluation = pool.install(|| {
+            evaluate(&EvalInput {
+                horizons: &self.horizons,
+                labels: &self.labels,
+                predictions: &predictions,
+                segments: &segments,
+                bootstrap: options.bootstrap,
+                reference: options.reference.as_deref(),
+            })
+        })?;
+        progress.finish();
+        Ok(Some((evaluation, evidence)))
+    }
+
     /// What a report shows beside metrics.
     fn evidence(&mut self, sets: &[NamedPredictions], segments: &[Segments]) -> Evidence {
         let months = std::mem::take(&mut self.months).finish();
@@ -315,11 +344,12 @@ impl Collected {
         let breakdown =
             |(codes, ordered)| Breakdown::new(codes, ordered, &self.horizons, &self.labels, sets);
         let breakdowns = columns.map(breakdown).collect();
-        std::mem::take(&mut self.tally).finish(&self.labels, breakdowns)
+        let labels = histograms(&self.labels, self.horizons.len());
+        std::mem::take(&mut self.tally).finish(labels, breakdowns)
     }
 
-    /// The sets of predictions by name, and the segments.
-    fn sets(&mut self, options: &EvaluateOptions) -> (Vec<NamedPredictions>, Vec<Segments>) {
+    /// The sets of predictions of the rows in memory, by name; they are taken out.
+    fn sets(&mut self, options: &EvaluateOptions) -> Vec<NamedPredictions> {
         let mut sets = vec![];
         let mut push = |name: String, values| sets.push(NamedPredictions { name, values });
         if !self.positions.is_empty() {
@@ -338,7 +368,7 @@ impl Collected {
             let means: Vec<f64> = baselines.means.iter().map(|h| h.label_mean).collect();
             push(TRAIN_MEAN.to_owned(), means.repeat(rows));
         }
-        (sets, self.segments.drain(..).map(Coder::finish).collect())
+        sets
     }
 }
 

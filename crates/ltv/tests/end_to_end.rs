@@ -174,6 +174,73 @@ fn horizons_never_cross_in_any_decoding() {
     assert!(free["order_violations"].as_u64().unwrap() > 0, "{free}");
 }
 
+/// Every number but those of intervals, to 1e-9 of its value.
+fn same_numbers(at: &str, a: &serde_json::Value, b: &serde_json::Value) {
+    use serde_json::Value::{Array, Number, Object};
+    match (a, b) {
+        (Object(a), Object(b)) => {
+            for (key, value) in b.iter().filter(|(key, _)| *key != "interval") {
+                same_numbers(&format!("{at}/{key}"), &a[key], value);
+            }
+        }
+        (Array(a), Array(b)) => {
+            assert_eq!(a.len(), b.len(), "{at}");
+            let pairs = a.iter().zip(b).enumerate();
+            pairs.for_each(|(i, (a, b))| same_numbers(&format!("{at}/{i}"), a, b));
+        }
+        (Number(a), Number(b)) => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            assert!(
+                (a - b).abs() <= 1e-9 * b.abs().max(1e-3),
+                "{at}: {a}, not {b}"
+            );
+        }
+        _ => assert_eq!(a, b, "{at}"),
+    }
+}
+
+#[test]
+fn users_beyond_the_memory_are_judged_alike() {
+    let at = dataset(9000);
+    at.ok("train --data data --epochs 1 --quiet --out model.ltv");
+    let line = "evaluate --model model.ltv --data data --part all --by channel --quiet --json";
+    let judge = |more: &str| -> serde_json::Value {
+        let before = at.names();
+        let text = at.ok(&format!("{line} --bootstrap 20 {more}"));
+        assert_eq!(at.names(), before);
+        serde_json::from_str(&text).unwrap()
+    };
+    let (memory, files) = (judge(""), judge("--memory 1 --scratch ."));
+    same_numbers("", &files, &memory);
+    let drawn = |document: &serde_json::Value| document["results"][0]["overall"]["drawn"].as_u64();
+    assert!(memory["rows"].as_u64() > Some(5000) && drawn(&memory).is_none());
+    assert!(drawn(&files) > Some(1000), "{:?}", drawn(&files));
+    assert_eq!(judge("--memory 1 --threads 1 --scratch ."), files);
+    let error =
+        at.error("evaluate --model model.ltv --data data --part all --memory 1 --scratch no");
+    assert!(
+        error.contains("no: ") && error.contains("--scratch"),
+        "{error}"
+    );
+}
+
+/// Some twenty runs of sorted chunks in one megabyte, against arrays.
+#[test]
+fn many_runs_are_merged_to_the_same_metrics() {
+    let at = Workspace::new();
+    let bench = |more: &str| -> serde_json::Value {
+        let line = "bench metrics --rows 230000 --sets 2 --bootstrap 20 --quiet --json";
+        serde_json::from_str(&at.ok(&format!("{line} {more}"))).unwrap()
+    };
+    let (memory, files) = (bench(""), bench("--memory 1 --scratch ."));
+    assert_eq!(
+        (&memory["in_memory"], &files["in_memory"]),
+        (&true.into(), &false.into())
+    );
+    assert!(memory["metrics"]["NormGini"].as_f64().unwrap() > 0.3);
+    same_numbers("", &files["metrics"], &memory["metrics"]);
+}
+
 #[test]
 fn users_straight_from_events_get_the_scores_of_their_dataset() {
     let at = dataset(3000);

@@ -151,7 +151,8 @@ impl Panel {
         let ranking = Ranking::new(&self.sample, &predictions);
         drop(predictions);
         let once = vec![1; self.sample.rows()];
-        let values = measure(&self.sample, &ranking, &once, &mut Tally::default());
+        let mut tally = Tally::default();
+        let values = measure(&tally.fill(&self.sample, &ranking, &once));
         let resamples = replicates(&self.sample, &ranking, bootstrap, &stream(self.horizon));
         self.entries[c]
             .get_or_insert_default()

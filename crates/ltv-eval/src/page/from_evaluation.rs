@@ -71,8 +71,11 @@ fn key_facts(evaluation: &Evaluation) -> Vec<Fact> {
     ];
     if let Some(bootstrap) = evaluation.bootstrap {
         let resamples = grouped(bootstrap.replicates.into());
+        let users = evaluation.drawn().map_or(String::new(), |drawn| {
+            format!("at most {} ", grouped(drawn))
+        });
         let text = format!(
-            "95 %, from {resamples} resamples of users, seed {}",
+            "95 %, from {resamples} resamples of {users}users, seed {}",
             bootstrap.seed
         );
         facts.push(Fact::new("Intervals", text));

@@ -8,7 +8,7 @@ use arrow::{
 };
 use ltv_core::{Day, manifest::FeatureKind};
 use ltv_data::Dataset;
-use ltv_eval::Segments;
+use ltv_eval::{Segments, spill::Codes};
 use std::{cmp::Reverse, collections::HashMap, path::PathBuf};
 
 /// Segment of rows without a value.
@@ -26,6 +26,8 @@ pub(super) struct Coder {
     pub(super) column: String,
     codes: Vec<u32>,
     known: HashMap<String, u32>,
+    /// Rows of each value, by code.
+    counts: Vec<u64>,
 }
 
 impl Coder {
@@ -55,6 +57,7 @@ impl Coder {
             column,
             codes: vec![],
             known: HashMap::new(),
+            counts: vec![],
         })
     }
 
@@ -68,6 +71,10 @@ impl Coder {
                 None => *self.known.entry(value.to_owned()).or_insert(next),
             };
             self.codes.push(code);
+            if code as usize == self.counts.len() {
+                self.counts.push(0);
+            }
+            self.counts[code as usize] += 1;
         }
         if self.known.len() > MOST_VALUES {
             return Err(ScoreError::SegmentValues {
@@ -79,32 +86,48 @@ impl Coder {
         Ok(())
     }
 
+    /// The codes of the rows since the last call.
+    pub(super) fn take(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.codes)
+    }
+
     /// The codes again, now in the order of their values, rare ones last and together.
-    pub(super) fn finish(self) -> Segments {
+    pub(super) fn finish(mut self) -> Segments {
+        let codes = self.take();
+        segments(codes, self.meaning())
+    }
+
+    /// What each code stands for, in the order of values, rare ones last and together.
+    pub(super) fn meaning(self) -> Codes {
         let mut values: Vec<(String, u32)> = self.known.into_iter().collect();
         values.sort_unstable();
-        let mut counts = vec![0_u64; values.len()];
-        for &code in &self.codes {
-            counts[code as usize] += 1;
-        }
         if values.len() > MOST_SEGMENTS {
             // A stable sort: of values as frequent as each other the first ones stay.
-            values.sort_by_key(|(_, code)| Reverse(counts[*code as usize]));
+            values.sort_by_key(|(_, code)| Reverse(self.counts[*code as usize]));
             values[..MOST_SEGMENTS].sort_unstable();
         }
-        let mut new_code = vec![0; values.len()];
+        let mut meaning = vec![0; values.len()];
         for (new, (_, old)) in values.iter().enumerate() {
-            new_code[*old as usize] = new.min(MOST_SEGMENTS) as u32;
+            meaning[*old as usize] = new.min(MOST_SEGMENTS) as u32;
         }
         let rare = values.len() > MOST_SEGMENTS;
         let kept = values.into_iter().take(MOST_SEGMENTS);
         let labels = kept.map(|(value, _)| value);
-        let codes = self.codes.iter().map(|&old| new_code[old as usize]);
-        Segments {
+        Codes {
             name: self.column,
-            codes: codes.collect(),
+            meaning,
             labels: labels.chain(rare.then(|| OTHER.to_owned())).collect(),
         }
+    }
+}
+
+/// Rows by what their codes stand for.
+fn segments(codes: Vec<u32>, meaning: Codes) -> Segments {
+    let mean = |code: u32| meaning.meaning[code as usize];
+    Segments {
+        name: meaning.name,
+        codes: codes.into_iter().map(mean).collect(),
+        labels: meaning.labels,
     }
 }
 
@@ -148,21 +171,28 @@ impl Months {
         Ok(())
     }
 
+    /// The codes of the rows since the last call.
+    pub(super) fn take(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.codes)
+    }
+
     /// The codes in the order of months.
-    pub fn finish(self) -> Segments {
+    pub fn finish(mut self) -> Segments {
+        let codes = self.take();
+        segments(codes, self.meaning())
+    }
+
+    /// What each code stands for, in the order of months.
+    pub(super) fn meaning(self) -> Codes {
         let mut months: Vec<(String, u32)> = self.known.into_iter().collect();
         months.sort_unstable();
-        let mut new_code = vec![0; months.len()];
+        let mut meaning = vec![0; months.len()];
         for (new, (_, old)) in months.iter().enumerate() {
-            new_code[*old as usize] = new as u32;
+            meaning[*old as usize] = new as u32;
         }
-        Segments {
+        Codes {
             name: COHORT.to_owned(),
-            codes: self
-                .codes
-                .iter()
-                .map(|&old| new_code[old as usize])
-                .collect(),
+            meaning,
             labels: months.into_iter().map(|(month, _)| month).collect(),
         }
     }

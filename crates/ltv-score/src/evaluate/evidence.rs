@@ -70,34 +70,62 @@ impl Breakdown {
         sets: &[NamedPredictions],
     ) -> Self {
         let width = horizons.len();
+        let mut totals = Self::empty(&codes.name, &codes.labels, ordered, (width, sets.len()));
+        for (row, &code) in codes.codes.iter().enumerate() {
+            for t in 0..width {
+                let cell = row * width + t;
+                let predicted = sets.iter().map(|set| set.values[cell]);
+                totals.add(t, code, labels[cell], predicted);
+            }
+        }
+        totals.finish()
+    }
+
+    /// No rows yet, for so many horizons and sets.
+    pub(super) fn empty(
+        name: &str,
+        labels: &[String],
+        ordered: bool,
+        (horizons, sets): (usize, usize),
+    ) -> Self {
         let empty = |label: &String| Group {
             label: label.clone(),
             users: 0,
             actual: 0.0,
-            predicted: vec![0.0; sets.len()],
+            predicted: vec![0.0; sets],
         };
-        let of = |t: usize| {
-            let mut groups: Vec<Group> = codes.labels.iter().map(empty).collect();
-            for (row, &code) in codes.codes.iter().enumerate() {
-                let cell = row * width + t;
-                if labels[cell].is_nan() {
-                    continue;
-                }
-                let group = &mut groups[code as usize];
-                group.users += 1;
-                group.actual += labels[cell];
-                for (total, set) in group.predicted.iter_mut().zip(sets) {
-                    *total += set.values[cell];
-                }
-            }
-            groups.retain(|g| g.users > 0);
-            groups
-        };
+        let groups: Vec<Group> = labels.iter().map(empty).collect();
         Self {
-            name: codes.name.clone(),
+            name: name.to_owned(),
             ordered,
-            horizons: (0..width).map(of).collect(),
+            horizons: vec![groups; horizons],
         }
+    }
+
+    /// Adds a row of the horizon in place `t`, unless it is immature.
+    pub(super) fn add(
+        &mut self,
+        t: usize,
+        code: u32,
+        label: f64,
+        predicted: impl Iterator<Item = f64>,
+    ) {
+        if label.is_nan() {
+            return;
+        }
+        let group = &mut self.horizons[t][code as usize];
+        group.users += 1;
+        group.actual += label;
+        for (total, value) in group.predicted.iter_mut().zip(predicted) {
+            *total += value;
+        }
+    }
+
+    /// Without the groups that nobody belongs to.
+    pub(super) fn finish(mut self) -> Self {
+        let horizons = self.horizons.iter_mut();
+        horizons.for_each(|groups| groups.retain(|group| group.users > 0));
+        self
     }
 }
 
@@ -155,8 +183,11 @@ impl Tally {
         }
     }
 
-    pub(super) fn finish(self, labels: &[f64], breakdowns: Vec<Breakdown>) -> Evidence {
-        let labels = histograms(labels, self.quantiles.len());
+    pub(super) fn finish(
+        self,
+        labels: Vec<LabelHistogram>,
+        breakdowns: Vec<Breakdown>,
+    ) -> Evidence {
         let counted = self.quantiles.iter().flatten().any(|q| q.users > 0);
         Evidence {
             rows: self.rows,
@@ -226,7 +257,7 @@ mod tests {
         let located = [9.0, 9.0, 0.2, 0.8, 9.0, 9.0, 0.0, 0.2];
         tally.add(&found, &located, &[1], &[1.0, f64::NAN]);
         tally.add(&found, &located, &[1], &[7.0, 0.0]);
-        let evidence = tally.finish(&[1.0, f64::NAN, 7.0, 0.0], vec![]);
+        let evidence = tally.finish(histograms(&[1.0, f64::NAN, 7.0, 0.0], 1), vec![]);
         let counts = evidence.quantiles[0].map(|q| (q.users, q.below, q.at_or_below));
         assert_eq!(counts, [(3, 0, 1), (3, 1, 2), (3, 2, 2)]);
         let calibration = evidence.calibration(0).unwrap();

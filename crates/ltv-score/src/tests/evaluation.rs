@@ -2,7 +2,7 @@
 
 use super::place;
 use crate::{
-    EvaluateOptions, ScoreError,
+    EvaluateOptions, ScoreError, assess_dataset,
     evaluate::{MOST_SEGMENTS, NO_VALUE, OTHER},
     evaluate_dataset,
     testing::{Fake, batch, channel, days, labels, predicted, status, write},
@@ -19,7 +19,7 @@ use ltv_core::{
 use ltv_data::split::Rows;
 use ltv_eval::{
     Bootstrap, Calibration, CentralTally, EvalInput, NamedPredictions, QuantileShare, Segments,
-    evaluate,
+    SpillOptions, evaluate,
 };
 use std::sync::Arc;
 
@@ -161,6 +161,44 @@ fn a_dataset_is_evaluated_as_its_arrays_are() {
     }
 }
 
+/// Rows beyond the memory go through files. Where each scope fits by itself, nothing differs.
+#[test]
+fn files_give_what_arrays_give() {
+    let (_folder, dataset, _) = place();
+    let (model, users) = (Fake::new(), tested());
+    let scratch = tempfile::tempdir().unwrap();
+    let through = |spill| {
+        let options = EvaluateOptions { spill, ..options() };
+        assess_dataset(&dataset, Some(&model), &options, &Silent).unwrap()
+    };
+    let files = |memory| {
+        Some(SpillOptions {
+            folder: scratch.path().to_path_buf(),
+            memory,
+        })
+    };
+    let (in_memory, evidence) = through(None);
+    // Bytes for all rows of one scope, but not for those of both horizons with all their columns.
+    let some = files(290 * users.len() as u64);
+    assert!(some.as_ref().unwrap().rows_in_memory(2, 4, 2) < users.len() as u64);
+    assert_eq!(through(some), (in_memory.clone(), evidence.clone()));
+    let (found, own) = through(files(0));
+    assert_eq!(own, evidence);
+    assert_eq!(found.results[0].overall.drawn, Some(50));
+    for (found, expected) in found.results.iter().zip(&in_memory.results) {
+        assert_eq!(found.calibration, expected.calibration);
+        let pairs = found.overall.scores.iter().zip(&expected.overall.scores);
+        for (found, expected) in pairs.flat_map(|(a, b)| a.metrics.iter().zip(&b.metrics)) {
+            let (a, b) = (found.value.unwrap_or(-9.0), expected.value.unwrap_or(-9.0));
+            assert!(
+                (a - b).abs() <= 1e-12 * b.abs().max(1.0),
+                "{found:?} {expected:?}"
+            );
+        }
+    }
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
+}
+
 #[test]
 fn all_rows_one_horizon_or_the_baselines_alone() {
     let (_folder, dataset, _) = place();
@@ -246,6 +284,21 @@ fn nobody_to_evaluate_is_an_error_that_says_why() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn scratch_files_that_cannot_be_made_are_an_error_of_the_user() {
+    let (_folder, dataset, _) = place();
+    let options = EvaluateOptions {
+        spill: Some(SpillOptions {
+            folder: "nowhere/at/all".into(),
+            memory: 0,
+        }),
+        ..options()
+    };
+    let error = evaluate_dataset(&dataset, None, &options, &Silent).unwrap_err();
+    assert_eq!(error.fault(), Fault::User);
+    assert!(error.to_string().contains("nowhere/at/all"), "{error}");
 }
 
 /// Of 60 channels the first has one user, the next two, and so on.

@@ -1,4 +1,6 @@
-//! `ltv bench`: how fast this machine trains and predicts, on random data.
+//! `ltv bench`: how fast this machine trains, predicts and judges, on random data.
+
+mod metrics;
 
 use super::Context;
 use crate::{
@@ -13,15 +15,16 @@ use ltv_nn::{Batch, Rates, Runner, Trainer, TrainerOptions, graph::Builder, peak
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
-/// Measure training or scoring speed on this machine
+/// Measure the speed of training, scoring or metrics on this machine
 ///
-/// The model is the same for every program it is compared with; data are random. Matrix products are
+/// The network is the same for every program it is compared with; data are random. Matrix products are
 /// counted as 2 operations for each multiply-add, and training as 3 times the forward pass.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ltv bench train
   ltv bench infer --batch 4096 --threads 1
-  ltv bench infer --batch 4096 --decoding expectation --everything")]
+  ltv bench infer --batch 4096 --decoding expectation --everything
+  ltv bench metrics --rows 100000000")]
 pub(crate) struct Flags {
     /// What to measure
     #[arg(value_enum)]
@@ -35,6 +38,8 @@ pub(crate) struct Flags {
     #[arg(long)]
     everything: bool,
     #[command(flatten)]
+    metrics: metrics::MetricsFlags,
+    #[command(flatten)]
     pub(crate) common: Common,
 }
 
@@ -46,6 +51,8 @@ enum What {
     Train,
     /// Prediction
     Infer,
+    /// Metrics of predictions
+    Metrics,
 }
 
 /// Declares flags, options and their defaults side by side: one line for each.
@@ -227,6 +234,15 @@ struct Measured {
 
 /// Measures and reports.
 pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
+    match flags.what {
+        What::Train => network(&flags, context, true),
+        What::Infer => network(&flags, context, false),
+        What::Metrics => metrics::run(&flags, context),
+    }
+}
+
+/// Measures training or prediction.
+fn network(flags: &Flags, context: &Context, training: bool) -> Result<Report, Failure> {
     let mut options = Overlay::default().file(flags.common.config.as_deref())?;
     flags.bench.apply(&mut options)?;
     options.set("decoding", flags.decoding)?;
@@ -235,11 +251,11 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     options.check()?;
     let total = f64::from(options.windows) * options.seconds;
     context.progress.say(&format!("measuring for {total:.1} s"));
-    let (rates, forward) = match flags.what {
-        What::Train => train(&options, context)?,
-        What::Infer => infer(&options, context),
+    let (rates, forward) = match training {
+        true => train(&options, context)?,
+        false => infer(&options, context),
     };
-    let passes = if flags.what == What::Train { 3.0 } else { 1.0 };
+    let passes = if training { 3.0 } else { 1.0 };
     let median = rates[rates.len() / 2];
     let speed = median * forward as f64 * 2.0 * passes / 1e9;
     let roof = roof(&options, context.threads);
@@ -259,9 +275,10 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
 }
 
 fn text(m: &Measured) -> String {
-    let (name, passes) = match m.what {
-        What::Train => ("training", "counted as 3 forward passes"),
-        What::Infer => ("inference", "matrix products only"),
+    let training = m.what == What::Train;
+    let (name, passes) = match training {
+        true => ("training", "counted as 3 forward passes"),
+        false => ("inference", "matrix products only"),
     };
     let mut facts = Facts::default();
     let spread = format!("{} to {}", count(m.slowest as u64), count(m.fastest as u64));
@@ -279,10 +296,10 @@ fn text(m: &Measured) -> String {
         "of the peak",
         format!("{share:.0} % of {:.1} GFLOP/s", m.peak_gflop_per_second),
     );
-    let decoded = match (m.what, m.options.everything) {
-        (What::Train, _) => String::new(),
-        (What::Infer, false) => format!(", {} decoded", m.options.decoding),
-        (What::Infer, true) => format!(", {} and everything else decoded", m.options.decoding),
+    let decoded = match (training, m.options.everything) {
+        (true, _) => String::new(),
+        (false, false) => format!(", {} decoded", m.options.decoding),
+        (false, true) => format!(", {} and everything else decoded", m.options.decoding),
     };
     facts.text(&format!(
         "{name}, batch {}, threads {}{decoded}",

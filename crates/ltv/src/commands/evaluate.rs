@@ -17,7 +17,7 @@ use ltv_core::{
     predictor::Predictor,
 };
 use ltv_data::{Dataset, split::Rows};
-use ltv_eval::{Bootstrap, Evaluation};
+use ltv_eval::{Bootstrap, Evaluation, SpillOptions};
 use ltv_lab::Opened;
 use ltv_model::Decoding;
 use ltv_score::{
@@ -71,6 +71,13 @@ pub(crate) struct Flags {
     /// Write a page with charts as well, that opens offline
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// MiB that rows may take; more users than fit are measured from scratch files: the same metrics,
+    /// intervals from a million users drawn at random [default: 512]
+    #[arg(long, value_name = "MIB")]
+    memory: Option<u32>,
+    /// Folder of scratch files [default: that of --out or --report, else the system's]
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
     /// Measure what predictions owe to each feature, by shuffling it among users
     #[arg(long)]
     importance: bool,
@@ -106,6 +113,9 @@ struct Options {
     bootstrap: u32,
     decoding: Decoding,
     importance: bool,
+    memory: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scratch: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -119,6 +129,8 @@ impl Default for Options {
             bootstrap: 200,
             decoding: Decoding::Expectation,
             importance: false,
+            memory: 512,
+            scratch: None,
         }
     }
 }
@@ -134,7 +146,17 @@ impl Flags {
         options.set("bootstrap", self.bootstrap)?;
         options.set("decoding", self.decoding)?;
         options.set("importance", self.importance.then_some(true))?;
-        options.resolve()
+        options.set("memory", self.memory)?;
+        options.set("scratch", self.scratch.as_ref())?;
+        let options: Options = options.resolve()?;
+        if options.memory == 0 {
+            return Err(Failure::user("memory: 0; give 1 MiB or more"));
+        }
+        if let Some(folder) = options.scratch.as_ref().filter(|folder| !folder.is_dir()) {
+            let problem = "is not a folder; give --scratch one that is there";
+            return Err(Failure::user(format!("{}: {problem}", folder.display())));
+        }
+        Ok(options)
     }
 }
 
@@ -147,6 +169,15 @@ impl Options {
             Users::New
         } else {
             Users::Validation
+        }
+    }
+
+    /// What rows may take of memory, and where more of them go.
+    fn spill(&self, flags: &Flags) -> SpillOptions {
+        let beside = || scratch(&[&flags.out, &flags.report]);
+        SpillOptions {
+            folder: self.scratch.clone().unwrap_or_else(beside),
+            memory: u64::from(self.memory) << 20,
         }
     }
 
@@ -175,6 +206,16 @@ impl Options {
             ..Split::default()
         };
         (split, Rows::Mature)
+    }
+}
+
+/// Where scratch files go unless options say so: beside the first output, else the system's folder.
+pub(super) fn scratch(outputs: &[&Option<PathBuf>]) -> PathBuf {
+    let given = outputs.iter().find_map(|out| out.as_ref());
+    match given.and_then(|out| out.parent()) {
+        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
+        Some(parent) => parent.to_path_buf(),
+        None => std::env::temp_dir(),
     }
 }
 
@@ -227,8 +268,10 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     } else {
         model.name.clone()
     };
+    let spill = options.spill(&flags);
     let evaluate = EvaluateOptions {
         name,
+        spill: Some(spill),
         split,
         rows,
         segments: options.by.clone(),

@@ -134,6 +134,10 @@ const OTHERS: &[(&str, &str)] = &[
         "a bench of values that need other users",
         "bench infer --quiet --decoding matched",
     ),
+    (
+        "a bench of no predictions",
+        "bench metrics --quiet --rows 0",
+    ),
     ("an unknown bench", "bench everything"),
     ("an unknown shell", "completions cmd"),
 ];
