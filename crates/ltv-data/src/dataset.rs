@@ -1,16 +1,21 @@
 //! Opening a dataset: its manifest and the Parquet files the manifest names, checked against each
-//! other before a row is read.
+//! other before a row is read. Several datasets of different users, its shards, open as one.
+
+mod file;
+mod shards;
+
+pub use file::DatasetFile;
+pub use shards::shard_folders;
 
 use crate::stream::StreamError;
 use arrow::datatypes::{DataType, Schema};
+use file::Schemas;
 use ltv_core::{
     Day, Error, artefact,
-    manifest::{DatasetManifest, FeatureKind, FileEntry},
+    manifest::{DatasetManifest, FeatureKind},
 };
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use std::{
     collections::HashSet,
-    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -20,34 +25,50 @@ use std::{
 pub struct Dataset {
     folder: PathBuf,
     manifest: Arc<DatasetManifest>,
-    files: Arc<[DatasetFile]>,
+    files: Arc<[Arc<DatasetFile>]>,
     /// Set where this is a view of the past.
     known_on: Option<Day>,
 }
 
-/// One Parquet file of a dataset.
-#[derive(Debug)]
-pub struct DatasetFile {
-    path: PathBuf,
-    metadata: ArrowReaderMetadata,
-}
-
 impl Dataset {
-    /// Reads the manifest in `folder` and the footer of every file it names. No row is read.
+    /// Reads the manifest in `folder` and the footer of every file it names. No row is read. Where
+    /// `folder` holds not a dataset but folders of datasets, these are [opened as
+    /// one](Dataset::open_all).
     ///
     /// # Errors
     /// When the folder is no dataset; when the manifest names a file twice; when a file is missing, cut short, has another number of
-    /// rows than the manifest says, or lacks a column or has it in an unusable type.
+    /// rows than the manifest says, or lacks a column or has it in an unusable type. For shards, see
+    /// [`Dataset::open_all`].
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, StreamError> {
-        let folder = folder.as_ref().to_path_buf();
+        Self::open_all(&[folder])
+    }
+
+    /// Opens the datasets in `folders` (see [`shard_folders`]) as one dataset of all their users, in
+    /// the order given. Its manifest names the files of all and adds up what is counted; nothing
+    /// is written.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`]; when the manifests differ in anything but files and counts; when two
+    /// shards hold the same user, as far as their footers tell: a file that is in both, or a
+    /// user who is the smallest or the largest of a row group in both.
+    pub fn open_all(folders: &[impl AsRef<Path>]) -> Result<Self, StreamError> {
+        let found = folders.iter().map(|f| shard_folders(f.as_ref()));
+        let found = found.collect::<Result<Vec<_>, _>>()?.concat();
+        let mut schemas = Schemas::default();
+        let shards = found.into_iter().map(|f| Self::open_one(f, &mut schemas));
+        let shards = shards.collect::<Result<Vec<_>, _>>()?;
+        shards::union(shards, shards::name(folders))
+    }
+
+    fn open_one(folder: PathBuf, schemas: &mut Schemas) -> Result<Self, StreamError> {
         let manifest = DatasetManifest::read(&folder)?;
         check_names(&folder, &manifest)?;
         let files = manifest
             .files
             .iter()
-            .map(|entry| DatasetFile::open(&folder, entry, &manifest))
+            .map(|entry| DatasetFile::open(&folder, entry, &manifest, schemas).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()?;
-        let found = files.iter().map(DatasetFile::rows).sum();
+        let found = files.iter().map(|file| file.rows()).sum();
         if found != manifest.rows {
             return Err(StreamError::Rows {
                 path: folder,
@@ -104,9 +125,9 @@ impl Dataset {
     /// Names the first file that is not the one that was written.
     pub fn verify(&self) -> Result<(), StreamError> {
         for (file, entry) in self.files.iter().zip(&self.manifest.files) {
-            let found = artefact::checksum(&file.path)?;
+            let found = artefact::checksum(file.path())?;
             if found != entry.blake3 {
-                let (path, expected) = (file.path.clone(), entry.blake3.clone());
+                let (path, expected) = (file.path().to_path_buf(), entry.blake3.clone());
                 return Err(StreamError::Checksum {
                     path,
                     expected,
@@ -117,7 +138,7 @@ impl Dataset {
         Ok(())
     }
 
-    /// Its folder.
+    /// Its folder, for messages; words for a dataset of several folders.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -128,7 +149,7 @@ impl Dataset {
     }
 
     /// Its files, in the order of the manifest.
-    pub fn files(&self) -> &[DatasetFile] {
+    pub fn files(&self) -> &[Arc<DatasetFile>] {
         &self.files
     }
 
@@ -148,73 +169,6 @@ fn check_names(folder: &Path, manifest: &DatasetManifest) -> Result<(), StreamEr
             Err(Error::artefact(folder, problem, hint).into())
         }
         None => Ok(()),
-    }
-}
-
-impl DatasetFile {
-    fn open(
-        folder: &Path,
-        entry: &FileEntry,
-        manifest: &DatasetManifest,
-    ) -> Result<Self, StreamError> {
-        let path = folder.join(&entry.path);
-        let file = File::open(&path).map_err(|source| StreamError::File {
-            path: path.clone(),
-            source,
-        })?;
-        let metadata =
-            ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|e| {
-                let problem = match file.metadata() {
-                    Ok(m) if m.len() != entry.bytes => {
-                        format!("{} bytes, the manifest says {}; {e}", m.len(), entry.bytes)
-                    }
-                    _ => e.to_string(),
-                };
-                StreamError::Parquet {
-                    path: path.clone(),
-                    problem,
-                }
-            })?;
-        let opened = Self { path, metadata };
-        if opened.rows() != entry.rows {
-            let (path, found) = (opened.path.clone(), opened.rows());
-            return Err(StreamError::Rows {
-                path,
-                expected: entry.rows,
-                found,
-            });
-        }
-        check_schema(opened.schema(), manifest, &opened.path)?;
-        Ok(opened)
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Rows in it.
-    pub fn rows(&self) -> u64 {
-        self.metadata.metadata().file_metadata().num_rows().max(0) as u64
-    }
-
-    /// Rows in each of its row groups.
-    pub fn row_groups(&self) -> Vec<u64> {
-        self.metadata
-            .metadata()
-            .row_groups()
-            .iter()
-            .map(|g| g.num_rows().max(0) as u64)
-            .collect()
-    }
-
-    /// Its columns.
-    pub fn schema(&self) -> &Schema {
-        self.metadata.schema()
-    }
-
-    pub(crate) fn metadata(&self) -> &ArrowReaderMetadata {
-        &self.metadata
     }
 }
 

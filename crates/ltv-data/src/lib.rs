@@ -16,6 +16,7 @@ pub mod dataset;
 pub mod encoding;
 pub mod error;
 pub mod features;
+mod hash;
 pub mod holidays;
 pub mod part;
 pub mod simulate;

@@ -115,6 +115,50 @@ fn threads_change_no_byte() {
 }
 
 #[test]
+fn shards_are_trained_judged_and_scored_as_one_dataset() {
+    let at = Workspace::new();
+    for i in 1..=3 {
+        let (sim, data) = (format!("sim-{i}"), format!("data/shard-{i}"));
+        at.ok(&format!(
+            "simulate --users 3000 --shard {i}/3 --quiet --out {sim}"
+        ));
+        fs::create_dir_all(at.path("data")).unwrap();
+        at.ok(&format!(
+            "features --preset simulator --events {sim}/events --users {sim}/users --quiet \
+             --as-of 2024-04-01 --out {data}"
+        ));
+    }
+    let train = "train --quiet --epochs 1 --data";
+    at.ok(&format!("{train} data --out folder.ltv"));
+    at.ok(&format!(
+        "{train} data/shard-1 data/shard-2 data/shard-3 --out folders.ltv"
+    ));
+    let bundle = |name| fs::read(at.path(name)).unwrap();
+    assert!(bundle("folder.ltv") == bundle("folders.ltv"));
+    let said = at.ok("evaluate --quiet --json --model folder.ltv --data data --bootstrap 0");
+    let rows = |text: &str| {
+        let document: serde_json::Value = serde_json::from_str(text).unwrap();
+        document["rows"].as_u64().unwrap()
+    };
+    let one = |i| {
+        let line = format!(
+            "evaluate --quiet --json --model folder.ltv --data data/shard-{i} --bootstrap 0"
+        );
+        rows(&at.ok(&line))
+    };
+    assert_eq!(rows(&said), (1..=3).map(one).sum::<u64>());
+    at.ok("score --quiet --model folder.ltv --data data --out snap");
+    assert_eq!(check_snapshot(&at.path("snap")), 3000);
+    let said = at.ok("inspect data --verify");
+    assert!(said.contains("3,000"), "{said}");
+    let error = at.error(&format!("{train} data data/shard-2 --out no.ltv"));
+    assert!(
+        error.contains("data/shard-2/part-00000.parquet: it holds users"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_killed_training_resumes_to_the_same_bytes() {
     let at = dataset(4000);
     let line = "train --data data --quiet --epochs 3 --batch 128 --checkpoint-steps 3 \

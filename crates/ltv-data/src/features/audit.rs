@@ -41,6 +41,31 @@ struct Known {
     in_table: bool,
     registration: Option<i32>,
     first_day: Option<i32>,
+    /// The registration day of a user who must come out.
+    chosen: Option<i32>,
+}
+
+/// The users of a part. Events of a user mostly follow each other, so that the last one found is
+/// tried first.
+#[derive(Default)]
+struct People<'a> {
+    places: HashMap<Key<'a>, usize>,
+    known: Vec<Known>,
+    last: Option<(Key<'a>, usize)>,
+}
+
+impl<'a> People<'a> {
+    fn find(&mut self, key: Key<'a>) -> &mut Known {
+        let place = match self.last {
+            Some((last, place)) if last == key => place,
+            _ => *self.places.entry(key).or_insert_with(|| {
+                self.known.push(Known::default());
+                self.known.len() - 1
+            }),
+        };
+        self.last = Some((key, place));
+        &mut self.known[place]
+    }
 }
 
 /// Counts a part.
@@ -52,13 +77,13 @@ pub(crate) fn expect(
     users: &[RecordBatch],
     config: &FeatureConfig,
 ) -> Result<Expected, String> {
-    let mut known: HashMap<Key<'_>, Known> = HashMap::new();
+    let mut people = People::default();
     for batch in users {
         let days = batch
             .column_by_name("reg_day")
             .map(|c| c.as_primitive::<Int32Type>());
         for (row, key) in keys(batch.column(0)).enumerate() {
-            let user = known.entry(key).or_default();
+            let user = people.find(key);
             if std::mem::replace(&mut user.in_table, true) {
                 return Err(key.to_string());
             }
@@ -67,26 +92,25 @@ pub(crate) fn expect(
     }
     for batch in events {
         for (key, &day) in keys(batch.column(0)).zip(event_days(batch)) {
-            let user = known.entry(key).or_default();
+            let user = people.find(key);
             user.first_day = Some(user.first_day.map_or(day, |first| first.min(day)));
         }
     }
     let mut expected = Expected::default();
-    let mut chosen: HashMap<Key<'_>, i32> = HashMap::new();
-    for (key, user) in known {
-        match registration(&user, config) {
+    for user in &mut people.known {
+        match registration(user, config) {
             Ok(day) => {
-                chosen.insert(key, day);
+                user.chosen = Some(day);
+                expected.users += 1;
             }
             Err(reason) => *expected.dropped.entry(reason.into()).or_default() += 1,
         }
     }
-    expected.users = chosen.len() as u64;
     let window = config.dataset.window_days as i32;
     let mut before = 0;
     for batch in events {
         for (key, &day) in keys(batch.column(0)).zip(event_days(batch)) {
-            let Some(&first) = chosen.get(&key) else {
+            let Some(first) = people.find(key).chosen else {
                 continue;
             };
             before += u64::from(day < first);

@@ -5,7 +5,7 @@
 //! it takes. Rows keep their order in every pass, so a part is the same whatever the passes.
 
 use super::input::Table;
-use crate::{DataError, Result};
+use crate::{DataError, Result, hash::mix};
 use arrow::{
     array::{Array, AsArray, RecordBatch, UInt32Array},
     compute::{BatchCoalescer, concat_batches, take_record_batch},
@@ -299,13 +299,6 @@ fn part_of_rows(batch: &RecordBatch, count: usize) -> Vec<u32> {
 fn fnv(bytes: &[u8]) -> u64 {
     let step = |h: u64, &b: &u8| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
-}
-
-/// The finaliser of SplitMix64: every input bit reaches every output bit.
-fn mix(x: u64) -> u64 {
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub fn feature_sql(config: &FeatureConfig, with_users: bool) -> String {
         ("timed".to_string(), query.timed()),
         ("daily".to_string(), query.daily()),
         ("totals".to_string(), query.totals()),
+        ("labels".to_string(), query.labels()),
     ];
     if query.has_first() {
         tables.push(("ranked".into(), query.ranked()));
@@ -190,36 +191,40 @@ impl Query<'_> {
         format!("{}\nFROM timed\nGROUP BY user_id, rel", select(&items))
     }
 
-    /// One row for each user with events: day columns, window totals, labels.
+    /// One row for each user with events in the window: what they add up to, by day and in all.
     fn totals(&self) -> String {
-        let window = self.window();
         let mut items = vec!["user_id".to_string()];
         items.extend(self.day_totals());
-        items.push(format!(
-            "SUM(CASE WHEN rel < {window} THEN n END) AS n_events"
-        ));
-        items.push(format!(
-            "SUM(CASE WHEN rel < {window} THEN 1 END) AS active_days"
-        ));
-        items.push(format!(
-            "MAX(CASE WHEN rel < {window} THEN rel END) AS recency"
-        ));
+        items.push("SUM(n) AS n_events".into());
+        items.push("COUNT(*) AS active_days".into());
+        items.push("MAX(rel) AS recency".into());
         for column in columns::summed(self.config) {
             for kind in ["sum", "known"] {
                 let source = name(kind, &column);
-                items.push(format!(
-                    "SUM(CASE WHEN rel < {window} THEN {source} END) AS {source}"
-                ));
+                items.push(format!("SUM({source}) AS {source}"));
             }
         }
         for column in columns::maximised(self.config) {
             let source = name("max", &column);
-            items.push(format!(
-                "MAX(CASE WHEN rel < {window} THEN {source} END) AS {source}"
-            ));
+            items.push(format!("MAX({source}) AS {source}"));
         }
+        format!(
+            "{}\nFROM daily\nWHERE rel < {}\nGROUP BY user_id",
+            select(&items),
+            self.window()
+        )
+    }
+
+    /// One row for each user with events after the window: what the horizons add up to. Apart from
+    /// the window's totals, because most events lie here and have nothing to do with those.
+    fn labels(&self) -> String {
+        let mut items = vec!["user_id".to_string()];
         items.extend(self.label_totals());
-        format!("{}\nFROM daily\nGROUP BY user_id", select(&items))
+        format!(
+            "{}\nFROM daily\nWHERE rel >= {}\nGROUP BY user_id",
+            select(&items),
+            self.window()
+        )
     }
 
     fn day_totals(&self) -> Vec<String> {
@@ -247,7 +252,7 @@ impl Query<'_> {
         };
         let item = |&n: &u32| {
             let end = window + n as i32;
-            format!("SUM(CASE WHEN rel >= {window} AND rel < {end} THEN {source} END) AS label_{n}")
+            format!("SUM(CASE WHEN rel < {end} THEN {source} END) AS label_{n}")
         };
         self.config
             .dataset
@@ -336,6 +341,7 @@ impl Query<'_> {
         }
         items.extend(self.label_columns());
         let mut joins = String::from("\nLEFT JOIN totals t ON t.user_id = c.user_id");
+        joins += "\nLEFT JOIN labels l ON l.user_id = c.user_id";
         if self.has_first() {
             joins += "\nLEFT JOIN firsts f ON f.user_id = c.user_id";
         }
@@ -424,7 +430,7 @@ impl Query<'_> {
         let item = |&n: &u32| {
             format!(
                 "CASE WHEN c.reg_day + {} > {} THEN NULL\n       \
-                 WHEN t.label_{n} > 0 THEN CAST(t.label_{n} AS DOUBLE)\n       \
+                 WHEN l.label_{n} > 0 THEN CAST(l.label_{n} AS DOUBLE)\n       \
                  ELSE CAST(0 AS DOUBLE) END AS ltv_{n}",
                 self.window() + n as i32,
                 self.as_of

@@ -1,5 +1,6 @@
 //! What can go wrong in a simulation.
 
+use super::Shard;
 use crate::part::PartError;
 use ltv_core::Fault;
 use std::path::PathBuf;
@@ -17,6 +18,14 @@ pub enum SimulateError {
         /// The folder.
         path: PathBuf,
     },
+    /// More shards than users, nearly: nothing would be written.
+    #[error("shard {shard} holds none of {population} users; simulate more users, or fewer shards")]
+    Nobody {
+        /// The shard.
+        shard: Shard,
+        /// Users of all shards.
+        population: u64,
+    },
     /// A file could not be written.
     #[error(transparent)]
     Part(#[from] PartError),
@@ -30,7 +39,7 @@ impl SimulateError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Core(e) => e.fault(),
-            Self::NotEmpty { .. } | Self::Part(_) => Fault::User,
+            Self::NotEmpty { .. } | Self::Nobody { .. } | Self::Part(_) => Fault::User,
             Self::Arrow(_) => Fault::Internal,
         }
     }

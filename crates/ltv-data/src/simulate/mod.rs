@@ -41,11 +41,15 @@
 //! users/part-00000.parquet      user_id, registration, channel, device, city_tier, cost
 //! ```
 //! One event for each user and active day; `registration` is the time of the first.
+//!
+//! A population that is too large for a disk is simulated one [`Shard`] at a time: with the same
+//! options, the shards together hold the users and events of the whole.
 
 mod calendar;
 mod error;
 mod life;
 mod person;
+mod shard;
 mod tables;
 
 #[cfg(test)]
@@ -54,6 +58,7 @@ mod tests;
 pub use error::SimulateError;
 pub use life::Event;
 pub use person::User;
+pub use shard::Shard;
 
 use calendar::Calendar;
 use ltv_core::{
@@ -79,8 +84,11 @@ use std::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimulateConfig {
-    /// Users, at least 1.
+    /// Users of the population, at least 1.
     pub users: u64,
+    /// Which of them are written; all of them when `None`. Changes nothing about who they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// Seed of all randomness.
     pub seed: u64,
     /// First day of the calendar and of the first cohort.
@@ -90,7 +98,7 @@ pub struct SimulateConfig {
     /// Days that are simulated beyond the last cohort's, `1..=3650`. From 372 on, even the last
     /// cohort's 365-day labels are mature at the end.
     pub days_of_activity: u32,
-    /// Users of one file, at least 1.
+    /// Users of one file, at least 1; about as many where only a shard is written.
     pub shard_users: u64,
 }
 
@@ -98,6 +106,7 @@ impl Default for SimulateConfig {
     fn default() -> Self {
         Self {
             users: 100_000,
+            shard: None,
             seed: 1,
             start: Day(18_993), // 2022-01-01
             days_of_registration: 540,
@@ -134,6 +143,17 @@ impl SimulateConfig {
             return Err(Error::config("simulate.start", problem));
         }
         Ok(())
+    }
+
+    /// User numbers that one file is chosen from: as many times more as there are shards.
+    fn numbers_of_a_file(&self) -> u64 {
+        let of = self.shard.map_or(1, Shard::of);
+        self.shard_users.saturating_mul(u64::from(of))
+    }
+
+    /// About how many users are written.
+    pub fn expected_users(&self) -> u64 {
+        self.users / self.shard.map_or(1, |s| u64::from(s.of()))
     }
 
     /// Days of the whole calendar.
@@ -265,13 +285,14 @@ impl Simulator {
     }
 }
 
-/// Simulates `config.users` users into the folder `out`, which must be new or empty, and stays so
-/// until all files are whole. Calls
+/// Simulates `config.users` users, or those of one shard of them, into the folder `out`, which must
+/// be new or empty, and stays so until all files are whole. Calls
 /// `progress` with the number of users written so far, from any thread. Files are written by as
 /// many threads as rayon has; their bytes do not depend on it.
 ///
 /// # Errors
-/// When an option is out of range, the folder is not empty or not writable, or the disk is full.
+/// When an option is out of range, the shard holds nobody, the folder is not empty or not
+/// writable, or the disk is full.
 pub fn simulate(
     config: &SimulateConfig,
     out: &Path,
@@ -283,24 +304,31 @@ pub fn simulate(
     artefact::create_folder(folder.path().join("events"))?;
     artefact::create_folder(folder.path().join("users"))?;
     let done = AtomicU64::new(0);
-    let shard = |index: u64| {
-        let first = index * config.shard_users;
-        let users = first..config.users.min(first + config.shard_users);
-        let count = users.end - users.start;
-        let files = tables::write_shard(&simulator, index as usize, users, folder.path())?;
-        progress(done.fetch_add(count, Ordering::Relaxed) + count);
+    let numbers = config.numbers_of_a_file();
+    let write = |index: u64| {
+        let first = index * numbers;
+        let users = first..config.users.min(first.saturating_add(numbers));
+        let users = users.filter(|&user| config.shard.is_none_or(|shard| shard.holds(user)));
+        let files = tables::write(&simulator, index as usize, users, folder.path())?;
+        let (_, FileEntry { rows, .. }) = &files;
+        progress(done.fetch_add(*rows, Ordering::Relaxed) + rows);
         Ok(files)
     };
-    let shards = config.users.div_ceil(config.shard_users);
-    // A caller that panics in `progress` wants no further shard either.
-    let files = (0..shards).into_par_iter().map(shard).panic_fuse();
+    let count = config.users.div_ceil(numbers);
+    // A caller that panics in `progress` wants no further file either.
+    let files = (0..count).into_par_iter().map(write).panic_fuse();
     let files = files.collect::<Result<Vec<_>, SimulateError>>()?;
     let (event_files, user_files): (Vec<FileEntry>, Vec<FileEntry>) = files.into_iter().unzip();
+    let users = user_files.iter().map(|f| f.rows).sum();
+    if let (0, Some(shard)) = (users, config.shard) {
+        let population = config.users;
+        return Err(SimulateError::Nobody { shard, population });
+    }
     let manifest = SimulationManifest {
         format: SimulationManifest::FORMAT.into(),
         version: SimulationManifest::VERSION,
         as_of: config.end(),
-        users: config.users,
+        users,
         events: event_files.iter().map(|f| f.rows).sum(),
         event_files,
         user_files,

@@ -16,18 +16,18 @@ use parquet::{
     file::properties::{EnabledStatistics, WriterProperties},
     schema::types::ColumnPath,
 };
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 /// Rows handed to the Parquet writer at a time.
 const BATCH_ROWS: usize = 1 << 16;
 /// Rows of a row group.
 const GROUP_ROWS: usize = 1 << 20;
 
-/// Writes the users of one shard and their events.
-pub(super) fn write_shard(
+/// Writes the users of the numbers `users`, counted from 0, and their events.
+pub(super) fn write(
     simulator: &Simulator,
     index: usize,
-    users: Range<u64>,
+    users: impl Iterator<Item = u64>,
     out: &Path,
 ) -> Result<(FileEntry, FileEntry), SimulateError> {
     let create = |folder: &str, schema| {

@@ -71,6 +71,88 @@ fn fewer_users_are_a_prefix() {
     assert_eq!(Simulator::new(&other).unwrap().user(999), users(1000)[999]);
 }
 
+/// Every row of the Parquet files in a folder, as text, in order.
+fn lines(folder: &Path) -> Vec<String> {
+    use arrow::util::display::{ArrayFormatter, FormatOptions};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    let mut lines = vec![];
+    for entry in fs::read_dir(folder).unwrap() {
+        let file = fs::File::open(entry.unwrap().path()).unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        for batch in reader.build().unwrap() {
+            let batch = batch.unwrap();
+            let how = FormatOptions::default();
+            let columns: Vec<_> = batch
+                .columns()
+                .iter()
+                .map(|c| ArrayFormatter::try_new(c.as_ref(), &how).unwrap())
+                .collect();
+            let line = |row| -> String {
+                columns
+                    .iter()
+                    .map(|c| format!("{} ", c.value(row)))
+                    .collect()
+            };
+            lines.extend((0..batch.num_rows()).map(line));
+        }
+    }
+    lines.sort();
+    lines
+}
+
+#[test]
+fn shards_together_are_the_whole() {
+    let at = tempfile::tempdir().unwrap();
+    let made = |name: &str, shard| {
+        let config = SimulateConfig {
+            shard,
+            ..config(2000)
+        };
+        let out = at.path().join(name);
+        let made = simulate(&config, &out, &|_| ()).unwrap();
+        (
+            made,
+            ["events", "users"].map(|table| lines(&out.join(table))),
+        )
+    };
+    let (whole, tables) = made("whole", None);
+    let shards = (1..=3).map(|i| made(&format!("{i}"), Shard::new(i, 3)));
+    let (mut users, mut events, mut union) = (0, 0, [vec![], vec![]]);
+    for (shard, tables) in shards {
+        assert!((500..800).contains(&shard.users), "{shard:?}");
+        // As many users in a file as without shards, about: 2000 numbers in files of 3 times 700.
+        assert_eq!(shard.files, 2);
+        users += shard.users;
+        events += shard.events;
+        for (all, lines) in union.iter_mut().zip(tables) {
+            all.extend(lines);
+        }
+    }
+    assert_eq!((users, events), (whole.users, whole.events));
+    union.iter_mut().for_each(|lines| lines.sort());
+    assert!(
+        union == tables,
+        "rows of the shards and of the whole differ"
+    );
+}
+
+#[test]
+fn a_shard_of_nobody_is_refused() {
+    let at = tempfile::tempdir().unwrap();
+    let empty = |i: &u32| {
+        let shard = Shard::new(*i, 50);
+        !(0..3).any(|user| shard.unwrap().holds(user))
+    };
+    let config = SimulateConfig {
+        shard: Shard::new((1..=50).find(empty).unwrap(), 50),
+        ..config(3)
+    };
+    let out = at.path().join("out");
+    let error = simulate(&config, &out, &|_| ()).unwrap_err();
+    assert!(matches!(error, SimulateError::Nobody { .. }), "{error}");
+    assert!(!out.exists());
+}
+
 #[test]
 fn files_hold_the_users_and_their_events() {
     use arrow::array::{AsArray, Int64Array};

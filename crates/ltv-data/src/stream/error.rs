@@ -49,6 +49,17 @@ pub enum StreamError {
         /// Checksum found.
         found: String,
     },
+    /// Shards that are not of one dataset.
+    #[error(transparent)]
+    ShardsDiffer(#[from] Box<ShardDifference>),
+    /// Two shards with the same users, who would count twice.
+    #[error("{}: it holds users that are also in {}; each user belongs to one shard: leave one of the two out", path.display(), other.display())]
+    SharedUsers {
+        /// A file of the later shard.
+        path: PathBuf,
+        /// A file of the earlier one.
+        other: PathBuf,
+    },
     /// A column is not there.
     #[error("{place}: no column '{column}'; {hint}")]
     MissingColumn {
@@ -133,6 +144,22 @@ pub enum StreamError {
         /// What happened.
         problem: String,
     },
+}
+
+/// The first thing in which two shards differ.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {key} is {found}, but {expected} in {}; shards of one dataset have the same configuration: make this one again, or leave it out", path.display(), other.display())]
+pub struct ShardDifference {
+    /// The shard.
+    pub path: PathBuf,
+    /// The first shard.
+    pub other: PathBuf,
+    /// Where their manifests differ, or what does.
+    pub key: String,
+    /// What is there in this shard.
+    pub found: String,
+    /// What is there in the first one.
+    pub expected: String,
 }
 
 impl StreamError {

@@ -22,4 +22,4 @@ mod tests;
 pub use batches::{
     EncodedStream, RawStream, Shuffle, StreamOptions, stream, stream_with_columns, stream_with_raw,
 };
-pub use error::StreamError;
+pub use error::{ShardDifference, StreamError};

@@ -12,7 +12,12 @@ use arrow::{
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 use ltv_core::{Horizons, config::Split};
-use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
+use parquet::arrow::{
+    ProjectionMask,
+    arrow_reader::{
+        ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    },
+};
 use std::{collections::BTreeSet, fs::File, ops::ControlFlow, sync::Arc};
 
 /// Rows decoded at a time: large enough to amortise a call, small enough to stay in cache.
@@ -85,17 +90,9 @@ impl Plan {
 
 /// All row groups of a dataset, in order.
 pub(crate) fn row_groups(dataset: &Dataset) -> Vec<RowGroup> {
-    let groups = |(f, file): (usize, &DatasetFile)| {
-        (0..file.metadata().metadata().num_row_groups())
-            .map(move |g| (f, g))
-            .collect::<Vec<_>>()
-    };
-    dataset
-        .files()
-        .iter()
-        .enumerate()
-        .flat_map(groups)
-        .collect()
+    let files = dataset.files().iter().enumerate();
+    let groups = files.flat_map(|(f, file)| (0..file.row_groups().len()).map(move |g| (f, g)));
+    groups.collect()
 }
 
 /// Calls `sink` with every chunk of `order` until it breaks.
@@ -106,82 +103,119 @@ pub(crate) fn read(
     sink: &mut dyn FnMut(Chunk) -> Result<ControlFlow<()>, StreamError>,
 ) -> Result<(), StreamError> {
     let view = View::of(dataset);
-    for &(file, group) in order {
-        let file = &dataset.files()[file];
-        if read_group(file, group, (plan, view.as_ref()), sink)?.is_break() {
+    // Groups that follow each other are mostly of one file.
+    let mut open: Option<(usize, Opened<'_>)> = None;
+    for &(index, group) in order {
+        let file = match open.take() {
+            Some((before, file)) if before == index => file,
+            _ => Opened::new(&dataset.files()[index], plan)?,
+        };
+        if file
+            .read_group(group, (plan, view.as_ref()), sink)?
+            .is_break()
+        {
             break;
         }
+        open = Some((index, file));
     }
     Ok(())
 }
 
-fn read_group(
-    file: &DatasetFile,
-    group: usize,
-    (plan, view): (&Plan, Option<&View>),
-    sink: &mut dyn FnMut(Chunk) -> Result<ControlFlow<()>, StreamError>,
-) -> Result<ControlFlow<()>, StreamError> {
-    let place: Arc<str> = file.path().display().to_string().into();
-    let damaged = |e: &dyn std::fmt::Display| StreamError::Parquet {
-        path: file.path().to_path_buf(),
-        problem: e.to_string(),
-    };
-    let mask = projection(file, plan, &place)?;
-    let open = File::open(file.path()).map_err(|source| StreamError::File {
-        path: file.path().to_path_buf(),
-        source,
-    })?;
-    let metadata = file.metadata().clone();
-    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(open, metadata)
-        .with_row_groups(vec![group])
-        .with_projection(mask)
-        .with_batch_size(CHUNK_ROWS)
-        .build()
-        .map_err(|e| damaged(&e))?;
-    let mut first_row: u64 = file.row_groups()[..group].iter().sum();
-    for batch in reader {
-        let batch = uniform(&batch.map_err(|e| damaged(&e))?, plan, &place)?;
-        let rows = batch.num_rows() as u64;
-        if plan.labels {
-            check_labels(&batch, &plan.horizons, &place).map_err(|e| e.offset_by(first_row))?;
-        }
-        let batch = match view {
-            Some(view) => view
-                .apply(&batch, plan, &place)
-                .map_err(|e| e.offset_by(first_row))?,
-            None => batch,
-        };
-        if sink(Chunk {
-            batch,
-            place: place.clone(),
-            first_row,
-        })?
-        .is_break()
-        {
-            return Ok(ControlFlow::Break(()));
-        }
-        first_row += rows;
-    }
-    Ok(ControlFlow::Continue(()))
+/// A file with its footer.
+struct Opened<'a> {
+    file: &'a DatasetFile,
+    handle: File,
+    metadata: ArrowReaderMetadata,
+    /// The plan's columns.
+    mask: ProjectionMask,
+    /// The file, for messages.
+    place: Arc<str>,
 }
 
-fn projection(file: &DatasetFile, plan: &Plan, place: &str) -> Result<ProjectionMask, StreamError> {
+impl<'a> Opened<'a> {
+    fn new(file: &'a DatasetFile, plan: &Plan) -> Result<Self, StreamError> {
+        let (metadata, handle) = file.footer()?;
+        let place: Arc<str> = file.path().display().to_string().into();
+        let mask = projection(&metadata, plan, &place)?;
+        Ok(Self {
+            file,
+            handle,
+            metadata,
+            mask,
+            place,
+        })
+    }
+
+    fn reader(&self, group: usize) -> Result<ParquetRecordBatchReader, StreamError> {
+        let path = || self.file.path().to_path_buf();
+        let handle = self.handle.try_clone().map_err(|source| {
+            let path = path();
+            StreamError::File { path, source }
+        })?;
+        ParquetRecordBatchReaderBuilder::new_with_metadata(handle, self.metadata.clone())
+            .with_row_groups(vec![group])
+            .with_projection(self.mask.clone())
+            .with_batch_size(CHUNK_ROWS)
+            .build()
+            .map_err(|e| self.damaged(&e))
+    }
+
+    fn damaged(&self, problem: &dyn std::fmt::Display) -> StreamError {
+        StreamError::Parquet {
+            path: self.file.path().to_path_buf(),
+            problem: problem.to_string(),
+        }
+    }
+
+    fn read_group(
+        &self,
+        group: usize,
+        (plan, view): (&Plan, Option<&View>),
+        sink: &mut dyn FnMut(Chunk) -> Result<ControlFlow<()>, StreamError>,
+    ) -> Result<ControlFlow<()>, StreamError> {
+        let place = &self.place;
+        let mut first_row: u64 = self.file.row_groups()[..group].iter().sum();
+        for batch in self.reader(group)? {
+            let batch = uniform(&batch.map_err(|e| self.damaged(&e))?, plan, place)?;
+            let rows = batch.num_rows() as u64;
+            if plan.labels {
+                check_labels(&batch, &plan.horizons, place).map_err(|e| e.offset_by(first_row))?;
+            }
+            let batch = match view {
+                Some(view) => view
+                    .apply(&batch, plan, place)
+                    .map_err(|e| e.offset_by(first_row))?,
+                None => batch,
+            };
+            let chunk = Chunk {
+                batch,
+                place: place.clone(),
+                first_row,
+            };
+            if sink(chunk)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            first_row += rows;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+fn projection(
+    metadata: &ArrowReaderMetadata,
+    plan: &Plan,
+    place: &str,
+) -> Result<ProjectionMask, StreamError> {
     let index = |column: &String| {
-        file.schema().index_of(column).map_err(|_| StreamError::MissingColumn {
+        metadata.schema().index_of(column).map_err(|_| StreamError::MissingColumn {
             place: place.to_string(),
             column: column.clone(),
             hint: "the encoding needs it: use a dataset made with the same feature configuration",
         })
     };
-    let roots = plan
-        .columns
-        .iter()
-        .map(index)
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(ProjectionMask::roots(
-        file.metadata().parquet_schema(),
-        roots,
-    ))
+    let columns = plan.columns.iter().map(index);
+    let roots = columns.collect::<Result<Vec<_>, _>>()?;
+    Ok(ProjectionMask::roots(metadata.parquet_schema(), roots))
 }
 
 /// The columns in the plan's order, all nullable, text as Utf8: files of one dataset may differ in

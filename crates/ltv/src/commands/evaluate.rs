@@ -38,9 +38,9 @@ pub(crate) struct Flags {
     /// The model: a bundle, or what 'ltv compare' wrote
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// Folder of the dataset
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    /// Folder of the dataset; several folders, or one that holds several, are its shards
+    #[arg(long, value_name = "DIR", num_args = 1.., required = true)]
+    data: Vec<PathBuf>,
     /// File to write the evaluation to, as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -246,7 +246,7 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     if let Some(out) = &flags.report {
         outputs::check(out, Kind::Page)?;
     }
-    let dataset = Dataset::open(&flags.data)?;
+    let dataset = Dataset::open_all(&flags.data)?;
     let model = ltv_lab::open(&flags.model, options.decoding)?;
     if model.network.is_none() && options.decoding != Decoding::Expectation {
         let problem = "this model predicts values, not a distribution to decode; leave it out";

@@ -17,7 +17,7 @@ use ltv_core::{
     artefact::read_json,
     manifest::{DatasetManifest, Head, MANIFEST, SnapshotManifest},
 };
-use ltv_data::{Dataset, simulate::SimulationManifest};
+use ltv_data::{Dataset, dataset::shard_folders, simulate::SimulationManifest};
 use ltv_eval::Evaluation;
 use ltv_model::Bundle;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -108,6 +108,10 @@ fn bundle(path: &Path, options: &Options) -> Result<Report, Failure> {
 fn folder(path: &Path, options: &Options) -> Result<Report, Failure> {
     let manifest = path.join(MANIFEST);
     if !manifest.exists() {
+        let shards = shard_folders(path)?;
+        if shards.iter().any(|shard| shard != path) {
+            return dataset(path, options);
+        }
         let problem = "holds no manifest.json: not an artefact of ltv, or not finished";
         return Err(Error::artefact(path, problem, WHAT_ELSE).into());
     }
@@ -214,6 +218,9 @@ fn simulation(
     let config = &manifest.config;
     let mut facts = Facts::default();
     facts.add("users", count(manifest.users));
+    if let Some(shard) = config.shard {
+        facts.add("shard", format!("{shard} of {} users", count(config.users)));
+    }
     facts.add("events", count(manifest.events));
     facts.add(
         "files",

@@ -171,7 +171,7 @@ impl Tour<'_> {
         };
         let out = self.out.join("model.ltv");
         let progress = &self.context.progress;
-        let bundle = train::train(data.folder(), &self.train, &run, &out, progress)?;
+        let bundle = train::train(&[data.folder().into()], &self.train, &run, &out, progress)?;
         Ok(Model::new(bundle, Decoding::Expectation)?)
     }
 

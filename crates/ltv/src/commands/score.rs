@@ -28,10 +28,10 @@ pub(crate) struct Flags {
     /// The bundle
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// Folder of the dataset
-    #[arg(long, value_name = "DIR", required_unless_present = "events")]
+    /// Folder of the dataset; several folders, or one that holds several, are its shards
+    #[arg(long, value_name = "DIR", num_args = 1.., required_unless_present = "events")]
     #[arg(conflicts_with = "events")]
-    data: Option<PathBuf>,
+    data: Vec<PathBuf>,
     #[command(flatten)]
     fresh: FreshFlags,
     /// Folder to write to; a snapshot that is there is replaced when the new one is complete
@@ -127,13 +127,13 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         ..defaults(&model, context.threads)
     };
     let (out, progress) = (&flags.out, &context.progress);
-    let manifest = match &flags.data {
-        Some(data) => {
-            let dataset = Dataset::open(data)?;
+    let manifest = match flags.data.as_slice() {
+        data @ [_, ..] => {
+            let dataset = Dataset::open_all(data)?;
             check_label(&dataset, &model)?;
             score_dataset(&dataset, &model, out, &how, progress)?
         }
-        None => {
+        [] => {
             let fresh = Fresh::build(&flags, model.document(), context)?;
             let scored = score(&fresh.dataset, &model, out, &how, progress);
             progress.finish();

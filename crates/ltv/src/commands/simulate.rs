@@ -9,7 +9,7 @@ use crate::{
 };
 use clap::Args;
 use ltv_core::{Day, progress::Progress};
-use ltv_data::simulate::{SimulateConfig, Simulated, simulate};
+use ltv_data::simulate::{Shard, SimulateConfig, Simulated, simulate};
 use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
@@ -25,6 +25,10 @@ pub(crate) struct Flags {
     /// How many users [default: 100000]
     #[arg(long, value_name = "N")]
     users: Option<u64>,
+    /// Only the users of shard I of N, from 1/N to N/N; all shards together hold the users and events
+    /// of the whole
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     /// First day of the calendar [default: 2022-01-01]
     #[arg(long, value_name = "DATE")]
     start: Option<Day>,
@@ -45,6 +49,7 @@ impl Flags {
     fn resolve(&self) -> Result<SimulateConfig, Failure> {
         let mut options = Overlay::default().file(self.common.config.as_deref())?;
         options.set("users", self.users)?;
+        options.set("shard", self.shard)?;
         options.set("seed", self.common.seed)?;
         options.set("start", self.start)?;
         options.set("days_of_registration", self.days)?;
@@ -64,7 +69,14 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     facts.add("events", count(made.events));
     facts.add("files", made.files);
     facts.add("all known as of", made.as_of);
-    let text = facts.text(&format!("{out}: a simulation"));
+    let what = match config.shard {
+        Some(shard) => format!(
+            "shard {shard} of a simulation of {} users",
+            count(config.users)
+        ),
+        None => "a simulation".into(),
+    };
+    let text = facts.text(&format!("{out}: {what}"));
     let next = format!(
         "next: ltv features --preset simulator --events {out}/events --users {out}/users \
          --as-of {} --out data",
@@ -84,7 +96,7 @@ pub(super) fn simulate_with_progress(
     progress: &dyn Progress,
 ) -> Result<Simulated, Failure> {
     config.check()?;
-    progress.start("simulate users", Some(config.users));
+    progress.start("simulate users", Some(config.expected_users()));
     let seen = AtomicU64::new(0);
     let made = simulate(config, out, &|done| {
         progress.advance(done.saturating_sub(seen.fetch_max(done, Ordering::Relaxed)));

@@ -25,9 +25,9 @@ use std::path::{Path, PathBuf};
   ltv train --data data --config train.toml --out model.ltv --checkpoint model.part --resume
   ltv train --data data --preset paper --epochs 5 --out paper.ltv")]
 pub(crate) struct Flags {
-    /// Folder of the dataset
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    /// Folder of the dataset; several folders, or one that holds several, are its shards
+    #[arg(long, value_name = "DIR", num_args = 1.., required = true)]
+    data: Vec<PathBuf>,
     /// File to write the bundle to
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -124,9 +124,9 @@ fn advice(rows: u64) -> String {
     )
 }
 
-/// Fits a model on the dataset in `data` and saves it as `out`.
+/// Fits a model on the dataset in the folders `data` and saves it as `out`.
 pub(super) fn train(
-    data: &Path,
+    data: &[PathBuf],
     config: &TrainConfig,
     run: &FitRun,
     out: &Path,
@@ -142,7 +142,7 @@ pub(super) fn train(
     }
     // Asked now, so that a long training does not end with a refusal.
     drop(ltv_core::artefact::AtomicFile::create(out)?);
-    let dataset = Dataset::open(data)?;
+    let dataset = Dataset::open_all(data)?;
     let mut bundle = fit(&dataset, config, run, progress)?;
     progress.finish();
     bundle.id = bundle.save(out)?;

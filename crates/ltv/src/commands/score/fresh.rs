@@ -8,7 +8,7 @@ use ltv_core::{
     config::FeatureConfig,
     manifest::{DatasetManifest, MANIFEST},
 };
-use ltv_data::{BuildOptions, Dataset, build_dataset};
+use ltv_data::{BuildOptions, Dataset, build_dataset, dataset::shard_folders};
 use ltv_model::bundle::Document;
 use ltv_score::ScoreError;
 use std::path::{Path, PathBuf};
@@ -77,14 +77,16 @@ impl Fresh {
 
 /// The features of a file or of a dataset, about what the model predicts, for everybody.
 fn config(flags: &Flags, features: &Path, document: &Document) -> Result<FeatureConfig, Failure> {
-    let mut options = match features.join(MANIFEST).exists() {
-        true => Overlay::over(&DatasetManifest::read(features)?.config)?,
-        false if features.is_dir() => {
+    let folders = shard_folders(features)?;
+    let dataset = folders.first().filter(|f| f.join(MANIFEST).exists());
+    let mut options = match dataset {
+        Some(dataset) => Overlay::over(&DatasetManifest::read(dataset)?.config)?,
+        None if features.is_dir() => {
             let problem = "a folder without manifest.json, so no dataset";
             let hint = "give the TOML file or the dataset that the model was made with";
             return Err(Error::artefact(features, problem, hint).into());
         }
-        false => Overlay::default().file(Some(features))?,
+        None => Overlay::default().file(Some(features))?,
     };
     options.unset("dataset.registered_from");
     options.unset("dataset.registered_before");
