@@ -16,7 +16,10 @@ use crate::{
     segment::{Segments, TooSmall},
     tally::Tally,
 };
-use ltv_core::Horizons;
+use ltv_core::{
+    Horizons,
+    progress::{Progress, Silent},
+};
 
 /// Predictions under a name: a model, a decoding of it, or a baseline.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,23 +57,37 @@ pub struct EvalInput<'a> {
 /// missing; the message names set, column and row. A metric that is not defined on the data is no
 /// error: it is null with a reason.
 pub fn evaluate(input: &EvalInput<'_>) -> Result<Evaluation, EvalError> {
+    evaluate_with_progress(input, &Silent)
+}
+
+/// As [`evaluate`], as a stage whose units are rows of a horizon, once for each set of predictions
+/// among all users and among those of each segment.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_with_progress(
+    input: &EvalInput<'_>,
+    progress: &dyn Progress,
+) -> Result<Evaluation, EvalError> {
     let rows = check(input)?;
+    let mature = input.labels.iter().filter(|y| !y.is_nan()).count();
+    let times = input.predictions.len() * (1 + input.segments.len());
+    progress.start("measure", Some((mature * times) as u64));
     let reference = reference(input)?;
     let sets = input.predictions.iter().map(|set| SetOrder {
         name: set.name.clone(),
         order: order_violations(&set.values, input.horizons.len()),
     });
-    let results = (0..input.horizons.len())
-        .map(|t| {
-            Column {
-                input,
-                t,
-                rows,
-                reference,
-            }
-            .result()
-        })
-        .collect();
+    let column = |t| Column {
+        input,
+        t,
+        rows,
+        reference,
+        progress,
+    };
+    let results = (0..input.horizons.len()).map(|t| column(t).result());
+    let results = results.collect();
+    progress.finish();
     Ok(Evaluation {
         format: FORMAT.to_owned(),
         version: VERSION,
@@ -213,6 +230,7 @@ struct Column<'a> {
     t: usize,
     rows: usize,
     reference: Option<usize>,
+    progress: &'a dyn Progress,
 }
 
 impl Column<'_> {
@@ -263,13 +281,19 @@ impl Column<'_> {
             let measured: Vec<Measured> = sets
                 .map(|set| {
                     let predictions = gather(&set.values);
-                    Measured::new(&sample, &predictions, self.input.bootstrap.as_ref(), stream)
+                    let bootstrap = self.input.bootstrap.as_ref();
+                    let measured = Measured::new(&sample, &predictions, bootstrap, stream);
+                    self.progress.advance(rows.len() as u64);
+                    measured
                 })
                 .collect();
             for (i, set) in self.input.predictions.iter().enumerate() {
                 let other = self.reference.filter(|&r| r != i).map(|r| &measured[r]);
                 scores.push(measured[i].scores(&set.name, other, !segment));
             }
+        } else {
+            let left_out = rows.len() * self.input.predictions.len();
+            self.progress.advance(left_out as u64);
         }
         let (label, rows) = (label.to_owned(), rows.len() as u64);
         Scope {

@@ -26,14 +26,16 @@ use ltv_core::{
     config::{Mature, Part, Split},
     encoding::EncodedRows,
     predictor::Predictor,
-    progress::Progress,
+    progress::{Progress, Stretch},
 };
 use ltv_data::{
     Dataset,
     split::Rows,
     stream::{StreamOptions, stream_with_columns},
 };
-use ltv_eval::{Bootstrap, EvalInput, Evaluation, NamedPredictions, Segments, evaluate};
+use ltv_eval::{
+    Bootstrap, EvalInput, Evaluation, NamedPredictions, Segments, evaluate_with_progress,
+};
 use std::sync::Arc;
 
 /// Name of the baseline that ranks by what a user did in the observation window.
@@ -123,13 +125,14 @@ pub fn assess_dataset(
     at_least_one("batch_rows", options.batch_rows)?;
     let pool = pool(options.threads)?;
     let mut collected = Collected::prepare(dataset, model, options)?;
-    progress.start("read labels and predict", None);
+    progress.start("read labels and predict", Some(dataset.rows()));
     let stream = collected.stream(model, options);
-    for item in stream_with_columns(dataset, stream, &collected.columns())? {
+    let stream = stream_with_columns(dataset, stream, &collected.columns())?;
+    for item in stream.told(progress) {
         let (encoded, raw) = item?;
-        let rows = raw.num_rows() as u64;
-        pool.install(|| collected.add(model, &encoded, &raw))?;
-        progress.advance(rows);
+        Stretch::of(progress, "predicting", || {
+            pool.install(|| collected.add(model, &encoded, &raw))
+        })?;
     }
     progress.finish();
     if collected.labels.iter().all(|label| label.is_nan()) {
@@ -137,18 +140,15 @@ pub fn assess_dataset(
     }
     let (predictions, segments) = collected.sets(options);
     let evidence = collected.evidence(&predictions, &segments);
-    progress.start("measure", None);
-    let mut evaluation = pool.install(|| {
-        evaluate(&EvalInput {
-            horizons: &collected.horizons,
-            labels: &collected.labels,
-            predictions: &predictions,
-            segments: &segments,
-            bootstrap: options.bootstrap,
-            reference: options.reference.as_deref(),
-        })
-    })?;
-    progress.finish();
+    let input = EvalInput {
+        horizons: &collected.horizons,
+        labels: &collected.labels,
+        predictions: &predictions,
+        segments: &segments,
+        bootstrap: options.bootstrap,
+        reference: options.reference.as_deref(),
+    };
+    let mut evaluation = pool.install(|| evaluate_with_progress(&input, progress))?;
     for (t, result) in evaluation.results.iter_mut().enumerate() {
         result.calibration = evidence.calibration(t);
     }

@@ -30,6 +30,8 @@ pub(crate) struct Chunk {
     pub(crate) place: Arc<str>,
     /// Position of the chunk's first row in the file.
     pub(crate) first_row: u64,
+    /// Rows of the file that it was made from; a view has fewer in `batch`.
+    pub(crate) rows: u64,
 }
 
 /// What to read.
@@ -155,6 +157,7 @@ fn read_group(
             batch,
             place: place.clone(),
             first_row,
+            rows,
         })?
         .is_break()
         {
