@@ -144,8 +144,9 @@ pub(super) fn train(
     drop(ltv_core::artefact::AtomicFile::create(out)?);
     let dataset = Dataset::open(data)?;
     let mut bundle = fit(&dataset, config, run, progress)?;
-    progress.finish();
+    progress.start("write the bundle", None);
     bundle.id = bundle.save(out)?;
+    progress.finish();
     Ok(bundle)
 }
 
