@@ -11,6 +11,7 @@ mod page;
 mod progress;
 mod report;
 mod signals;
+mod tensorboard;
 mod timing;
 
 use clap::Parser;

@@ -209,6 +209,7 @@ fn failures_are_lines_too() {
         "train --log-format json --config bad.toml --data nowhere --out model.ltv",
         "train --data nowhere --out model.ltv --log-format json --nonsense",
         "train --log-format=json",
+        "train --log-format json --data nowhere --out model.ltv --tensorboard file",
     ] {
         let output = at.run(line);
         let lines = page.lines(&output.stderr);
