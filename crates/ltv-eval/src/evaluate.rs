@@ -9,7 +9,10 @@ use crate::{
     scope::{Frame, Measured, Place},
     segment::Segments,
 };
-use ltv_core::Horizons;
+use ltv_core::{
+    Horizons,
+    progress::{Progress, Silent},
+};
 
 /// Predictions under a name: a model, a decoding of it, or a baseline.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,9 +50,24 @@ pub struct EvalInput<'a> {
 /// missing; the message names set, column and row. A metric that is not defined on the data is no
 /// error: it is null with a reason.
 pub fn evaluate(input: &EvalInput<'_>) -> Result<Evaluation, EvalError> {
+    evaluate_with_progress(input, &Silent)
+}
+
+/// As [`evaluate`], as a stage whose units are rows of a horizon, once for each set of predictions
+/// among all users and among those of each segment.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_with_progress(
+    input: &EvalInput<'_>,
+    progress: &dyn Progress,
+) -> Result<Evaluation, EvalError> {
     let rows = check(input)?;
     let find = |name| find_reference(name, input.predictions.iter().map(|set| &set.name));
     let reference = input.reference.map(find).transpose()?;
+    let mature = input.labels.iter().filter(|y| !y.is_nan()).count();
+    let times = input.predictions.len() * (1 + input.segments.len());
+    progress.start("measure", Some((mature * times) as u64));
     let sets = input.predictions.iter().map(|set| SetOrder {
         name: set.name.clone(),
         order: order_violations(&set.values, input.horizons.len()),
@@ -60,17 +78,17 @@ pub fn evaluate(input: &EvalInput<'_>) -> Result<Evaluation, EvalError> {
         bootstrap: input.bootstrap.as_ref(),
         reference,
     };
+    let column = |t| Column {
+        input,
+        t,
+        rows,
+        frame,
+        progress,
+    };
     let results: Result<_, _> = (0..input.horizons.len())
-        .map(|t| {
-            Column {
-                input,
-                t,
-                rows,
-                frame,
-            }
-            .result()
-        })
+        .map(|t| column(t).result())
         .collect();
+    progress.finish();
     Ok(Evaluation {
         format: FORMAT.to_owned(),
         version: VERSION,
@@ -211,6 +229,7 @@ struct Column<'a> {
     t: usize,
     rows: usize,
     frame: Frame<'a>,
+    progress: &'a dyn Progress,
 }
 
 impl Column<'_> {
@@ -247,8 +266,15 @@ impl Column<'_> {
         let gather = |matrix: &[f64]| -> Vec<f64> {
             rows.iter().map(|&row| self.cell(matrix, row)).collect()
         };
-        self.frame.scope(place, gather(self.input.labels), |set| {
+        let sets = self.input.predictions.len();
+        let mut told = 0;
+        let scope = self.frame.scope(place, gather(self.input.labels), |set| {
+            // All sets before this one are measured.
+            self.progress.advance(((set - told) * rows.len()) as u64);
+            told = set;
             Ok(gather(&self.input.predictions[set].values))
-        })
+        })?;
+        self.progress.advance(((sets - told) * rows.len()) as u64);
+        Ok(scope)
     }
 }

@@ -76,11 +76,13 @@ mod text;
 
 pub use bootstrap::{Bootstrap, Interval};
 pub use calibration::{Calibration, Central, CentralTally, QuantileShare};
-pub use comparison::{Comparison, ComparisonInput, Contestant, Source, compare};
+pub use comparison::{
+    Comparison, ComparisonInput, Contestant, Source, compare, compare_with_progress,
+};
 pub use deciles::Decile;
 pub use drift::{Psi, Reading};
 pub use error::EvalError;
-pub use evaluate::{EvalInput, NamedPredictions, evaluate, score};
+pub use evaluate::{EvalInput, NamedPredictions, evaluate, evaluate_with_progress, score};
 pub use metric::{Direction, Metric, Null};
 pub use order::{OrderViolations, order_violations};
 pub use paired::Paired;

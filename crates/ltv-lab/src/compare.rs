@@ -63,9 +63,7 @@ pub fn compare(config: &CompareConfig, call: &Call<'_>) -> Result<Outcome, LabEr
     check_output(call.out, "a comparison", |name| {
         name == "runs" || name == DOCUMENT || name == TABLES
     })?;
-    call.progress.start("read labels", None);
-    let judged = Judged::read(&train, test.as_ref(), &config.split)?;
-    call.progress.finish();
+    let judged = Judged::read(&train, test.as_ref(), &config.split, call.progress)?;
     judge_all(config, call, &contestants, (&train, judged))
 }
 
@@ -260,6 +258,15 @@ impl Progress for Labelled<'_> {
     fn note(&self, text: &str) {
         self.inner.note(text);
     }
+    fn spend(&self, part: &'static str, time: Duration) {
+        self.inner.spend(part, time);
+    }
+    fn begin(&self, step: u64) {
+        self.inner.begin(step);
+    }
+    fn measure(&self, step: u64, values: &[(&str, f64)]) {
+        self.inner.measure(step, values);
+    }
     fn finish(&self) {
         self.inner.finish();
     }
@@ -362,10 +369,8 @@ fn judge(
             .column(set, horizon)
             .map_err(SourceError::new)
     };
-    call.progress.start("measure", None);
-    let comparison = comparison::compare(&input, &source)?;
-    call.progress.finish();
-    Ok(comparison)
+    let found = comparison::compare_with_progress(&input, &source, call.progress);
+    Ok(found?)
 }
 
 /// The metrics that a set is meant for, where not all: a median is no estimate of a mean.

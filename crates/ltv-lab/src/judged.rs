@@ -7,7 +7,7 @@ use ltv_core::{
     config::{Part, Split},
     encoding::{EncodedRows, Encoding},
     predictor::Predictor,
-    progress::Progress,
+    progress::{Progress, Silent},
 };
 use ltv_data::{
     Dataset,
@@ -42,22 +42,33 @@ impl Judged {
     /// # Errors
     /// When nobody is left, the later dataset was made with another label or window or lacks a
     /// feature or horizon, or a file cannot be read.
-    pub fn read(train: &Dataset, test: Option<&Dataset>, split: &Split) -> Result<Self, LabError> {
+    pub fn read(
+        train: &Dataset,
+        test: Option<&Dataset>,
+        split: &Split,
+        progress: &dyn Progress,
+    ) -> Result<Self, LabError> {
+        progress.start("read labels", Some(test.unwrap_or(train).rows()));
         let horizons = &train.manifest().horizons;
         let (judged, wanted) = match test {
             None => (
-                Self::collect(train, (Rows::Part(Part::Test), split.clone()), horizons)?,
+                Self::collect(
+                    train,
+                    (Rows::Part(Part::Test), split.clone()),
+                    (horizons, progress),
+                )?,
                 "users of the test part of the split, with a label",
             ),
             Some(later) => {
                 check_alike(train, later)?;
                 let since = since(train, split);
                 (
-                    Self::collect(later, (Rows::Mature, since), horizons)?,
+                    Self::collect(later, (Rows::Mature, since), (horizons, progress))?,
                     "users registered since the training dataset's as-of day, with a label",
                 )
             }
         };
+        progress.finish();
         match judged.is_empty() {
             false => Ok(judged),
             true => Err(LabError::Nobody {
@@ -83,7 +94,7 @@ impl Judged {
             ..since(train, split)
         };
         let horizons = &train.manifest().horizons;
-        let judged = Self::collect(later, (Rows::Mature, split), horizons)?;
+        let judged = Self::collect(later, (Rows::Mature, split), (horizons, &Silent))?;
         match judged.is_empty() {
             false => Ok(judged),
             true => Err(LabError::NobodySince {
@@ -98,7 +109,7 @@ impl Judged {
     fn collect(
         dataset: &Dataset,
         (rows, split): (Rows, Split),
-        horizons: &Horizons,
+        (horizons, progress): (&Horizons, &dyn Progress),
     ) -> Result<Self, LabError> {
         let mut judged = Self {
             dataset: dataset.clone(),
@@ -111,7 +122,8 @@ impl Judged {
         };
         let mut months = Months::default();
         let mut users = vec![];
-        for item in stream_with_raw(&judged.dataset, judged.options(Encoding::default()))? {
+        let stream = stream_with_raw(&judged.dataset, judged.options(Encoding::default()))?;
+        for item in stream.told(progress) {
             let (encoded, raw) = item?;
             judged.labels.extend_from_slice(&encoded.labels);
             users.push(raw.column(0).clone());

@@ -27,7 +27,7 @@ use ltv_core::{
     config::{Mature, Part, Split},
     encoding::EncodedRows,
     predictor::Predictor,
-    progress::Progress,
+    progress::{Progress, Stretch},
 };
 use ltv_data::{
     Dataset,
@@ -35,7 +35,8 @@ use ltv_data::{
     stream::{StreamOptions, stream_with_columns},
 };
 use ltv_eval::{
-    Bootstrap, EvalInput, Evaluation, NamedPredictions, Segments, Spill, SpillOptions, evaluate,
+    Bootstrap, EvalInput, Evaluation, NamedPredictions, Segments, Spill, SpillOptions,
+    evaluate_with_progress,
 };
 use rayon::ThreadPool;
 use std::sync::Arc;
@@ -132,14 +133,15 @@ pub fn assess_dataset(
     at_least_one("batch_rows", options.batch_rows)?;
     let pool = pool(options.threads)?;
     let mut collected = Collected::prepare(dataset, model, options)?;
-    progress.start("read labels and predict", None);
+    progress.start("read labels and predict", Some(dataset.rows()));
     let stream = collected.stream(model, options);
-    for item in stream_with_columns(dataset, stream, &collected.columns())? {
+    let stream = stream_with_columns(dataset, stream, &collected.columns())?;
+    for item in stream.told(progress) {
         let (encoded, raw) = item?;
-        let rows = raw.num_rows() as u64;
-        pool.install(|| collected.add(model, &encoded, &raw))?;
+        Stretch::of(progress, "predicting", || {
+            pool.install(|| collected.add(model, &encoded, &raw))
+        })?;
         collected.make_room(options)?;
-        progress.advance(rows);
     }
     progress.finish();
     let found = match collected.spill.take() {
@@ -322,18 +324,15 @@ impl Collected {
         let predictions = self.sets(options);
         let segments: Vec<Segments> = self.segments.drain(..).map(Coder::finish).collect();
         let evidence = self.evidence(&predictions, &segments);
-        progress.start("measure", None);
-        let evaluation = pool.install(|| {
-            evaluate(&EvalInput {
-                horizons: &self.horizons,
-                labels: &self.labels,
-                predictions: &predictions,
-                segments: &segments,
-                bootstrap: options.bootstrap,
-                reference: options.reference.as_deref(),
-            })
-        })?;
-        progress.finish();
+        let input = EvalInput {
+            horizons: &self.horizons,
+            labels: &self.labels,
+            predictions: &predictions,
+            segments: &segments,
+            bootstrap: options.bootstrap,
+            reference: options.reference.as_deref(),
+        };
+        let evaluation = pool.install(|| evaluate_with_progress(&input, progress))?;
         Ok(Some((evaluation, evidence)))
     }
 

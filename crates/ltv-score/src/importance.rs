@@ -80,7 +80,9 @@ pub fn importance(
     at_least_one("most_rows", options.most_rows)?;
     check_fit(dataset, model, None)?;
     let pool = pool(options.threads)?;
-    let rows = sample(dataset, model, options)?;
+    progress.start("draw a sample", Some(dataset.rows()));
+    let rows = sample(dataset, model, options, progress)?;
+    progress.finish();
     let groups = groups(&dataset.manifest().features, model.encoding());
     let tries = groups.len() as u64 * u64::from(options.repeats);
     progress.start("permute features", Some(tries));
@@ -120,6 +122,7 @@ fn sample(
     dataset: &Dataset,
     model: &dyn Predictor,
     options: &ImportanceOptions,
+    progress: &dyn Progress,
 ) -> Result<EncodedRows, ScoreError> {
     let stream_options = StreamOptions {
         rows: options.rows,
@@ -130,7 +133,7 @@ fn sample(
     let mut rng = ChaCha8Rng::seed_from_u64(seed::derive(options.seed, "importance/sample"));
     let mut kept = EncodedRows::default();
     let mut seen = 0;
-    for block in stream(dataset, stream_options)? {
+    for block in stream(dataset, stream_options)?.told(progress) {
         let block = block?;
         for row in 0..block.rows {
             let known = labels(&block, row, model.horizons().len());
@@ -329,11 +332,11 @@ mod tests {
             most_rows: 40,
             ..options()
         };
-        let one = sample(&dataset, &Fake::new(), &small).unwrap();
+        let one = sample(&dataset, &Fake::new(), &small, &Silent).unwrap();
         assert_eq!((one.rows, one.cells.len(), one.labels.len()), (40, 80, 80));
-        let again = sample(&dataset, &Fake::new(), &small).unwrap();
+        let again = sample(&dataset, &Fake::new(), &small, &Silent).unwrap();
         assert_eq!(format!("{one:?}"), format!("{again:?}"));
-        let all = sample(&dataset, &Fake::new(), &options()).unwrap();
+        let all = sample(&dataset, &Fake::new(), &options(), &Silent).unwrap();
         assert!(all.rows > 40 && all.rows < 1000);
     }
 

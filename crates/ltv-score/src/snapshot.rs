@@ -19,7 +19,7 @@ use ltv_core::{
     encoding::EncodedRows,
     manifest::{FileEntry, SnapshotManifest},
     predictor::{Predictions, Predictor},
-    progress::Progress,
+    progress::{Progress, Stretch},
 };
 use ltv_data::{
     Dataset,
@@ -174,25 +174,24 @@ impl<'a> Run<'a> {
             ..StreamOptions::scoring(Arc::new(self.model.encoding().clone()))
         };
         let mut order = UserOrder::new(self.dataset);
-        for item in stream_with_raw(self.dataset, stream)? {
+        for item in stream_with_raw(self.dataset, stream)?.told(progress) {
             let (encoded, raw) = item?;
-            let read = raw.num_rows() as u64;
             let rows = Rows::of(&raw, "").map_err(|e| order.place(e))?;
             order.follow(&rows.users)?;
             let (encoded, rows) = self.wanted(encoded, rows)?;
             if !rows.is_empty() {
-                let predictions = pool.install(|| rows.predict(self.model, &encoded))?;
+                let predictions = Stretch::of(progress, "predicting", || {
+                    pool.install(|| rows.predict(self.model, &encoded))
+                })?;
                 self.count(&rows, &predictions)?;
                 let as_of = self.dataset.manifest().as_of;
+                let scored = rows.scored(self.model, &predictions, as_of)?;
                 // A writer that is gone has failed, and says why itself.
-                if out
-                    .send(rows.scored(self.model, &predictions, as_of)?)
-                    .is_err()
-                {
+                let sent = Stretch::of(progress, "waiting for the writer", || out.send(scored));
+                if sent.is_err() {
                     return Ok(());
                 }
             }
-            progress.advance(read);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use crate::{
     TrainError, checkpoint,
     checkpoint::Position,
     level, matching,
+    observe::{self, Observer},
     prepare::{Prepared, prepare},
     recalibrate,
     recent::{LatestAges, Recent},
@@ -54,12 +55,13 @@ pub fn fit(
     if let Some(path) = &run.checkpoint {
         checkpoint::probe(path)?;
     }
-    progress.start("fit encoding and buckets", None);
-    let prepared = prepare(dataset, config, run.seed, run.threads)?;
+    progress.start("fit encoding and buckets", Some(dataset.rows()));
+    let prepared = prepare(dataset, config, (run.seed, run.threads), progress)?;
     progress.finish();
-    let mut fit = Fit::new(dataset, config, run, prepared)?;
+    let observer = Observer::new(progress, prepared.trainer.graph().terms());
+    let mut fit = Fit::new(dataset, config, run, (prepared, observer))?;
     while fit.position.epoch < config.fit.epochs && !fit.has_waited_enough() {
-        fit.epoch(progress)?;
+        fit.epoch()?;
     }
     fit.into_bundle(progress)
 }
@@ -69,6 +71,7 @@ struct Fit<'a> {
     config: &'a TrainConfig,
     run: &'a FitRun,
     prepared: Prepared,
+    observer: Observer<'a>,
     position: Position,
     best: Weights<f32>,
     encoding: Arc<ltv_core::encoding::Encoding>,
@@ -80,7 +83,7 @@ impl<'a> Fit<'a> {
         dataset: &'a Dataset,
         config: &'a TrainConfig,
         run: &'a FitRun,
-        mut prepared: Prepared,
+        (mut prepared, mut observer): (Prepared, Observer<'a>),
     ) -> Result<Self, TrainError> {
         let batch = prepared.document.record.batch as u64;
         let per_epoch = prepared.epoch_rows().div_ceil(batch);
@@ -97,12 +100,14 @@ impl<'a> Fit<'a> {
             fingerprint,
             ..Position::default()
         });
+        observer.begins(position.steps, position.validations.last());
         let encoding = Arc::new(prepared.document.encoding.clone());
         Ok(Self {
             dataset,
             config,
             run,
             prepared,
+            observer,
             position,
             best,
             encoding,
@@ -111,20 +116,20 @@ impl<'a> Fit<'a> {
     }
 
     /// One pass over the training rows, or what is left of it after a resume.
-    fn epoch(&mut self, progress: &dyn Progress) -> Result<(), TrainError> {
+    fn epoch(&mut self) -> Result<(), TrainError> {
         let epoch = self.position.epoch;
-        let rows = self.prepared.epoch_rows();
-        progress.start(&format!("epoch {}", epoch + 1), Some(rows));
+        self.observer.epoch(epoch + 1, self.prepared.epoch_rows());
         let shuffle = Shuffle {
             seed: self.run.seed,
             epoch: epoch.into(),
             buffer_rows: self.config.fit.shuffle_rows,
         };
         let batches = self.stream(Part::Train, Some(shuffle))?;
+        let batches = self.observer.waited(batches);
         let done = self.position.batches;
         for (i, block) in batches.enumerate() {
             let block = block?;
-            progress.advance(block.rows as u64);
+            self.observer.came(block.rows);
             if (i as u64) < done {
                 continue;
             }
@@ -132,7 +137,7 @@ impl<'a> Fit<'a> {
             self.position.batches += 1;
             let every = self.config.fit.validation_steps;
             if every > 0 && self.position.steps.is_multiple_of(every) {
-                self.look(progress)?;
+                self.look()?;
                 if self.has_waited_enough() {
                     break;
                 }
@@ -145,14 +150,16 @@ impl<'a> Fit<'a> {
                 self.save()?;
             }
         }
-        self.look_after_epoch(progress)?;
+        self.look_after_epoch()?;
         self.position.epoch += 1;
         self.position.batches = 0;
-        progress.finish();
-        self.save()
+        self.save()?;
+        self.observer.ends();
+        Ok(())
     }
 
     fn step(&mut self, block: &ltv_core::encoding::EncodedRows) -> Result<(), TrainError> {
+        let making = self.observer.stretch();
         let Prepared {
             trainer,
             columns,
@@ -169,15 +176,20 @@ impl<'a> Fit<'a> {
         {
             *weight = factors.of(labels).weight as f32;
         }
+        making.spent(observe::BATCH);
         let step = self.position.steps;
         let rates = schedule::rates(&self.config.fit, step, self.total_steps);
         // Mixed with the step instead of hashed: it only has to differ.
         let noise = self.run.seed ^ (step + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let stepping = self.observer.stretch();
         let terms = trainer.step(&batch, rates, noise);
+        stepping.spent(observe::STEP);
         let loss = trainer.total(&terms);
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step });
         }
+        self.observer
+            .stepped((step, block.rows), (loss, &terms), rates);
         self.position.loss.0 += loss;
         self.position.loss.1 += 1;
         self.position.steps += 1;
@@ -186,19 +198,20 @@ impl<'a> Fit<'a> {
 
     /// The look that an epoch owes: every epoch where no number of steps is given, else only the
     /// last one, so that no training ends on weights that nobody has looked at.
-    fn look_after_epoch(&mut self, progress: &dyn Progress) -> Result<(), TrainError> {
+    fn look_after_epoch(&mut self) -> Result<(), TrainError> {
         let fit = &self.config.fit;
         let last = self.position.epoch + 1 >= fit.epochs;
         let looked = self.position.validations.last();
         let is_new = looked.is_none_or(|v| v.step != self.position.steps);
         if is_new && (fit.validation_steps == 0 || last) {
-            self.look(progress)?;
+            self.look()?;
         }
         Ok(())
     }
 
     /// Looks at the validation rows and remembers the best weights.
-    fn look(&mut self, progress: &dyn Progress) -> Result<(), TrainError> {
+    fn look(&mut self) -> Result<(), TrainError> {
+        let looking = self.observer.stretch();
         let rows = self.stream(Part::Validation, None)?;
         let Prepared {
             trainer,
@@ -215,11 +228,13 @@ impl<'a> Fit<'a> {
         let (sum, count) = std::mem::take(&mut self.position.loss);
         let training_loss = sum / count.max(1) as f64;
         let step = self.position.steps;
-        self.position.validations.push(Validation {
+        let look = Validation {
             step,
             likelihood,
             training_loss,
-        });
+        };
+        self.observer.looked(&look);
+        self.position.validations.push(look);
         if self.position.best.is_none_or(|(best, _)| likelihood < best) {
             self.position.best = Some((likelihood, step));
             self.position.waited = 0;
@@ -227,7 +242,8 @@ impl<'a> Fit<'a> {
         } else {
             self.position.waited += 1;
         }
-        progress.note(&self.standing(likelihood));
+        self.observer.says(&self.standing(likelihood));
+        looking.spent(observe::VALIDATION);
         Ok(())
     }
 
@@ -270,12 +286,11 @@ impl<'a> Fit<'a> {
         let Some(path) = &self.run.checkpoint else {
             return Ok(());
         };
-        checkpoint::save(
-            path,
-            &self.position,
-            self.prepared.trainer.state(),
-            &self.best,
-        )
+        let saving = self.observer.stretch();
+        let state = self.prepared.trainer.state();
+        checkpoint::save(path, &self.position, state, &self.best)?;
+        saving.spent(observe::CHECKPOINT);
+        Ok(())
     }
 
     /// What is learned from the best weights once they are found, and all of it together.
@@ -295,11 +310,11 @@ impl<'a> Fit<'a> {
         };
         let bundle = level::levelled(bundle, recent, &pool, progress)?;
         self.encoding = Arc::new(bundle.document.encoding.clone());
-        let latest = LatestAges::of(recent, &bundle.document)?;
+        let latest = LatestAges::of(recent, &bundle.document, progress)?;
         let bundle = match self.config.fit.recalibrate {
             true => {
                 let rows = self.stream(Part::Validation, None)?;
-                recalibrate::recalibrated(bundle, (rows, &latest), &pool)?
+                recalibrate::recalibrated(bundle, (rows, &latest), &pool, progress)?
             }
             false => bundle,
         };

@@ -42,18 +42,19 @@ pub(crate) fn levelled(
         Some(cohort) if !balanced => cohort,
         _ => return Ok(bundle),
     };
-    progress.start("compare the trend with the latest users", None);
+    let stage = "compare the trend with the latest users";
+    progress.start(stage, Some(recent.units()));
     let model = Model::new(bundle.clone(), Decoding::Expectation)?;
     let read = || (document.horizons.clone(), document.encoding.clone());
     let mut seen = Seen::default();
-    recent.each(FRESH_DAYS, MOST_ROWS, read(), |rows| {
-        progress.advance(rows.rows as u64);
+    recent.each((FRESH_DAYS, MOST_ROWS), read(), progress, |rows| {
         pool.install(|| seen.add(&model, cohort, &rows));
     })?;
     let mut least = None;
     if seen.contradicts() {
+        progress.start("look for where the trend stops", Some(recent.units()));
         let mut tried = Tried::new(cohort);
-        recent.each(FRESH_DAYS, MOST_ROWS, read(), |rows| {
+        recent.each((FRESH_DAYS, MOST_ROWS), read(), progress, |rows| {
             pool.install(|| tried.add(&model, cohort, rows));
         })?;
         let found = tried.age(seen.labels).map(|age| seen.left(age));

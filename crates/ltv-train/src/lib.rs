@@ -8,6 +8,7 @@
 //! | `level` | how far the trend over cohorts is followed, from the latest of them |
 //! | `recalibrate` | how widely expectations are spread, from validation rows |
 //! | `matching` | the curves of the decoding `matched`, from the latest users and labels |
+//! | `observe` | what a training tells whoever watches |
 //! | `recent` | the latest users of whom something is known, and how old they are |
 //! | [`checkpoint`] | everything needed to go on after a kill |
 //! | [`schedule`] | learning rates over steps |
@@ -17,6 +18,7 @@ pub mod error;
 pub mod fit;
 mod level;
 mod matching;
+mod observe;
 pub mod prepare;
 mod recalibrate;
 mod recent;
@@ -25,3 +27,4 @@ pub mod validate;
 
 pub use error::TrainError;
 pub use fit::{FitRun, fit};
+pub use observe::RECORD_STEPS;

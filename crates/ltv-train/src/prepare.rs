@@ -4,6 +4,7 @@ use crate::TrainError;
 use ltv_core::{
     Horizons,
     config::{ClassFactors, TrainConfig},
+    progress::Progress,
     seed,
 };
 use ltv_data::{
@@ -44,12 +45,13 @@ impl Prepared {
     }
 }
 
-/// Fits encoding and buckets on the training rows, and draws the first weights.
+/// Fits encoding and buckets on the training rows, and draws the first weights. The units of the
+/// stage are the dataset's rows.
 pub(crate) fn prepare(
     dataset: &Dataset,
     config: &TrainConfig,
-    seed_: u64,
-    threads: usize,
+    (seed_, threads): (u64, usize),
+    progress: &dyn Progress,
 ) -> Result<Prepared, TrainError> {
     let plan = EncodingPlan {
         cells: config.encoding.clone(),
@@ -57,7 +59,7 @@ pub(crate) fn prepare(
         cohort: config.model.trend,
         horizons: config.chosen_horizons()?,
     };
-    let fitted = ltv_data::encoding::fit(dataset, &config.split, &plan)?;
+    let fitted = ltv_data::encoding::fit_with_progress(dataset, &config.split, &plan, progress)?;
     if fitted.validation_rows == 0 {
         let dataset = dataset.folder().to_path_buf();
         return Err(TrainError::NoValidationRows { dataset });

@@ -1,7 +1,7 @@
 //! How widely expectations are spread, from what the best weights say of the validation rows.
 
 use crate::{TrainError, recent::LatestAges};
-use ltv_core::{encoding::EncodedRows, predictor::Predictor};
+use ltv_core::{encoding::EncodedRows, predictor::Predictor, progress::Progress};
 use ltv_data::stream::EncodedStream;
 use ltv_model::{
     Bundle, Decoding, Model,
@@ -14,13 +14,18 @@ pub(crate) fn recalibrated(
     mut bundle: Bundle,
     (rows, latest): (EncodedStream, &LatestAges),
     pool: &ThreadPool,
+    progress: &dyn Progress,
 ) -> Result<Bundle, TrainError> {
+    let validation = bundle.document.record.validation_rows;
+    progress.start("recalibrate", Some(validation));
     let model = Model::new(bundle.clone(), Decoding::Expectation)?;
     let mut sums = vec![Sums::default(); bundle.document.horizons.len()];
     for block in rows {
         let block = block?;
+        progress.advance(block.rows as u64);
         pool.install(|| add(&model, block, latest, &mut sums));
     }
+    progress.finish();
     bundle.document.recalibration = recalibration::recalibrated(&sums);
     Ok(Bundle::new(bundle.document, bundle.weights)?)
 }

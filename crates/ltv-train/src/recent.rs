@@ -5,6 +5,7 @@ use ltv_core::{
     Day, Horizons,
     config::{Mature, Part, Split},
     encoding::{EncodedRows, Encoding},
+    progress::Progress,
 };
 use ltv_data::{
     Dataset,
@@ -13,6 +14,9 @@ use ltv_data::{
 };
 use ltv_model::bundle::Document;
 use std::sync::Arc;
+
+/// Where they are looked for, one part after the other.
+const PARTS: [Part; 2] = [Part::Validation, Part::Train];
 
 /// Training and validation users whose shortest of some horizons is mature.
 #[derive(Clone, Copy)]
@@ -24,18 +28,27 @@ pub(crate) struct Recent<'a> {
 }
 
 impl Recent<'_> {
+    /// Units of one pass: the dataset is read once for each part of the split.
+    pub(crate) fn units(&self) -> u64 {
+        PARTS.len() as u64 * self.dataset.rows()
+    }
+
     /// Hands over, encoded, the users of the last `days` of registration of which the shortest horizon
     /// is mature: all of them, or about `most`, from here and there.
     pub(crate) fn each(
         &self,
-        days: u32,
-        most: u64,
+        (days, most): (u32, u64),
         (horizons, encoding): (Horizons, Encoding),
+        progress: &dyn Progress,
         mut each: impl FnMut(EncodedRows),
     ) -> Result<(), TrainError> {
         let encoding = Arc::new(encoding);
-        let mut rows = 0;
-        for part in [Part::Validation, Part::Train] {
+        let (mut rows, all) = (0, self.dataset.rows());
+        for part in PARTS {
+            if rows >= most {
+                progress.advance(all);
+                continue;
+            }
             let options = StreamOptions {
                 rows: Rows::Part(part),
                 split: self.last(days, &horizons),
@@ -44,14 +57,16 @@ impl Recent<'_> {
                 shuffle: Some(Shuffle::new(0, 0)),
                 ..StreamOptions::scoring(encoding.clone())
             };
-            for block in stream(self.dataset, options)? {
+            let mut blocks = stream(self.dataset, options)?.told(progress);
+            for block in &mut blocks {
                 let block = block?;
                 rows += block.rows as u64;
                 each(block);
                 if rows >= most {
-                    return Ok(());
+                    break;
                 }
             }
+            progress.advance(all.saturating_sub(blocks.rows()));
         }
         Ok(())
     }
@@ -79,12 +94,19 @@ pub(crate) struct LatestAges(Vec<f32>);
 
 impl LatestAges {
     /// Of users who registered in the last year of which the shortest horizon is mature.
-    pub(crate) fn of(recent: Recent<'_>, document: &Document) -> Result<Self, TrainError> {
+    pub(crate) fn of(
+        recent: Recent<'_>,
+        document: &Document,
+        progress: &dyn Progress,
+    ) -> Result<Self, TrainError> {
         let mut latest = Self::default();
         let trends = document.encoding.trends();
         if trends > 0 {
+            progress.start("see how old the latest users are", Some(recent.units()));
             let read = (document.horizons.clone(), document.encoding.clone());
-            recent.each(365, 100_000, read, |rows| latest.see(&rows, trends))?;
+            let see = |rows: EncodedRows| latest.see(&rows, trends);
+            recent.each((365, 100_000), read, progress, see)?;
+            progress.finish();
         }
         Ok(latest)
     }

@@ -1,58 +1,18 @@
 //! The fit loop on a small simulated platform: it learns, repeats, and survives being killed.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use ltv_core::{
-    config::{Auto, TrainConfig},
-    progress::{Progress, Silent},
-};
-use ltv_data::{
-    BuildOptions, Dataset, build_dataset,
-    simulate::{SimulateConfig, simulate},
-};
+mod simulated;
+
+use ltv_core::progress::{Progress, Silent};
+use ltv_data::Dataset;
 use ltv_model::Bundle;
 use ltv_train::{FitRun, TrainError, fit};
+use simulated::{config, dataset};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
-
-fn dataset(folder: &Path) -> Dataset {
-    let config = SimulateConfig {
-        users: 3000,
-        seed: 5,
-        ..SimulateConfig::default()
-    };
-    let simulation = folder.join("simulation");
-    let made = simulate(&config, &simulation, &|_| ()).unwrap();
-    let features = SimulateConfig::feature_config(made.as_of);
-    let (events, users) = (simulation.join("events"), simulation.join("users"));
-    let out = folder.join("dataset");
-    let options = BuildOptions::default();
-    build_dataset(
-        &[events],
-        Some(&[users]),
-        &features,
-        &out,
-        &options,
-        &Silent,
-    )
-    .unwrap();
-    Dataset::open(&out).unwrap()
-}
-
-fn config() -> TrainConfig {
-    let mut config = TrainConfig::default();
-    config.model.bottom = vec![32, 16];
-    config.model.tower = 8;
-    config.model.dropout = Auto::Is(0.1);
-    config.fit.batch = Auto::Is(128);
-    config.fit.epochs = 3;
-    config.fit.checkpoint_steps = 7;
-    config.fit.shuffle_rows = 1000;
-    config.encoding.min_category_rows = 20;
-    config
-}
 
 fn run(checkpoint: Option<&Path>, resume: bool, threads: usize) -> FitRun {
     FitRun {
@@ -63,15 +23,33 @@ fn run(checkpoint: Option<&Path>, resume: bool, threads: usize) -> FitRun {
     }
 }
 
-/// Panics after so many rows: the nearest thing to a kill inside one process.
-struct Killer(AtomicU64);
+/// Panics after so many rows of epochs and later stages: the nearest thing to a kill inside one
+/// process.
+struct Killer {
+    left: AtomicU64,
+    armed: AtomicBool,
+}
+
+impl Killer {
+    fn new(after: u64) -> Self {
+        Self {
+            left: AtomicU64::new(after),
+            armed: AtomicBool::new(false),
+        }
+    }
+}
 
 impl Progress for Killer {
-    fn start(&self, _: &str, _: Option<u64>) {}
+    fn start(&self, stage: &str, _: Option<u64>) {
+        let armed = stage != "fit encoding and buckets";
+        self.armed.store(armed, Ordering::Relaxed);
+    }
     fn advance(&self, rows: u64) {
-        let left = self.0.load(Ordering::Relaxed);
-        assert!(left >= rows, "killed");
-        self.0.store(left - rows, Ordering::Relaxed);
+        if self.armed.load(Ordering::Relaxed) {
+            let left = self.left.load(Ordering::Relaxed);
+            assert!(left >= rows, "killed");
+            self.left.store(left - rows, Ordering::Relaxed);
+        }
     }
     fn finish(&self) {}
 }
@@ -94,7 +72,7 @@ fn learns_repeats_and_resumes() {
     let checkpoint = folder.path().join("checkpoint");
     for kill_after in [1500, 3100, 6000] {
         std::fs::remove_file(&checkpoint).ok();
-        let killer = Killer(AtomicU64::new(kill_after));
+        let killer = Killer::new(kill_after);
         let first = run(Some(&checkpoint), false, 2);
         let killed = catch_unwind(AssertUnwindSafe(|| {
             fit(&dataset, &config(), &first, &killer)
@@ -141,8 +119,9 @@ fn checks_what_it_resumes(dataset: &Dataset, checkpoint: &Path) {
 fn where_no_checkpoint_can_be_written() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = dataset(folder.path());
-    // Rows never flow: reading one would panic.
-    let killer = Killer(AtomicU64::new(0));
+    // Nothing is read: a single row would panic.
+    let killer = Killer::new(0);
+    killer.armed.store(true, Ordering::Relaxed);
     for (path, expected) in [
         (folder.path().join("no/such/file"), "no/such/file"),
         (folder.path().to_path_buf(), "is a folder"),
@@ -209,7 +188,7 @@ fn the_last_weights_are_looked_at() {
         assert!(record.steps > 0 && record.validations[0].likelihood.is_finite());
 
         let checkpoint = folder.path().join(format!("checkpoint-{every}"));
-        let killer = Killer(AtomicU64::new(6000));
+        let killer = Killer::new(6000);
         let first = run(Some(&checkpoint), false, 2);
         let killed = catch_unwind(AssertUnwindSafe(|| fit(&dataset, &config, &first, &killer)));
         assert!(killed.is_err(), "the run must not have finished");

@@ -1,8 +1,11 @@
 //! The command line: one subcommand for each step, and the flags that all of them share.
 
-use crate::commands::{
-    backtest, bench, compare, completions, evaluate, features, inspect, quickstart, score,
-    simulate, train,
+use crate::{
+    commands::{
+        backtest, bench, compare, completions, evaluate, features, inspect, quickstart, score,
+        simulate, train,
+    },
+    log::Format,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -41,6 +44,26 @@ pub(crate) enum Command {
     Completions(completions::Flags),
 }
 
+impl Command {
+    /// How it writes on standard error.
+    pub(crate) fn log_format(&self) -> Format {
+        let common = match self {
+            Self::Quickstart(flags) => &flags.common,
+            Self::Simulate(flags) => &flags.common,
+            Self::Features(flags) => &flags.common,
+            Self::Train(flags) => &flags.common,
+            Self::Evaluate(flags) => &flags.common,
+            Self::Compare(flags) => &flags.common,
+            Self::Backtest(flags) => &flags.common,
+            Self::Score(flags) => &flags.common,
+            Self::Inspect(flags) => &flags.common,
+            Self::Bench(flags) => &flags.common,
+            Self::Completions(_) => return Format::Text,
+        };
+        common.log_format
+    }
+}
+
 /// Flags of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Common options")]
@@ -54,6 +77,9 @@ pub(crate) struct Common {
     /// Show no progress
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// How progress and errors are written on standard error
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: Format,
     /// Threads to work on; results do not depend on it [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,

@@ -45,12 +45,12 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     }
     match command {
         Command::Simulate(flags) => within(&flags.common.clone(), |c| simulate::run(flags, c)),
-        Command::Features(flags) => within(&flags.common.clone(), |c| features::run(*flags, c)),
-        Command::Train(flags) => within(&flags.common.clone(), |c| train::run(*flags, c)),
-        Command::Evaluate(flags) => within(&flags.common.clone(), |c| evaluate::run(flags, c)),
+        Command::Features(flags) => timed(&flags.common.clone(), |c| features::run(*flags, c)),
+        Command::Train(flags) => timed(&flags.common.clone(), |c| train::run(*flags, c)),
+        Command::Evaluate(flags) => timed(&flags.common.clone(), |c| evaluate::run(flags, c)),
         Command::Compare(flags) => within(&flags.common.clone(), |c| compare::run(flags, c)),
         Command::Backtest(flags) => within(&flags.common.clone(), |c| backtest::run(flags, c)),
-        Command::Score(flags) => within(&flags.common.clone(), |c| score::run(flags, c)),
+        Command::Score(flags) => timed(&flags.common.clone(), |c| score::run(flags, c)),
         Command::Quickstart(flags) => within(&flags.common.clone(), |c| quickstart::run(flags, c)),
         Command::Inspect(flags) => within(&flags.common.clone(), |c| inspect::run(flags, c)),
         Command::Bench(flags) => within(&flags.common.clone(), |c| bench::run(flags, c)),
@@ -68,6 +68,17 @@ fn bundle(path: &Path) -> Result<Bundle, Failure> {
         return Err(Failure::user(message));
     }
     Ok(Bundle::load(path)?)
+}
+
+/// The same, with where the time went in the report.
+fn timed(
+    common: &Common,
+    run: impl FnOnce(&Context) -> Result<Report, Failure>,
+) -> Result<(), Failure> {
+    within(common, |context| {
+        let report = run(context)?;
+        report.timed(&context.progress.timing())
+    })
 }
 
 fn within(

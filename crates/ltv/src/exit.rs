@@ -1,6 +1,9 @@
 //! Errors to messages and exit codes: 2 is for what the user can put right, 1 for our defects.
 
-use crate::signals;
+use crate::{
+    log::{self, Format, Kind},
+    signals,
+};
 use ltv_core::Fault;
 use std::{
     fmt,
@@ -78,7 +81,8 @@ pub(crate) fn install_panic_hook() {
             .map(|l| format!(" at {l}"))
             .unwrap_or_default();
         let line = text.lines().next().unwrap_or_default();
-        eprintln!("error: {line}{place}; this is a defect of ltv: please report it");
+        let message = format!("{line}{place}; this is a defect of ltv: please report it");
+        log::error(&message, INTERNAL, Kind::Internal);
     }));
 }
 
@@ -87,24 +91,49 @@ pub(crate) fn install_panic_hook() {
 pub(crate) fn run(command: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
     let outcome = panic::catch_unwind(AssertUnwindSafe(command));
     if let (Some(signal), false) = (signals::received(), matches!(outcome, Ok(Ok(())))) {
-        eprintln!("error: stopped by {}", signals::name(signal));
-        return ExitCode::from(128 + signal);
+        let (message, code) = (
+            format!("stopped by {}", signals::name(signal)),
+            128 + signal,
+        );
+        log::error(&message, code, Kind::Stopped);
+        return ExitCode::from(code);
     }
     let panicked = PANICKED.load(Ordering::SeqCst);
     match outcome {
         Ok(Ok(())) if !panicked => ExitCode::SUCCESS,
         Ok(Err(failure)) if !panicked => fail(&failure),
-        _ => ExitCode::FAILURE,
+        _ => ExitCode::from(INTERNAL),
     }
 }
 
+/// Exit code of what the user can put right.
+const USER: u8 = 2;
+/// Exit code of our defects.
+const INTERNAL: u8 = 1;
+
 /// Prints the message and gives the exit code.
 fn fail(failure: &Failure) -> ExitCode {
-    eprintln!("error: {}", failure.message);
-    ExitCode::from(match failure.fault {
-        Fault::User => 2,
-        Fault::Internal => 1,
-    })
+    let (code, kind) = match failure.fault {
+        Fault::User => (USER, Kind::User),
+        Fault::Internal => (INTERNAL, Kind::Internal),
+    };
+    log::error(&failure.message, code, kind);
+    ExitCode::from(code)
+}
+
+/// Ends a program whose arguments make no command: with a message or, where it was asked for, with
+/// help.
+pub(crate) fn refuse(error: &clap::Error) -> ! {
+    let format = Format::asked(std::env::args());
+    if format == Format::Text || !error.use_stderr() {
+        error.exit();
+    }
+    format.choose();
+    let text = error.render().to_string();
+    let message = text.trim_end();
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    log::error(message, USER, Kind::User);
+    std::process::exit(USER.into());
 }
 
 #[cfg(test)]

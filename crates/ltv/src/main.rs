@@ -4,18 +4,22 @@
 mod cli;
 mod commands;
 mod exit;
+mod log;
 mod options;
 mod outputs;
 mod page;
 mod progress;
 mod report;
 mod signals;
+mod tensorboard;
+mod timing;
 
 use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     exit::install_panic_hook();
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::try_parse().unwrap_or_else(|error| exit::refuse(&error));
+    cli.command.log_format().choose();
     exit::run(|| commands::run(cli.command))
 }

@@ -1,6 +1,6 @@
 //! What a command has to say when it is done: text for people or one JSON document for programs.
 
-use crate::exit::Failure;
+use crate::{exit::Failure, timing::Timing};
 use ltv_core::config::Label;
 use serde::Serialize;
 use std::{
@@ -22,6 +22,19 @@ impl Report {
             text: text.into(),
             json,
         })
+    }
+
+    /// The same with where the time went: in the end, or under `timing`.
+    pub(crate) fn timed(mut self, timing: &Timing) -> Result<Self, Failure> {
+        if timing.is_empty() {
+            return Ok(self);
+        }
+        let summary = serde_json::to_value(timing.summary()).map_err(Failure::internal)?;
+        if let Some(fields) = self.json.as_object_mut() {
+            fields.insert("timing".to_owned(), summary);
+        }
+        self.text = format!("{}\n\n{}", self.text.trim_end(), timing.text());
+        Ok(self)
     }
 
     /// Prints one of the two on standard output. A reader that went away (`| head`) is no error.

@@ -18,6 +18,7 @@ use ltv_core::{
     encoding::{Cells, Encoding, FeatureEncoding},
     labels::LabelHistogram,
     manifest::{DatasetManifest, FeatureEntry, FeatureKind},
+    progress::{Progress, Silent},
 };
 use rayon::prelude::*;
 
@@ -69,6 +70,19 @@ pub struct Fitted {
 /// When split or options are out of range, a file cannot be read, a label is impossible, or no user is
 /// left to train on.
 pub fn fit(dataset: &Dataset, split: &Split, how: &EncodingPlan) -> Result<Fitted, StreamError> {
+    fit_with_progress(dataset, split, how, &Silent)
+}
+
+/// As [`fit`], within a stage whose units are the rows of the dataset.
+///
+/// # Errors
+/// As [`fit`].
+pub fn fit_with_progress(
+    dataset: &Dataset,
+    split: &Split,
+    how: &EncodingPlan,
+    progress: &dyn Progress,
+) -> Result<Fitted, StreamError> {
     how.cells.check()?;
     split.check()?;
     let horizons = how
@@ -86,7 +100,9 @@ pub fn fit(dataset: &Dataset, split: &Split, how: &EncodingPlan) -> Result<Fitte
         reader::read(&source, &plan, &order, &mut |chunk| Ok(send.offer(chunk)))
     });
     for chunk in chunks {
-        pass.add(&chunk?, split)?;
+        let chunk = chunk?;
+        pass.add(&chunk, split)?;
+        progress.advance(chunk.rows);
     }
     pass.finish(dataset, split)
 }

@@ -13,4 +13,4 @@ mod words;
 mod tests;
 
 pub use apply::{Encoder, encode_batch};
-pub use fit::{EncodingPlan, Fitted, fit};
+pub use fit::{EncodingPlan, Fitted, fit, fit_with_progress};

@@ -1,6 +1,9 @@
 //! From row groups to batches of a given size, in order or shuffled.
 
-use super::{StreamError, reader, worker};
+use super::{
+    StreamError, reader,
+    told::{Batches, Outlet},
+};
 use crate::{dataset::Dataset, encoding::Encoder, split::Rows};
 use arrow::{compute::concat_batches, record_batch::RecordBatch};
 use ltv_core::{
@@ -83,26 +86,10 @@ impl Shuffle {
 }
 
 /// Encoded batches; see [`stream`].
-#[derive(Debug)]
-pub struct EncodedStream(worker::Worker<EncodedRows>);
-
-impl Iterator for EncodedStream {
-    type Item = Result<EncodedRows, StreamError>;
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.next()
-    }
-}
+pub type EncodedStream = Batches<EncodedRows>;
 
 /// Encoded batches with their raw columns; see [`stream_with_raw`].
-#[derive(Debug)]
-pub struct RawStream(worker::Worker<(EncodedRows, RecordBatch)>);
-
-impl Iterator for RawStream {
-    type Item = Result<(EncodedRows, RecordBatch), StreamError>;
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.next()
-    }
-}
+pub type RawStream = Batches<(EncodedRows, RecordBatch)>;
 
 /// Encoded batches of a dataset. Reading starts at once, on its own thread, four batches ahead;
 /// dropping the stream stops it.
@@ -113,7 +100,8 @@ impl Iterator for RawStream {
 pub fn stream(dataset: &Dataset, options: StreamOptions) -> Result<EncodedStream, StreamError> {
     let plan = plan(dataset, &options, vec![])?;
     let dataset = dataset.clone();
-    Ok(EncodedStream(worker::spawn(worker::PREFETCH, move |out| {
+    let rows = dataset.rows();
+    Ok(Batches::spawn(rows, move |out| {
         let mut rng = options.shuffle.map(|s| s.rng());
         let mut order = reader::row_groups(&dataset);
         if let Some(rng) = &mut rng {
@@ -124,11 +112,13 @@ pub fn stream(dataset: &Dataset, options: StreamOptions) -> Result<EncodedStream
             .map_or(options.batch_rows, |s| s.buffer_rows);
         let mut batcher = Batcher::new(&options, block_rows, rng, out);
         reader::read(&dataset, &plan, &order, &mut |chunk| {
-            batcher.add(&chunk, &plan.horizons)
+            let flow = batcher.add(&chunk, &plan.horizons);
+            out.done(&chunk);
+            flow
         })?;
         batcher.finish();
         Ok(())
-    })))
+    }))
 }
 
 /// Encoded batches in the order of the files, each with a record batch of the same rows that
@@ -165,7 +155,8 @@ pub fn stream_with_columns(
     let raw = raw_columns(dataset, options.keep, extra);
     let plan = plan(dataset, &options, raw.clone())?;
     let dataset = dataset.clone();
-    Ok(RawStream(worker::spawn(worker::PREFETCH, move |out| {
+    let rows = dataset.rows();
+    Ok(Batches::spawn(rows, move |out| {
         let encoder = Encoder::new(options.encoding.clone());
         let mut pending = Pending {
             batches: vec![],
@@ -175,10 +166,12 @@ pub fn stream_with_columns(
         let order = reader::row_groups(&dataset);
         reader::read(&dataset, &plan, &order, &mut |chunk| {
             let selected = reader::select(&chunk, options.rows, &options.split, &plan.horizons)?;
-            pending.push(selected, &options, &encoder, out)
+            let flow = pending.push(selected, &options, &encoder, out);
+            out.done(&chunk);
+            flow
         })?;
         pending.flush(&options, &encoder, out).map(|_| ())
-    })))
+    }))
 }
 
 fn plan(
@@ -227,7 +220,7 @@ struct Batcher<'a> {
     block_rows: usize,
     block: EncodedRows,
     batch: EncodedRows,
-    out: &'a worker::Outlet<EncodedRows>,
+    out: &'a Outlet<'a, EncodedRows>,
 }
 
 impl<'a> Batcher<'a> {
@@ -235,7 +228,7 @@ impl<'a> Batcher<'a> {
         options: &'a StreamOptions,
         block_rows: usize,
         rng: Option<ChaCha8Rng>,
-        out: &'a worker::Outlet<EncodedRows>,
+        out: &'a Outlet<'a, EncodedRows>,
     ) -> Self {
         let encoder = Encoder::new(options.encoding.clone());
         let (block, batch) = (EncodedRows::default(), EncodedRows::default());
@@ -375,7 +368,7 @@ impl Pending {
         mut batch: RecordBatch,
         options: &StreamOptions,
         encoder: &Encoder,
-        out: &worker::Outlet<(EncodedRows, RecordBatch)>,
+        out: &Outlet<'_, (EncodedRows, RecordBatch)>,
     ) -> Result<ControlFlow<()>, StreamError> {
         while batch.num_rows() > 0 {
             let fits = batch.num_rows().min(options.batch_rows - self.rows);
@@ -393,7 +386,7 @@ impl Pending {
         &mut self,
         options: &StreamOptions,
         encoder: &Encoder,
-        out: &worker::Outlet<(EncodedRows, RecordBatch)>,
+        out: &Outlet<'_, (EncodedRows, RecordBatch)>,
     ) -> Result<ControlFlow<()>, StreamError> {
         let Some(first) = self.batches.first() else {
             return Ok(ControlFlow::Continue(()));

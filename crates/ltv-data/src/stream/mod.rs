@@ -13,6 +13,7 @@ mod batches;
 pub mod columns;
 mod error;
 pub(crate) mod reader;
+mod told;
 mod view;
 pub(crate) mod worker;
 
@@ -23,3 +24,4 @@ pub use batches::{
     EncodedStream, RawStream, Shuffle, StreamOptions, stream, stream_with_columns, stream_with_raw,
 };
 pub use error::{ShardDifference, StreamError};
+pub use told::{Batches, Told};

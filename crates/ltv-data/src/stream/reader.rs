@@ -35,6 +35,8 @@ pub(crate) struct Chunk {
     pub(crate) place: Arc<str>,
     /// Position of the chunk's first row in the file.
     pub(crate) first_row: u64,
+    /// Rows of the file that it was made from; a view has fewer in `batch`.
+    pub(crate) rows: u64,
 }
 
 /// What to read.
@@ -191,6 +193,7 @@ impl<'a> Opened<'a> {
                 batch,
                 place: place.clone(),
                 first_row,
+                rows,
             };
             if sink(chunk)?.is_break() {
                 return Ok(ControlFlow::Break(()));

@@ -4,7 +4,7 @@
 use super::*;
 use crate::{
     dataset::Dataset,
-    encoding::{EncodingPlan, encode_batch, fit},
+    encoding::{EncodingPlan, encode_batch, fit, fit_with_progress},
     split::Rows,
     testing::{Row, batch, rows, write_rows},
 };
@@ -13,10 +13,14 @@ use ltv_core::{
     Horizons,
     config::{Balance, ClassFactors, EncodingOptions, Mature, Part, Split, has_value},
     encoding::{EncodedRows, Encoding},
+    progress::Progress,
     seed::user_fraction,
 };
 use proptest::prelude::*;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 fn split() -> Split {
     Split {
@@ -284,4 +288,51 @@ fn classes_are_drawn_as_often_as_asked_for() {
         "{drawn} for {expected}"
     );
     assert_eq!(read(Some(over)), [drawn, same]);
+}
+
+/// Units of a stage, as a display would add them up.
+#[derive(Default)]
+struct Units(AtomicU64);
+
+impl Progress for Units {
+    fn start(&self, _: &str, _: Option<u64>) {}
+    fn advance(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+    fn finish(&self) {}
+}
+
+/// Whoever is wanted, and whatever was known: in the end every row of the files has been read.
+#[test]
+fn what_is_told_adds_up_to_the_rows_of_the_dataset() {
+    let (_folder, dataset) = dataset(&rows(3000), 1000, 300);
+    let view = dataset.as_known_on(ltv_core::Day(40)).unwrap();
+    for dataset in [&dataset, &view] {
+        let encoding = fitted(dataset);
+        for wanted in [Rows::All, Rows::Mature, Rows::Part(Part::Validation)] {
+            let units = Units::default();
+            let options = options(encoding.clone(), wanted, 7);
+            let mut batches = stream_with_raw(dataset, options.clone())
+                .unwrap()
+                .told(&units);
+            let rows: u64 = batches.by_ref().map(|b| b.unwrap().0.rows as u64).sum();
+            assert!(rows > 0 && (wanted == Rows::All || rows < 3000), "{rows}");
+            assert_eq!(
+                (units.0.load(Ordering::Relaxed), batches.rows()),
+                (3000, 3000)
+            );
+
+            let units = Units::default();
+            let shuffled = StreamOptions {
+                shuffle: Some(Shuffle::new(1, 0)),
+                ..options
+            };
+            let batches = stream(dataset, shuffled).unwrap().told(&units);
+            assert_eq!(batches.map(|b| b.unwrap().rows as u64).sum::<u64>(), rows);
+            assert_eq!(units.0.load(Ordering::Relaxed), 3000);
+        }
+        let units = Units::default();
+        fit_with_progress(dataset, &split(), &EncodingPlan::default(), &units).unwrap();
+        assert_eq!(units.0.load(Ordering::Relaxed), 3000);
+    }
 }

@@ -18,6 +18,7 @@ use crate::{
     sample::{Ranking, Sample},
     tally::Tally,
 };
+use ltv_core::progress::{Progress, Silent};
 
 /// Compares every contestant with every other on every horizon that both predict.
 ///
@@ -33,7 +34,22 @@ pub fn compare(
     input: &ComparisonInput<'_>,
     source: &dyn Source,
 ) -> Result<Comparison, CompareError> {
+    compare_with_progress(input, source, &Silent)
+}
+
+/// As [`compare`], as a stage whose units are columns: of each contestant, run and horizon.
+///
+/// # Errors
+/// As [`compare`].
+pub fn compare_with_progress(
+    input: &ComparisonInput<'_>,
+    source: &dyn Source,
+    progress: &dyn Progress,
+) -> Result<Comparison, CompareError> {
     let rows = input.check()?;
+    let columns = |c: &Contestant| c.runs.len() * c.positions(input.horizons).len();
+    let columns: usize = input.contestants.iter().map(columns).sum();
+    progress.start("measure", Some(columns as u64));
     let mut panels: Vec<Panel> = (0..input.horizons.len())
         .map(|t| Panel::new(input, t, rows))
         .collect();
@@ -52,6 +68,7 @@ pub fn compare(
                 let column = reader.column(run, t)?;
                 panels[t].add(c, &column, &input.bootstrap);
                 crossings.add(column);
+                progress.advance(1);
             }
             crossings.end_run();
         }
@@ -62,6 +79,9 @@ pub fn compare(
         let order = crossings.shares(&days, rows, contestant.runs.len());
         contestants.push(ContestantResult::new(contestant, days, order));
     }
+    let results = panels.iter().map(|panel| panel.result(input, rows));
+    let results = results.collect();
+    progress.finish();
     Ok(Comparison {
         format: FORMAT.to_owned(),
         version: VERSION,
@@ -69,10 +89,7 @@ pub fn compare(
         horizons: input.horizons.days().to_vec(),
         bootstrap: input.bootstrap,
         contestants,
-        results: panels
-            .iter()
-            .map(|panel| panel.result(input, rows))
-            .collect(),
+        results,
     })
 }
 

@@ -51,7 +51,7 @@ pub use document::{
     Comparison, ContestantResult, EntryResult, FORMAT, HorizonComparison, MetricResult,
     TableResult, TableRow, VERSION,
 };
-pub use engine::compare;
+pub use engine::{compare, compare_with_progress};
 pub use error::CompareError;
 pub(crate) use gap::t_quantile;
 pub use gap::{Gap, Range};

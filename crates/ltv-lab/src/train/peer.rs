@@ -17,7 +17,7 @@ use ltv_core::{
     predictor::Predictor,
 };
 use ltv_data::{
-    encoding::{EncodingPlan, Fitted},
+    encoding::{EncodingPlan, Fitted, fit_with_progress},
     features::purchases,
     split::Rows,
     stream::{StreamOptions, stream, stream_with_raw},
@@ -78,7 +78,8 @@ impl Bench<'_> {
             return Ok(peer);
         }
         if config.needs_rows() {
-            self.progress.start("read rows", None);
+            let rows = self.train.rows();
+            self.progress.start("read rows", Some(2 * rows));
             let train = self.rows(Part::Train, &frame)?;
             let validation = self.rows(Part::Validation, &frame)?;
             self.progress.start("fit", None);
@@ -86,17 +87,19 @@ impl Bench<'_> {
             self.progress.finish();
             return Ok(peer);
         }
-        self.progress.start("fit", None);
         let mut fit = Streaming::new(config.clone(), frame.clone(), seed)?;
-        loop {
-            for block in stream(self.train, self.options(Part::Train, &frame))? {
+        for pass in 1.. {
+            let stage = format!("fit, pass {pass}");
+            self.progress.start(&stage, Some(self.train.rows()));
+            let rows = stream(self.train, self.options(Part::Train, &frame))?;
+            for block in rows.told(self.progress) {
                 fit.add(&block?)?;
             }
+            self.progress.finish();
             if !fit.again() {
                 break;
             }
         }
-        self.progress.finish();
         Ok(fit.finish(fitted.validation_rows)?)
     }
 
@@ -111,7 +114,10 @@ impl Bench<'_> {
             horizons: Some(chosen.clone()),
             ..EncodingPlan::default()
         };
-        let fitted = ltv_data::encoding::fit(self.train, self.split, &plan)?;
+        let stage = "fit encoding";
+        self.progress.start(stage, Some(self.train.rows()));
+        let fitted = fit_with_progress(self.train, self.split, &plan, self.progress)?;
+        self.progress.finish();
         let (numbers, categories): (Vec<_>, Vec<_>) = fitted
             .encoding
             .features
@@ -145,7 +151,8 @@ impl Bench<'_> {
     /// All rows of a part, in memory.
     fn rows(&self, part: Part, frame: &Frame) -> Result<TrainingRows, LabError> {
         let mut rows = TrainingRows::default();
-        for item in stream_with_raw(self.train, self.options(part, frame))? {
+        let stream = stream_with_raw(self.train, self.options(part, frame))?;
+        for item in stream.told(self.progress) {
             let (block, raw) = item?;
             let days = raw
                 .column_by_name("reg_day")

@@ -9,6 +9,7 @@ use crate::{
     options::Overlay,
     outputs::{self, Kind},
     report::{Facts, Report, count, label_words},
+    tensorboard::Recorder,
 };
 use clap::{Args, ValueEnum};
 use flags::{EncodingFlags, FitFlags, HeadFlags, ModelFlags, RepresentFlags, SplitFlags};
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "Examples:
   ltv train --data data --out model.ltv
   ltv train --data data --config train.toml --out model.ltv --checkpoint model.part --resume
-  ltv train --data data --preset paper --epochs 5 --out paper.ltv")]
+  ltv train --data data --preset paper --epochs 5 --out paper.ltv --tensorboard runs/paper")]
 pub(crate) struct Flags {
     /// Folder of the dataset; several folders, or one that holds several, are its shards
     #[arg(long, value_name = "DIR", num_args = 1.., required = true)]
@@ -40,6 +41,9 @@ pub(crate) struct Flags {
     /// Go on from the checkpoint, if it is there
     #[arg(long, requires = "checkpoint")]
     resume: bool,
+    /// Folder to write losses, rates and validations to, for TensorBoard
+    #[arg(long, value_name = "DIR")]
+    tensorboard: Option<PathBuf>,
     /// Predict these horizons alone, in days [default: all of the dataset's]
     #[arg(long, value_name = "DAYS,..", value_delimiter = ',')]
     horizons: Vec<u32>,
@@ -97,7 +101,8 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         checkpoint: flags.checkpoint.clone(),
         resume: flags.resume,
     };
-    let bundle = train(&flags.data, &config, &run, &flags.out, &context.progress)?;
+    let recorder = Recorder::new(&context.progress, flags.tensorboard.as_deref())?;
+    let bundle = train(&flags.data, &config, &run, &flags.out, &recorder)?;
     let out = flags.out.display();
     let next = format!("next: ltv evaluate --model {out} --data <a dataset of later users>");
     let few = advice(bundle.document.record.train_rows);
@@ -144,8 +149,9 @@ pub(super) fn train(
     drop(ltv_core::artefact::AtomicFile::create(out)?);
     let dataset = Dataset::open_all(data)?;
     let mut bundle = fit(&dataset, config, run, progress)?;
-    progress.finish();
+    progress.start("write the bundle", None);
     bundle.id = bundle.save(out)?;
+    progress.finish();
     Ok(bundle)
 }
 
