@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Peak memory of `ltv simulate`, `features`, `train` and `score` as users grow.
+"""Peak memory of `ltv simulate`, `features`, `train`, `evaluate` and `score` as users grow.
 
     benches/peak_memory.py --ltv target/release/ltv --folder /tmp/peak 1000000 5000000
 
-For each number of users it simulates them, makes features, trains for one epoch, scores, and prints the peak
+For each number of users it simulates them, makes features, trains for one epoch, evaluates, scores, and prints the peak
 resident memory and the time of each program, then the ratio of the last number to the first. Folders
 are removed as soon as they are no longer needed. Needs nothing but Python's standard library, and
 Linux or macOS.
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 AS_OF = "2024-04-01"
-STEPS = ["simulate", "features", "train", "score"]
+STEPS = ["simulate", "features", "train", "evaluate", "score"]
 
 
 def commands(users, at):
@@ -26,6 +26,8 @@ def commands(users, at):
     yield "features", ["--preset", "simulator", "--events", str(sim / "events"), "--users",
                        str(sim / "users"), "--as-of", AS_OF, "--out", str(data)]
     yield "train", ["--data", str(data), "--epochs", "1", "--out", str(at / "model.ltv")]
+    yield "evaluate", ["--model", str(at / "model.ltv"), "--data", str(data), "--part", "all",
+                       "--out", str(at / "evaluation.json")]
     yield "score", ["--model", str(at / "model.ltv"), "--data", str(data), "--out", str(at / "snap")]
 
 

@@ -130,7 +130,7 @@ impl Spilled {
     }
 
     /// Evaluates every set of predictions on every horizon and segment, as [`crate::evaluate`] does.
-    /// What differs is said [above](self).
+    /// What differs is said in [`crate::spill`].
     ///
     /// # Errors
     /// When names do not fit or a file cannot be made, written or read.

@@ -6,23 +6,23 @@
 //!                              few rows:  read into memory, measured as ever
 //!                              many rows: sorted runs, merged; sums and curves from sorted files
 //! ```
-//! Metrics, deciles and curves are exact: the same functions of the same sums over tied rows, which come
-//! from sorted files in place of arrays, so that only rounding differs (1e-9 of a value in the
-//! tests, usually less than 1e-12). Intervals of scopes with many rows are not: they come from
-//! [`MOST_DRAWN`] rows drawn at random, see [`sampled`](self) below, and the document says so.
+//! Metrics, deciles and curves are exact: the same functions of the same sums over tied rows, which
+//! come from sorted files in place of arrays, so that only rounding differs (tests allow 1e-9 of a
+//! value). Intervals of scopes with many rows are not: they come from [`MOST_DRAWN`] rows at most,
+//! as below, and the document says from how many.
 //!
-//! Memory stays within [`SpillOptions::memory`] and some fixed amount, however many rows there are.
-//! Disk takes 8 bytes for each row, horizon and column (label, sets, codes), and while a horizon is measured up to
-//! about 130 bytes a row more, less where values repeat. The files have no names: they go when the
-//! process does, whatever ends it.
+//! Memory stays within [`SpillOptions::memory`] and a few MiB, however many rows there are. Disk
+//! takes 8 bytes for each row, horizon and column (label, sets, codes), and while a horizon is
+//! measured up to about 130 bytes a row more, less where values repeat. The files have no names:
+//! they go when the process does, whatever ends it.
 //!
 //! # Intervals from some of the rows
-//! With `m` of `n` rows drawn without replacement, value `v` of all rows and `v_m` of those drawn,
-//! a resample of the drawn rows with value `v*` stands for `v + sqrt(m / n) (v* - v_m)`: standard errors
-//! fall with the square root of rows. `BiasSE`, which is one itself, takes `m / n`; `AMBE` is that of
-//! `Bias`; nothing leaves the range of its metric. The error of the interval's width, relative to the
-//! width, is about `sqrt(k / 4 m)` with the kurtosis `k` of a row's influence on the metric: 1.6 % for a `k` of 1000 and a
-//! million rows, where 200 replicates alone leave 10 %.
+//! With `m` of `n` rows drawn without replacement, value `v` of all rows and `v_m` of those drawn, a
+//! resample of the drawn rows with value `v*` stands for `v + sqrt(m / n) (v* - v_m)`: standard
+//! errors fall with the square root of rows. `BiasSE`, which is one itself, takes `m / n`; `AMBE` is
+//! the size of `Bias`; nothing leaves the range of its metric. The width of an interval has a
+//! relative error of about `sqrt(k / 4 m)`, where `k` is the kurtosis of a row's influence on the
+//! metric: 1.6 % for a `k` of 1000 and a million rows, where 200 replicates alone leave 10 %.
 
 mod collect;
 mod file;

@@ -77,7 +77,7 @@ impl Data {
         (folder, spill.finish().unwrap())
     }
 
-    fn from_files(&self, limits: Limits, bootstrap: Option<Bootstrap>) -> Evaluation {
+    fn through_files(&self, limits: Limits, bootstrap: Option<Bootstrap>) -> Evaluation {
         let (_folder, spilled) = self.spilled(5, 0);
         let input = SpillInput {
             segments: &[Codes {
@@ -205,7 +205,7 @@ proptest! {
         whole in prop_oneof![Just(0u64), Just(60), Just(1000)],
     ) {
         let limits = Limits { whole, chunk, fan_in, buffer, ..limits() };
-        let found = data.from_files(limits, None);
+        let found = data.through_files(limits, None);
         compare("", &document(&found), &document(&data.in_memory(None)))?;
         differences_are_of_the_values(&found)?;
     }
@@ -260,7 +260,7 @@ fn small_scopes_are_the_same_to_the_bit() {
         ..limits()
     };
     assert_eq!(
-        data.from_files(limits, bootstrap),
+        data.through_files(limits, bootstrap),
         data.in_memory(bootstrap)
     );
 }
@@ -282,9 +282,14 @@ fn intervals_from_some_rows_are_near_those_from_all() {
         ..limits()
     };
     let (some, all) = (
-        data.from_files(limits, bootstrap),
+        data.through_files(limits, bootstrap),
         data.in_memory(bootstrap),
     );
+    let said = |evaluation: &Evaluation| {
+        let words = "from 2000 users at most";
+        [evaluation.summary(), evaluation.details()].map(|text| text.contains(words))
+    };
+    assert_eq!((said(&some), said(&all)), ([true; 2], [false; 2]));
     let (some, all) = (&some.results[0].overall, &all.results[0].overall);
     assert_eq!((some.drawn, all.drawn), (Some(2000), None));
     let mut checked = 0;

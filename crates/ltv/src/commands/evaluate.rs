@@ -85,6 +85,9 @@ pub(crate) struct Flags {
     pub(crate) common: Common,
 }
 
+/// MiB that rows may take unless options say so.
+pub(super) const MEMORY: u32 = 512;
+
 /// Which users are evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -129,7 +132,7 @@ impl Default for Options {
             bootstrap: 200,
             decoding: Decoding::Expectation,
             importance: false,
-            memory: 512,
+            memory: MEMORY,
             scratch: None,
         }
     }

@@ -14,7 +14,7 @@ use ltv_core::{
     manifest::SnapshotManifest,
 };
 use ltv_data::{BuildOptions, Dataset, build_dataset, simulate::SimulateConfig};
-use ltv_eval::{Bootstrap, Evaluation, Metric};
+use ltv_eval::{Bootstrap, Evaluation, Metric, SpillOptions};
 use ltv_model::{Decoding, Model};
 use ltv_score::evaluate_dataset;
 use ltv_train::FitRun;
@@ -179,6 +179,10 @@ impl Tour<'_> {
         let document = model.document();
         let (baselines, window) = (&document.baselines, document.window_days);
         let mut options = evaluate::defaults(baselines, window, self.context.threads);
+        options.spill = Some(SpillOptions {
+            folder: self.out.to_path_buf(),
+            memory: u64::from(evaluate::MEMORY) << 20,
+        });
         options.bootstrap = Some(Bootstrap {
             replicates: 200,
             seed: self.context.seed,

@@ -2,7 +2,10 @@
 
 use super::Flags;
 use crate::{
-    commands::{Context, evaluate::scratch},
+    commands::{
+        Context,
+        evaluate::{MEMORY, scratch},
+    },
     exit::Failure,
     options::Overlay,
     report::{Facts, Report, count},
@@ -56,7 +59,7 @@ impl Default for Options {
             rows: 1_000_000,
             sets: 1,
             bootstrap: 200,
-            memory: 512,
+            memory: MEMORY,
             scratch: None,
         }
     }
@@ -124,7 +127,7 @@ pub(super) fn run(flags: &Flags, context: &Context) -> Result<Report, Failure> {
     let in_memory = options.rows <= place.rows_in_memory(1, options.sets as usize, 0);
     let (evaluation, seconds, bytes_on_disk) = match in_memory {
         true => judge.in_memory()?,
-        false => judge.from_files(place)?,
+        false => judge.through_files(place)?,
     };
     let scores = &evaluation.results[0].overall.scores[0];
     let measured = Measured {
@@ -201,7 +204,7 @@ impl Judge<'_> {
         Ok((evaluation, began.elapsed().as_secs_f64(), 0))
     }
 
-    fn from_files(&self, place: SpillOptions) -> Result<(Evaluation, f64, u64), Failure> {
+    fn through_files(&self, place: SpillOptions) -> Result<(Evaluation, f64, u64), Failure> {
         let progress = &self.context.progress;
         let mut spill = Spill::new(&self.horizons, self.options.names(), 0, place)?;
         let mut writing = 0.0;
