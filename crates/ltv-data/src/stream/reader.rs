@@ -8,15 +8,27 @@ use crate::{
 use arrow::{
     array::Array,
     compute::filter_record_batch,
-    datatypes::{DataType, Field, Schema},
+    datatypes::{DataType, Field, FieldRef, Fields, Schema},
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 use ltv_core::{Horizons, config::Split};
-use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
-use std::{collections::BTreeSet, fs::File, ops::ControlFlow, sync::Arc};
+use parquet::{
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
+    },
+    basic::{Encoding, EncodingMask},
+    file::metadata::ColumnChunkMetaData,
+};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fs::File,
+    ops::ControlFlow,
+    sync::Arc,
+};
 
 /// Rows decoded at a time: large enough to amortise a call, small enough to stay in cache.
-const CHUNK_ROWS: usize = 8192;
+pub(super) const CHUNK_ROWS: usize = 8192;
 
 /// A row group: the file's position in the manifest, and the group's in the file.
 pub(crate) type RowGroup = (usize, usize);
@@ -24,7 +36,8 @@ pub(crate) type RowGroup = (usize, usize);
 /// A piece of a row group.
 #[derive(Debug)]
 pub(crate) struct Chunk {
-    /// The columns asked for; text as Utf8 whatever the file's layout.
+    /// The columns asked for; text as Utf8 whatever the file's layout, or numbered where the plan
+    /// says so.
     pub(crate) batch: RecordBatch,
     /// The file, for messages.
     pub(crate) place: Arc<str>,
@@ -39,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) horizons: Horizons,
     /// Whether label columns are read at all.
     pub(crate) labels: bool,
+    /// Whether text stays numbered words where a row group has it so.
+    numbered: bool,
 }
 
 impl Plan {
@@ -79,7 +94,15 @@ impl Plan {
             columns,
             horizons,
             labels,
+            numbered: false,
         })
+    }
+
+    /// The same plan, with text left as numbered words where a row group has it so: chunks of one
+    /// dataset then differ in their types.
+    pub(crate) fn numbered(self) -> Self {
+        let numbered = true;
+        Self { numbered, ..self }
     }
 }
 
@@ -131,7 +154,10 @@ fn read_group(
         path: file.path().to_path_buf(),
         source,
     })?;
-    let metadata = file.metadata().clone();
+    let metadata = match plan.numbered {
+        true => numbered(file, group, plan),
+        false => file.metadata().clone(),
+    };
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(open, metadata)
         .with_row_groups(vec![group])
         .with_projection(mask)
@@ -165,6 +191,36 @@ fn read_group(
     Ok(ControlFlow::Continue(()))
 }
 
+/// What the reader is told of the file, so that it leaves text as numbered words where all pages of the
+/// row group have it so; numbering text that is not would take longer than reading it. User ids are
+/// hashed one by one.
+fn numbered(file: &DatasetFile, group: usize, plan: &Plan) -> ArrowReaderMetadata {
+    let metadata = file.metadata();
+    let columns = metadata.metadata().row_group(group).columns().iter();
+    let columns = columns.filter(|column| is_numbered(column));
+    let paths: HashSet<String> = columns.map(|c| c.column_path().string()).collect();
+    let field = |field: &FieldRef| {
+        let name = field.name();
+        let wanted = plan.columns.contains(name) && name != "user_id" && paths.contains(name);
+        match wanted && is_text(field.data_type()) {
+            true => Arc::new(Field::clone(field).with_data_type(columns::numbered())),
+            false => field.clone(),
+        }
+    };
+    let fields: Fields = file.schema().fields().iter().map(field).collect();
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
+    // Without it, the file is read as it says itself.
+    ArrowReaderMetadata::try_new(metadata.metadata().clone(), options)
+        .unwrap_or_else(|_| metadata.clone())
+}
+
+fn is_numbered(column: &ColumnChunkMetaData) -> bool {
+    let only = |mask: &EncodingMask| {
+        mask.is_only(Encoding::PLAIN_DICTIONARY) || mask.is_only(Encoding::RLE_DICTIONARY)
+    };
+    column.dictionary_page_offset().is_some() && column.page_encoding_stats_mask().is_some_and(only)
+}
+
 fn projection(file: &DatasetFile, plan: &Plan, place: &str) -> Result<ProjectionMask, StreamError> {
     let index = |column: &String| {
         file.schema().index_of(column).map_err(|_| StreamError::MissingColumn {
@@ -184,13 +240,14 @@ fn projection(file: &DatasetFile, plan: &Plan, place: &str) -> Result<Projection
     ))
 }
 
-/// The columns in the plan's order, all nullable, text as Utf8: files of one dataset may differ in
-/// these, their batches must not.
+/// The columns in the plan's order, all nullable, text as Utf8 unless it may be numbered: files of one
+/// dataset may differ in these, their batches must not.
 fn uniform(batch: &RecordBatch, plan: &Plan, place: &str) -> Result<RecordBatch, StreamError> {
     let (mut fields, mut arrays) = (vec![], vec![]);
     for name in &plan.columns {
         let array = columns::get(batch, name, place)?;
         let array = match array.data_type() {
+            found if plan.numbered && *found == columns::numbered() => array.clone(),
             found if is_text(found) => columns::cast(array, &DataType::Utf8, name, place, "Utf8")?,
             _ => array.clone(),
         };
