@@ -8,6 +8,7 @@
 //! | [`encoding`] | fitting feature encodings in one pass, applying them column at a time |
 //! | [`stream`] | encoded batches, shuffled or in order, read on a thread of their own |
 //! | [`simulate`] | a seeded platform of new users, for demonstrations and tests |
+//! | [`random`] | random datasets of a given shape, to measure on |
 //! | [`part`] | writing one Parquet file of a dataset, snapshot or simulation |
 //! | [`holidays`] | which days are holidays |
 //! | [`error`] | what can go wrong while features are made, and whose fault it is |
@@ -19,6 +20,7 @@ pub mod features;
 mod hash;
 pub mod holidays;
 pub mod part;
+pub mod random;
 pub mod simulate;
 pub mod split;
 pub mod stream;

@@ -44,14 +44,14 @@ pub fn parts(
     place: &str,
 ) -> Result<Vec<Option<Part>>, StreamError> {
     let registered: Date32Array = columns::typed(batch, "reg_day", place, "Date32")?;
-    let status = columns::text(batch, "status", place)?;
+    let status = columns::words(batch, "status", place)?;
     let label = columns::number(batch, &label_column(split, horizons), place)?;
     columns::no_nulls(&registered, "reg_day", place)?;
-    columns::no_nulls(&status, "status", place)?;
+    columns::no_nulls(status.rows(), "status", place)?;
     let fractions = fractions(batch, place)?;
     let part = |row: usize| {
         let out = !is_mature(&label, row)
-            || status.value(row) == "observing"
+            || status.get(row) == Some("observing")
             || !split.admits(Day(registered.value(row)));
         (!out).then(|| split.part(fractions[row]))
     };

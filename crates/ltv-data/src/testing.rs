@@ -93,12 +93,23 @@ pub(crate) fn batch(rows: &[Row]) -> RecordBatch {
 
 /// Writes batches, one for each file, as a dataset of 2 horizons.
 pub(crate) fn write(folder: &Path, batches: &[RecordBatch], group_rows: usize) {
+    write_as(folder, batches, group_rows, &|_| true);
+}
+
+/// As [`write`]; tells of every file whether its text is numbered.
+pub(crate) fn write_as(
+    folder: &Path,
+    batches: &[RecordBatch],
+    group_rows: usize,
+    numbered: &dyn Fn(usize) -> bool,
+) {
     let mut files = vec![];
     for (i, batch) in batches.iter().enumerate() {
         let name = format!("part-{i:05}.parquet");
         let path = folder.join(&name);
         let properties = WriterProperties::builder()
             .set_max_row_group_row_count(Some(group_rows))
+            .set_dictionary_enabled(numbered(i))
             .build();
         let file = File::create(&path).unwrap();
         let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();

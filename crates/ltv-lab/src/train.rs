@@ -181,6 +181,7 @@ impl Bench<'_> {
             threads: self.threads,
             checkpoint: Some(checkpoint),
             resume: true,
+            cache: Some(self.runs.to_path_buf()),
         };
         match fit(self.train, config, &run, self.progress) {
             // Left by a run with other options: of no use to this one.

@@ -11,13 +11,13 @@ use crate::{
     schedule, validate,
 };
 use ltv_core::{
-    config::{Part, TrainConfig},
+    config::{FitOptions, Part, TrainConfig},
     progress::Progress,
     seed,
 };
 use ltv_data::{
     Dataset,
-    stream::{EncodedStream, Shuffle, StreamOptions},
+    stream::{EncodedCache, EncodedStream, Shuffle, StreamOptions},
 };
 use ltv_model::{Bundle, ModelError, bundle::Validation, targets};
 use ltv_nn::trainer::Weights;
@@ -35,6 +35,9 @@ pub struct FitRun {
     pub checkpoint: Option<PathBuf>,
     /// Whether to go on from the checkpoint, if the file is there.
     pub resume: bool,
+    /// Folder for a file without a name in which encoded rows are kept from the first pass over them to
+    /// the next; without one, every pass reads and encodes the dataset. Does not change results.
+    pub cache: Option<PathBuf>,
 }
 
 /// Trains ODMN on a dataset and returns the weights that validated best.
@@ -55,11 +58,16 @@ pub fn fit(
     if let Some(path) = &run.checkpoint {
         checkpoint::probe(path)?;
     }
+    let folder = run.cache.as_deref().filter(|_| repeats(&config.fit));
+    let cache = folder.map(EncodedCache::in_folder).transpose()?;
     progress.start("fit encoding and buckets", Some(dataset.rows()));
     let prepared = prepare(dataset, config, (run.seed, run.threads), progress)?;
     progress.finish();
     let observer = Observer::new(progress, prepared.trainer.graph().terms());
-    let mut fit = Fit::new(dataset, config, run, (prepared, observer))?;
+    let mut fit = Fit {
+        cache,
+        ..Fit::new(dataset, config, run, (prepared, observer))?
+    };
     while fit.position.epoch < config.fit.epochs && !fit.has_waited_enough() {
         fit.epoch()?;
     }
@@ -75,6 +83,7 @@ struct Fit<'a> {
     position: Position,
     best: Weights<f32>,
     encoding: Arc<ltv_core::encoding::Encoding>,
+    cache: Option<EncodedCache>,
     total_steps: u64,
 }
 
@@ -111,6 +120,7 @@ impl<'a> Fit<'a> {
             position,
             best,
             encoding,
+            cache: None,
             total_steps,
         })
     }
@@ -251,12 +261,16 @@ impl<'a> Fit<'a> {
     fn standing(&self, likelihood: f64) -> String {
         let Position { best, waited, .. } = &self.position;
         let patience = self.config.fit.patience;
-        match best {
+        let standing = match best {
             Some((best, _)) if *waited > 0 => format!(
                 "validation loss {likelihood:.4}, best {best:.4} ({waited} of {patience} looks \
                  without a better one)"
             ),
             _ => format!("validation loss {likelihood:.4}, the best so far"),
+        };
+        match self.cache.as_ref().and_then(EncodedCache::problem) {
+            Some(problem) => format!("{standing}; rows are not cached any more: {problem}"),
+            None => standing,
         }
     }
 
@@ -276,6 +290,12 @@ impl<'a> Fit<'a> {
             },
             // Validation rows count as they are.
             draws: shuffle.and(self.prepared.draws()),
+            threads: StreamOptions::threads_for(self.run.threads),
+            // One epoch sees no training row again, only those that are validated on.
+            cache: self
+                .cache
+                .clone()
+                .filter(|_| self.config.fit.epochs > 1 || shuffle.is_none()),
             shuffle,
             ..StreamOptions::scoring(self.encoding.clone())
         };
@@ -302,6 +322,8 @@ impl<'a> Fit<'a> {
         document.record.steps = self.position.best.map_or(0, |(_, step)| step);
         document.record.validations = std::mem::take(&mut self.position.validations);
         let bundle = Bundle::new(document, self.best.clone())?;
+        // What follows reads other rows, or encodes them in another way.
+        self.cache = None;
         let recent = Recent {
             dataset: self.dataset,
             split: &self.config.split,
@@ -320,6 +342,11 @@ impl<'a> Fit<'a> {
         };
         matching::matched(bundle, recent, &latest, &pool, progress)
     }
+}
+
+/// Whether any row is looked at more than once.
+fn repeats(fit: &FitOptions) -> bool {
+    fit.epochs > 1 || fit.validation_steps > 0
 }
 
 /// Weights that no row met may be broken without a loss that tells.

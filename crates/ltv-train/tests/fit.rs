@@ -20,6 +20,7 @@ fn run(checkpoint: Option<&Path>, resume: bool, threads: usize) -> FitRun {
         threads,
         checkpoint: checkpoint.map(Into::into),
         resume,
+        cache: None,
     }
 }
 
@@ -69,11 +70,17 @@ fn learns_repeats_and_resumes() {
         fit(&dataset, &config(), &run(None, false, 3), &Silent).unwrap()
     );
 
+    let cached = |run: FitRun| FitRun {
+        cache: Some(folder.path().to_path_buf()),
+        ..run
+    };
+    let kept = fit(&dataset, &config(), &cached(run(None, false, 2)), &Silent);
+    assert_eq!(whole, kept.unwrap());
     let checkpoint = folder.path().join("checkpoint");
     for kill_after in [1500, 3100, 6000] {
         std::fs::remove_file(&checkpoint).ok();
         let killer = Killer::new(kill_after);
-        let first = run(Some(&checkpoint), false, 2);
+        let first = cached(run(Some(&checkpoint), false, 2));
         let killed = catch_unwind(AssertUnwindSafe(|| {
             fit(&dataset, &config(), &first, &killer)
         }));

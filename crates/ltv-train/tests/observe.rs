@@ -80,6 +80,7 @@ fn run(checkpoint: Option<&Path>, resume: bool) -> FitRun {
         threads: 2,
         checkpoint: checkpoint.map(Into::into),
         resume,
+        cache: None,
     }
 }
 

@@ -54,6 +54,7 @@ from_library!(
     ltv_data::DataError,
     ltv_data::stream::StreamError,
     ltv_data::simulate::SimulateError,
+    ltv_data::random::RandomError,
     ltv_eval::EvalError,
     ltv_model::ModelError,
     ltv_train::TrainError,

@@ -1,8 +1,11 @@
 //! From record batches to cells, numbers and labels.
 
-use crate::stream::{StreamError, columns};
+use crate::stream::{
+    StreamError,
+    columns::{self, Words},
+};
 use arrow::{
-    array::{Array, Date32Array, Float64Array, StringArray},
+    array::{Array, Date32Array, Float64Array, Int32Array, StringArray},
     record_batch::RecordBatch,
 };
 use ltv_core::{
@@ -23,17 +26,69 @@ pub struct Encoder {
     words: Vec<HashMap<String, u32>>,
 }
 
+/// What one reader has looked up so far: for each field, the cells of the words of its latest
+/// dictionary. Chunks of a row group share their dictionaries, so that each word is looked up once for
+/// all of them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lookups(Vec<Lookup>);
+
+#[derive(Debug, Clone)]
+struct Lookup {
+    /// Kept, so that no other dictionary can come to lie where it is.
+    words: StringArray,
+    /// The cell of each word; [`Lookup::UNKNOWN`] before it is met.
+    cells: Vec<u32>,
+}
+
+impl Lookup {
+    const UNKNOWN: u32 = u32::MAX;
+
+    fn empty() -> Self {
+        let words = StringArray::new_null(0);
+        Self {
+            words,
+            cells: vec![],
+        }
+    }
+
+    /// Whether `words` are these, in the same place in memory.
+    fn is_of(&self, words: &StringArray) -> bool {
+        let same_text = self.words.values().as_ptr() == words.values().as_ptr();
+        let same_ends = self.words.offsets().as_ptr() == words.offsets().as_ptr();
+        same_text && same_ends && self.words.len() == words.len()
+    }
+
+    /// Forgets what is of other words.
+    fn turn_to(&mut self, words: StringArray) {
+        if !self.is_of(&words) {
+            self.cells.clear();
+            self.cells.resize(words.len(), Self::UNKNOWN);
+            self.words = words;
+        }
+    }
+
+    fn cell(&mut self, key: i32, table: &HashMap<String, u32>) -> u32 {
+        let key = key as usize;
+        if self.cells[key] == Self::UNKNOWN {
+            self.cells[key] = cell_of(self.words.value(key), table);
+        }
+        self.cells[key]
+    }
+}
+
 /// One network field: a column and how to read it.
 struct Field<'a> {
-    values: Values,
+    values: Values<'a>,
     cells: &'a Cells,
     scale: Option<Scale>,
     words: &'a HashMap<String, u32>,
 }
 
-enum Values {
+enum Values<'a> {
     Number(Float64Array),
     Text(StringArray),
+    /// Keys of the words of a dictionary.
+    Numbered(Int32Array, &'a mut Lookup),
 }
 
 /// Encodes one batch. For many batches keep an [`Encoder`].
@@ -75,17 +130,18 @@ impl Encoder {
         batch: &RecordBatch,
         horizons: Option<&Horizons>,
     ) -> Result<EncodedRows, StreamError> {
-        self.encode_at(batch, horizons, "the batch")
+        self.encode_at(batch, horizons, ("the batch", &mut Lookups::default()))
     }
 
+    /// As [`Encoder::encode`], of a batch from `place`, with what its reader has looked up so far.
     pub(crate) fn encode_at(
         &self,
         batch: &RecordBatch,
         horizons: Option<&Horizons>,
-        place: &str,
+        (place, lookups): (&str, &mut Lookups),
     ) -> Result<EncodedRows, StreamError> {
         let rows = batch.num_rows();
-        let fields = self.fields(batch, place)?;
+        let mut fields = self.fields(batch, place, lookups)?;
         let mut encoded = EncodedRows {
             rows,
             cells: vec![0; rows * fields.len()],
@@ -94,7 +150,12 @@ impl Encoder {
             labels: labels(batch, horizons, place)?,
         };
         for start in (0..rows).step_by(TILE_ROWS) {
-            encode_tile(&fields, start, (start + TILE_ROWS).min(rows), &mut encoded);
+            encode_tile(
+                &mut fields,
+                start,
+                (start + TILE_ROWS).min(rows),
+                &mut encoded,
+            );
         }
         if let Some(cohort) = &self.encoding.cohort {
             number_cohorts(cohort, batch, place, &mut encoded)?;
@@ -115,13 +176,26 @@ impl Encoder {
         Ok(plain)
     }
 
-    fn fields(&self, batch: &RecordBatch, place: &str) -> Result<Vec<Field<'_>>, StreamError> {
+    fn fields<'a>(
+        &'a self,
+        batch: &RecordBatch,
+        place: &str,
+        lookups: &'a mut Lookups,
+    ) -> Result<Vec<Field<'a>>, StreamError> {
+        lookups.0.resize_with(self.encoding.fields(), Lookup::empty);
+        let mut lookups = lookups.0.iter_mut();
         let mut fields = Vec::with_capacity(self.encoding.fields());
         for (feature, words) in self.encoding.features.iter().zip(&self.words) {
-            for column in &feature.columns {
+            for (column, lookup) in feature.columns.iter().zip(&mut lookups) {
                 let values = match feature.cells {
                     Cells::Bins { .. } => Values::Number(columns::number(batch, column, place)?),
-                    Cells::Vocabulary { .. } => Values::Text(columns::text(batch, column, place)?),
+                    Cells::Vocabulary { .. } => match columns::words(batch, column, place)? {
+                        Words::Text(text) => Values::Text(text),
+                        Words::Numbered(keys, words) => {
+                            lookup.turn_to(words);
+                            Values::Numbered(keys, lookup)
+                        }
+                    },
                 };
                 fields.push(Field {
                     values,
@@ -135,15 +209,13 @@ impl Encoder {
     }
 }
 
-fn encode_tile(fields: &[Field<'_>], start: usize, end: usize, out: &mut EncodedRows) {
+fn encode_tile(fields: &mut [Field<'_>], start: usize, end: usize, out: &mut EncodedRows) {
     let width = fields.len();
     let numbers = out.numbers.len().checked_div(out.rows).unwrap_or(0);
     let mut number = 0;
-    for (index, field) in fields.iter().enumerate() {
+    for (index, field) in fields.iter_mut().enumerate() {
         let cells = out.cells[start * width..end * width].chunks_exact_mut(width);
-        for (row, cells) in (start..end).zip(cells) {
-            cells[index] = field.cell(row);
-        }
+        field.write(start, cells.map(|cells| &mut cells[index]));
         if let (Some(scale), Values::Number(values)) = (field.scale, &field.values) {
             let inputs = out.numbers[start * numbers..end * numbers].chunks_exact_mut(numbers);
             for (row, inputs) in (start..end).zip(inputs) {
@@ -175,17 +247,36 @@ fn number_cohorts(
 }
 
 impl Field<'_> {
-    fn cell(&self, row: usize) -> u32 {
-        match &self.values {
-            Values::Number(values) => self.cells.of_number(value(values, row)),
-            Values::Text(text) if text.is_null(row) => Cells::MISSING,
-            Values::Text(text) => self
-                .words
-                .get(text.value(row))
-                .copied()
-                .unwrap_or(Cells::UNSEEN),
+    /// Writes the cells of the rows from `start` on, one for each of `out`.
+    fn write<'o>(&mut self, start: usize, out: impl Iterator<Item = &'o mut u32>) {
+        let (out, table) = ((start..).zip(out), self.words);
+        match &mut self.values {
+            Values::Number(values) => {
+                out.for_each(|(row, cell)| *cell = self.cells.of_number(value(values, row)));
+            }
+            Values::Text(text) => out.for_each(|(row, cell)| {
+                *cell = match text.is_valid(row) {
+                    true => cell_of(text.value(row), table),
+                    false => Cells::MISSING,
+                }
+            }),
+            Values::Numbered(keys, lookup) if keys.null_count() == 0 => {
+                let keys = &keys.values()[start..];
+                out.zip(keys)
+                    .for_each(|((_, cell), &key)| *cell = lookup.cell(key, table));
+            }
+            Values::Numbered(keys, lookup) => out.for_each(|(row, cell)| {
+                *cell = match keys.is_valid(row) {
+                    true => lookup.cell(keys.value(row), table),
+                    false => Cells::MISSING,
+                }
+            }),
         }
     }
+}
+
+fn cell_of(word: &str, table: &HashMap<String, u32>) -> u32 {
+    table.get(word).copied().unwrap_or(Cells::UNSEEN)
 }
 
 fn value(values: &Float64Array, row: usize) -> Option<f64> {

@@ -92,7 +92,7 @@ pub fn fit_with_progress(
         .clone();
     let entries = &dataset.manifest().features;
     let columns = entries.iter().flat_map(|f| f.columns.clone());
-    let plan = reader::Plan::new(dataset, columns, Some(&horizons), Some(split))?;
+    let plan = reader::Plan::new(dataset, columns, Some(&horizons), Some(split))?.numbered();
     let mut pass = Pass::new(dataset.manifest(), horizons, how);
     let source = dataset.clone();
     let chunks = worker::spawn(worker::PREFETCH, move |send| {
@@ -293,7 +293,7 @@ impl Summary {
                 })
             }
             Self::Words(counts) => entry.columns.iter().try_for_each(|column| {
-                counts.add(&columns::text(batch, column, place)?);
+                counts.add(&columns::words(batch, column, place)?);
                 Ok(())
             }),
         }

@@ -12,5 +12,6 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use apply::Lookups;
 pub use apply::{Encoder, encode_batch};
 pub use fit::{EncodingPlan, Fitted, fit, fit_with_progress};

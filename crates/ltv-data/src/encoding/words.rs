@@ -1,6 +1,7 @@
 //! Counting categories in bounded memory.
 
-use arrow::array::StringArray;
+use crate::stream::columns::Words;
+use arrow::array::Array;
 use std::collections::HashMap;
 
 /// Counts of distinct values.
@@ -23,17 +24,29 @@ impl WordCounts {
         }
     }
 
-    pub(super) fn add(&mut self, column: &StringArray) {
-        for word in column.iter().flatten() {
-            self.add_one(word);
+    pub(super) fn add(&mut self, column: &Words) {
+        match column {
+            // With as many words as rows, counting first saves nothing.
+            Words::Numbered(keys, words) if words.len() <= keys.len() => {
+                let mut rows = vec![0; words.len()];
+                keys.iter()
+                    .flatten()
+                    .for_each(|key| rows[key as usize] += 1);
+                let seen = words.iter().flatten().zip(rows).filter(|(_, n)| *n > 0);
+                seen.for_each(|(word, n)| self.add_many(word, n));
+            }
+            column => {
+                let words = (0..column.rows().len()).filter_map(|row| column.get(row));
+                words.for_each(|word| self.add_many(word, 1));
+            }
         }
     }
 
-    fn add_one(&mut self, word: &str) {
+    fn add_many(&mut self, word: &str, rows: u64) {
         match self.counts.get_mut(word) {
-            Some(count) => *count += 1,
+            Some(count) => *count += rows,
             None => {
-                self.counts.insert(word.to_string(), 1);
+                self.counts.insert(word.to_string(), rows);
                 if self.counts.len() > self.limit {
                     self.purge();
                 }
@@ -70,14 +83,14 @@ impl WordCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow::array::{Int32Array, StringArray};
 
     #[test]
     fn frequent_values_sorted_and_capped() {
         let mut counts = WordCounts::new(100);
         let words = ["b", "a", "c", "a", "b", "d", "c"];
-        counts.add(&StringArray::from_iter(
-            words.map(Some).into_iter().chain([None]),
-        ));
+        let words = words.map(Some).into_iter().chain([None]);
+        counts.add(&Words::Text(words.collect()));
         assert_eq!(
             WordCounts {
                 counts: counts.counts.clone(),
@@ -89,12 +102,31 @@ mod tests {
         assert_eq!(counts.vocabulary(1, 2), ["a", "b"]);
     }
 
+    /// Few words for many rows, and more words than rows.
+    #[test]
+    fn numbered_words_count_as_their_text_does() {
+        for keys in [
+            vec![Some(2), None, Some(0), Some(2), Some(2)],
+            vec![Some(1)],
+        ] {
+            let words = ["a", "b", "c", "never"];
+            let text = keys.iter().map(|k| k.map(|k| words[k as usize]));
+            let text = Words::Text(text.collect());
+            let numbered =
+                Words::Numbered(Int32Array::from(keys), StringArray::from(words.to_vec()));
+            let [mut expected, mut found] = [WordCounts::new(9), WordCounts::new(9)];
+            expected.add(&text);
+            found.add(&numbered);
+            assert_eq!(found.counts, expected.counts);
+        }
+    }
+
     #[test]
     fn the_frequent_survive_a_flood_of_rare_values() {
         let mut counts = WordCounts::new(64);
         for i in 0..20_000 {
-            counts.add_one(&format!("rare {i}"));
-            counts.add_one(["x", "y"][i % 2]);
+            counts.add_many(&format!("rare {i}"), 1);
+            counts.add_many(["x", "y"][i % 2], 1);
         }
         assert!(counts.counts.len() <= 64);
         for word in ["x", "y"] {

@@ -1,21 +1,19 @@
 //! From row groups to batches of a given size, in order or shuffled.
 
 use super::{
-    StreamError, reader,
-    told::{Batches, Outlet},
+    EncodedCache, StreamError, batcher::Batcher, groups::Groups, reader, reader::CHUNK_ROWS,
+    told::Batches, worker,
 };
-use crate::{dataset::Dataset, encoding::Encoder, split::Rows};
-use arrow::{compute::concat_batches, record_batch::RecordBatch};
+use crate::{dataset::Dataset, encoding::Lookups, split::Rows};
 use ltv_core::{
     Error, Horizons,
     config::{ClassFactors, Split},
     encoding::{EncodedRows, Encoding},
-    manifest::FeatureKind,
     seed,
 };
-use rand::{RngExt, SeedableRng, seq::SliceRandom};
+use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use std::{ops::ControlFlow, sync::Arc};
+use std::sync::Arc;
 
 /// What a stream yields.
 #[derive(Debug, Clone)]
@@ -36,8 +34,13 @@ pub struct StreamOptions {
     /// How often each row is drawn in an epoch, by its class; once when `None`. Chances come from the
     /// seed of the shuffle, so that without one only whole copies are made.
     pub draws: Option<ClassFactors>,
-    /// Whether raw batches of [`stream_with_raw`] hold the manifest's `keep` columns.
+    /// Whether raw batches of [`super::stream_with_raw`] hold the manifest's `keep` columns.
     pub keep: bool,
+    /// Threads that read and encode row groups side by side, at least 1. Changes neither rows nor
+    /// their order; [`stream`] alone looks at it.
+    pub threads: usize,
+    /// Where encoded rows are kept for the next pass over them; [`stream`] alone looks at it.
+    pub cache: Option<EncodedCache>,
 }
 
 impl StreamOptions {
@@ -52,7 +55,24 @@ impl StreamOptions {
             shuffle: None,
             draws: None,
             keep: false,
+            threads: 1,
+            cache: None,
         }
+    }
+
+    /// How many threads read and encode fast enough for so many threads that train. One keeps up with
+    /// more than eight of them where text is numbered in the files, and with about eight where it is
+    /// not.
+    pub fn threads_for(training: usize) -> usize {
+        training.div_ceil(8).clamp(1, 8)
+    }
+
+    /// Chunks that each thread makes ahead of their use. Where rows are shuffled, all threads together
+    /// make about one block ahead: they fill it while the block before is trained on.
+    fn chunks_ahead(&self) -> usize {
+        let shuffled = self.shuffle.map(|s| s.buffer_rows.div_ceil(CHUNK_ROWS));
+        let all = shuffled.unwrap_or(worker::PREFETCH);
+        all.div_ceil(self.threads.max(1))
     }
 }
 
@@ -88,93 +108,44 @@ impl Shuffle {
 /// Encoded batches; see [`stream`].
 pub type EncodedStream = Batches<EncodedRows>;
 
-/// Encoded batches with their raw columns; see [`stream_with_raw`].
-pub type RawStream = Batches<(EncodedRows, RecordBatch)>;
-
-/// Encoded batches of a dataset. Reading starts at once, on its own thread, four batches ahead;
-/// dropping the stream stops it.
+/// Encoded batches of a dataset. Reading starts at once, on threads of its own; dropping the stream
+/// stops them.
 ///
 /// # Errors
 /// At once when options are out of range. As an item, after which the stream ends, when a file
 /// cannot be read, lacks a column, or holds an impossible label.
 pub fn stream(dataset: &Dataset, options: StreamOptions) -> Result<EncodedStream, StreamError> {
-    let plan = plan(dataset, &options, vec![])?;
-    let dataset = dataset.clone();
-    let rows = dataset.rows();
-    Ok(Batches::spawn(rows, move |out| {
-        let mut rng = options.shuffle.map(|s| s.rng());
-        let mut order = reader::row_groups(&dataset);
-        if let Some(rng) = &mut rng {
-            order.shuffle(rng);
+    let plan = plan(dataset, &options, vec![])?.numbered();
+    let mut rng = options.shuffle.map(|s| s.rng());
+    let mut order = reader::row_groups(dataset);
+    if let Some(rng) = &mut rng {
+        order.shuffle(rng);
+    }
+    let groups = Arc::new(Groups::new(dataset, plan, &options)?);
+    Ok(Batches::spawn(dataset.rows(), move |out| {
+        let mut lookups = Lookups::default();
+        let (threads, ahead) = (options.threads, options.chunks_ahead());
+        let chunks = worker::in_turn(&order, threads, ahead, move |group, sink| {
+            groups.read(group, &mut lookups, &mut |rows| sink((rows, 0)))?;
+            // Nobody listens any more, or the group is read.
+            let _ = sink((EncodedRows::default(), groups.rows(group)));
+            Ok(())
+        });
+        let mut batcher = Batcher::new(&options, rng, out);
+        for chunk in chunks {
+            let (rows, read) = chunk?;
+            if batcher.add(&rows).is_break() {
+                return Ok(());
+            }
+            out.done(read);
         }
-        let block_rows = options
-            .shuffle
-            .map_or(options.batch_rows, |s| s.buffer_rows);
-        let mut batcher = Batcher::new(&options, block_rows, rng, out);
-        reader::read(&dataset, &plan, &order, &mut |chunk| {
-            let flow = batcher.add(&chunk, &plan.horizons);
-            out.done(&chunk);
-            flow
-        })?;
         batcher.finish();
         Ok(())
     }))
 }
 
-/// Encoded batches in the order of the files, each with a record batch of the same rows that
-/// holds `user_id`, `reg_day`, `status`, the categorical features and, with `keep`, the kept
-/// columns.
-///
-/// # Errors
-/// As [`stream`]; also at once when a shuffle is asked for.
-pub fn stream_with_raw(
-    dataset: &Dataset,
-    options: StreamOptions,
-) -> Result<RawStream, StreamError> {
-    stream_with_columns(dataset, options, &[])
-}
-
-/// As [`stream_with_raw`]; the record batches also hold the dataset columns named in `extra`,
-/// after the others and each once.
-///
-/// # Errors
-/// As [`stream_with_raw`]; as the first item when the dataset lacks a column of `extra`.
-pub fn stream_with_columns(
-    dataset: &Dataset,
-    options: StreamOptions,
-    extra: &[String],
-) -> Result<RawStream, StreamError> {
-    if options.draws.is_some() {
-        let problem = "raw columns are streamed once for each row: leave draws out";
-        return Err(Error::config("stream.draws", problem).into());
-    }
-    if options.shuffle.is_some() {
-        let problem = "raw columns are streamed in the order of the files: leave shuffle out";
-        return Err(Error::config("stream.shuffle", problem).into());
-    }
-    let raw = raw_columns(dataset, options.keep, extra);
-    let plan = plan(dataset, &options, raw.clone())?;
-    let dataset = dataset.clone();
-    let rows = dataset.rows();
-    Ok(Batches::spawn(rows, move |out| {
-        let encoder = Encoder::new(options.encoding.clone());
-        let mut pending = Pending {
-            batches: vec![],
-            rows: 0,
-            columns: raw,
-        };
-        let order = reader::row_groups(&dataset);
-        reader::read(&dataset, &plan, &order, &mut |chunk| {
-            let selected = reader::select(&chunk, options.rows, &options.split, &plan.horizons)?;
-            let flow = pending.push(selected, &options, &encoder, out);
-            out.done(&chunk);
-            flow
-        })?;
-        pending.flush(&options, &encoder, out).map(|_| ())
-    }))
-}
-
-fn plan(
+/// What is read for `options`, and for the columns `raw` beside.
+pub(super) fn plan(
     dataset: &Dataset,
     options: &StreamOptions,
     raw: Vec<String>,
@@ -192,218 +163,4 @@ fn plan(
         options.horizons.as_ref(),
         split,
     )
-}
-
-fn raw_columns(dataset: &Dataset, keep: bool, extra: &[String]) -> Vec<String> {
-    let manifest = dataset.manifest();
-    let mut columns: Vec<String> = ["user_id", "reg_day", "status"].map(String::from).into();
-    let categorical = manifest
-        .features
-        .iter()
-        .filter(|f| f.kind == FeatureKind::Categorical);
-    columns.extend(categorical.flat_map(|f| f.columns.iter().cloned()));
-    if keep {
-        columns.extend(manifest.keep.iter().cloned());
-    }
-    columns.extend(extra.iter().cloned());
-    // A kept column may be a feature as well.
-    let mut seen = std::collections::HashSet::new();
-    columns.retain(|c| seen.insert(c.clone()));
-    columns
-}
-
-/// Collects encoded rows into blocks, permutes them, cuts batches.
-struct Batcher<'a> {
-    options: &'a StreamOptions,
-    encoder: Encoder,
-    rng: Option<ChaCha8Rng>,
-    block_rows: usize,
-    block: EncodedRows,
-    batch: EncodedRows,
-    out: &'a Outlet<'a, EncodedRows>,
-}
-
-impl<'a> Batcher<'a> {
-    fn new(
-        options: &'a StreamOptions,
-        block_rows: usize,
-        rng: Option<ChaCha8Rng>,
-        out: &'a Outlet<'a, EncodedRows>,
-    ) -> Self {
-        let encoder = Encoder::new(options.encoding.clone());
-        let (block, batch) = (EncodedRows::default(), EncodedRows::default());
-        Self {
-            options,
-            encoder,
-            rng,
-            block_rows,
-            block,
-            batch,
-            out,
-        }
-    }
-
-    fn add(
-        &mut self,
-        chunk: &reader::Chunk,
-        horizons: &Horizons,
-    ) -> Result<ControlFlow<()>, StreamError> {
-        let options = self.options;
-        let selected = reader::select(chunk, options.rows, &options.split, horizons)?;
-        let place = &*chunk.place;
-        let encoded = self
-            .encoder
-            .encode_at(&selected, options.horizons.as_ref(), place)?;
-        if let Some(draws) = options.draws {
-            return Ok(self.draw(&encoded, &draws));
-        }
-        let mut start = 0;
-        while start < encoded.rows {
-            let end = encoded.rows.min(start + self.block_rows - self.block.rows);
-            append(&mut self.block, &encoded, start..end);
-            start = end;
-            if self.block.rows == self.block_rows && self.cut_block().is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    /// Adds every row as often as its class says.
-    fn draw(&mut self, encoded: &EncodedRows, draws: &ClassFactors) -> ControlFlow<()> {
-        let horizons = encoded.labels.len().checked_div(encoded.rows).unwrap_or(0);
-        for row in 0..encoded.rows {
-            let labels = &encoded.labels[row * horizons..(row + 1) * horizons];
-            // No chance without a generator: only the whole part is drawn.
-            let chance = self.rng.as_mut().map_or(1.0, |rng| rng.random());
-            for _ in 0..draws.of(labels).draws(chance) {
-                append(&mut self.block, encoded, row..row + 1);
-                if self.block.rows == self.block_rows {
-                    self.cut_block()?;
-                }
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Empties the block into batches.
-    fn cut_block(&mut self) -> ControlFlow<()> {
-        let block = std::mem::take(&mut self.block);
-        if let Some(rng) = &mut self.rng {
-            let mut order: Vec<u32> = (0..block.rows as u32).collect();
-            order.shuffle(rng);
-            for row in order {
-                let row = row as usize;
-                append(&mut self.batch, &block, row..row + 1);
-                self.send_if_full()?;
-            }
-        } else {
-            // Without a shuffle a block is as long as a batch.
-            append(&mut self.batch, &block, 0..block.rows);
-            self.send_if_full()?;
-        }
-        // Its memory serves the next block.
-        self.block = emptied(block);
-        ControlFlow::Continue(())
-    }
-
-    fn send_if_full(&mut self) -> ControlFlow<()> {
-        if self.batch.rows < self.options.batch_rows {
-            return ControlFlow::Continue(());
-        }
-        let fresh = EncodedRows {
-            rows: 0,
-            cells: Vec::with_capacity(self.batch.cells.len()),
-            numbers: Vec::with_capacity(self.batch.numbers.len()),
-            plain: Vec::with_capacity(self.batch.plain.len()),
-            labels: Vec::with_capacity(self.batch.labels.len()),
-        };
-        self.out.offer(std::mem::replace(&mut self.batch, fresh))
-    }
-
-    fn finish(mut self) {
-        if self.cut_block().is_continue() && self.batch.rows > 0 {
-            // The last batch: whether it is still wanted makes no difference.
-            let _ = self.out.offer(std::mem::take(&mut self.batch));
-        }
-    }
-}
-
-fn emptied(mut rows: EncodedRows) -> EncodedRows {
-    rows.rows = 0;
-    rows.cells.clear();
-    rows.numbers.clear();
-    rows.plain.clear();
-    rows.labels.clear();
-    rows
-}
-
-/// Copies a range of rows of `from` to the end of `to`.
-fn append(to: &mut EncodedRows, from: &EncodedRows, rows: std::ops::Range<usize>) {
-    let span = |len: usize| {
-        let width = len.checked_div(from.rows).unwrap_or(0);
-        rows.start * width..rows.end * width
-    };
-    to.cells
-        .extend_from_slice(&from.cells[span(from.cells.len())]);
-    to.numbers
-        .extend_from_slice(&from.numbers[span(from.numbers.len())]);
-    to.plain
-        .extend_from_slice(&from.plain[span(from.plain.len())]);
-    to.labels
-        .extend_from_slice(&from.labels[span(from.labels.len())]);
-    to.rows += rows.len();
-}
-
-/// Raw rows that wait until they fill a batch.
-struct Pending {
-    batches: Vec<RecordBatch>,
-    rows: usize,
-    columns: Vec<String>,
-}
-
-impl Pending {
-    fn push(
-        &mut self,
-        mut batch: RecordBatch,
-        options: &StreamOptions,
-        encoder: &Encoder,
-        out: &Outlet<'_, (EncodedRows, RecordBatch)>,
-    ) -> Result<ControlFlow<()>, StreamError> {
-        while batch.num_rows() > 0 {
-            let fits = batch.num_rows().min(options.batch_rows - self.rows);
-            self.batches.push(batch.slice(0, fits));
-            self.rows += fits;
-            batch = batch.slice(fits, batch.num_rows() - fits);
-            if self.rows == options.batch_rows && self.flush(options, encoder, out)?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    fn flush(
-        &mut self,
-        options: &StreamOptions,
-        encoder: &Encoder,
-        out: &Outlet<'_, (EncodedRows, RecordBatch)>,
-    ) -> Result<ControlFlow<()>, StreamError> {
-        let Some(first) = self.batches.first() else {
-            return Ok(ControlFlow::Continue(()));
-        };
-        let place = "a batch of several chunks";
-        let internal = |e| StreamError::internal(place, e);
-        let whole = concat_batches(&first.schema(), &self.batches).map_err(internal)?;
-        self.batches.clear();
-        self.rows = 0;
-        let encoded = encoder.encode_at(&whole, options.horizons.as_ref(), place)?;
-        let index = |c: &String| whole.schema().index_of(c).map_err(internal);
-        let indices = self
-            .columns
-            .iter()
-            .map(index)
-            .collect::<Result<Vec<_>, _>>()?;
-        let raw = whole.project(&indices).map_err(internal)?;
-        Ok(out.offer((encoded, raw)))
-    }
 }

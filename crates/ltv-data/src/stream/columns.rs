@@ -3,9 +3,9 @@
 use super::StreamError;
 use crate::dataset::is_text;
 use arrow::{
-    array::{Array, ArrayRef, Float64Array, StringArray},
+    array::{Array, ArrayRef, AsArray, Float64Array, Int32Array, StringArray},
     compute::{CastOptions, cast_with_options},
-    datatypes::DataType,
+    datatypes::{DataType, Int32Type},
     record_batch::RecordBatch,
 };
 
@@ -100,6 +100,54 @@ pub(crate) fn text(
     }
     let column = cast(column, &DataType::Utf8, name, place, "Utf8")?;
     downcast(&column, place).cloned()
+}
+
+/// A column of categories, as it came.
+pub(crate) enum Words {
+    /// The text of every row.
+    Text(StringArray),
+    /// The number of every row's word among distinct words, none of them null. Words are worth looking
+    /// at once where rows are many.
+    Numbered(Int32Array, StringArray),
+}
+
+impl Words {
+    /// The word of a row, unless it is null.
+    pub(crate) fn get(&self, row: usize) -> Option<&str> {
+        match self {
+            Self::Text(text) => text.is_valid(row).then(|| text.value(row)),
+            Self::Numbered(keys, words) => {
+                let word = || words.value(keys.value(row) as usize);
+                keys.is_valid(row).then(word)
+            }
+        }
+    }
+
+    /// Of every row; both kinds of words know which are null.
+    pub(crate) fn rows(&self) -> &dyn Array {
+        match self {
+            Self::Text(text) => text,
+            Self::Numbered(keys, _) => keys,
+        }
+    }
+}
+
+/// The column `name` as words: as [`text`], without writing out what is numbered.
+pub(crate) fn words(batch: &RecordBatch, name: &str, place: &str) -> Result<Words, StreamError> {
+    let column = get(batch, name, place)?.as_dictionary_opt::<Int32Type>();
+    let numbered = column.and_then(|column| {
+        let words = column.values().as_string_opt::<i32>()?;
+        (words.null_count() == 0).then(|| (column.keys().clone(), words.clone()))
+    });
+    match numbered {
+        Some((keys, words)) => Ok(Words::Numbered(keys, words)),
+        None => Ok(Words::Text(text(batch, name, place)?)),
+    }
+}
+
+/// Text as [`words`] takes it without writing it out.
+pub(crate) fn numbered() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
 /// `column` as `to`; itself when it is that already.

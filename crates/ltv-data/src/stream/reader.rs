@@ -8,20 +8,30 @@ use crate::{
 use arrow::{
     array::Array,
     compute::filter_record_batch,
-    datatypes::{DataType, Field, Schema},
+    datatypes::{DataType, Field, FieldRef, Fields, Schema},
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 use ltv_core::{Horizons, config::Split};
-use parquet::arrow::{
-    ProjectionMask,
-    arrow_reader::{
-        ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+use parquet::{
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{
+            ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+            ParquetRecordBatchReaderBuilder,
+        },
     },
+    basic::{Encoding, EncodingMask},
+    file::metadata::ColumnChunkMetaData,
 };
-use std::{collections::BTreeSet, fs::File, ops::ControlFlow, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fs::File,
+    ops::ControlFlow,
+    sync::Arc,
+};
 
 /// Rows decoded at a time: large enough to amortise a call, small enough to stay in cache.
-const CHUNK_ROWS: usize = 8192;
+pub(super) const CHUNK_ROWS: usize = 8192;
 
 /// A row group: the file's position in the manifest, and the group's in the file.
 pub(crate) type RowGroup = (usize, usize);
@@ -29,7 +39,8 @@ pub(crate) type RowGroup = (usize, usize);
 /// A piece of a row group.
 #[derive(Debug)]
 pub(crate) struct Chunk {
-    /// The columns asked for; text as Utf8 whatever the file's layout.
+    /// The columns asked for; text as Utf8 whatever the file's layout, or numbered where the plan
+    /// says so.
     pub(crate) batch: RecordBatch,
     /// The file, for messages.
     pub(crate) place: Arc<str>,
@@ -46,6 +57,8 @@ pub(crate) struct Plan {
     pub(crate) horizons: Horizons,
     /// Whether label columns are read at all.
     pub(crate) labels: bool,
+    /// Whether text stays numbered words where a row group has it so.
+    numbered: bool,
 }
 
 impl Plan {
@@ -86,7 +99,15 @@ impl Plan {
             columns,
             horizons,
             labels,
+            numbered: false,
         })
+    }
+
+    /// The same plan, with text left as numbered words where a row group has it so: chunks of one
+    /// dataset then differ in their types.
+    pub(crate) fn numbered(self) -> Self {
+        let numbered = true;
+        Self { numbered, ..self }
     }
 }
 
@@ -148,13 +169,17 @@ impl<'a> Opened<'a> {
         })
     }
 
-    fn reader(&self, group: usize) -> Result<ParquetRecordBatchReader, StreamError> {
+    fn reader(&self, group: usize, plan: &Plan) -> Result<ParquetRecordBatchReader, StreamError> {
         let path = || self.file.path().to_path_buf();
         let handle = self.handle.try_clone().map_err(|source| {
             let path = path();
             StreamError::File { path, source }
         })?;
-        ParquetRecordBatchReaderBuilder::new_with_metadata(handle, self.metadata.clone())
+        let metadata = match plan.numbered {
+            true => numbered(&self.metadata, group, plan),
+            false => self.metadata.clone(),
+        };
+        ParquetRecordBatchReaderBuilder::new_with_metadata(handle, metadata)
             .with_row_groups(vec![group])
             .with_projection(self.mask.clone())
             .with_batch_size(CHUNK_ROWS)
@@ -177,7 +202,7 @@ impl<'a> Opened<'a> {
     ) -> Result<ControlFlow<()>, StreamError> {
         let place = &self.place;
         let mut first_row: u64 = self.file.row_groups()[..group].iter().sum();
-        for batch in self.reader(group)? {
+        for batch in self.reader(group, plan)? {
             let batch = uniform(&batch.map_err(|e| self.damaged(&e))?, plan, place)?;
             let rows = batch.num_rows() as u64;
             if plan.labels {
@@ -204,6 +229,35 @@ impl<'a> Opened<'a> {
     }
 }
 
+/// What the reader is told of the file, so that it leaves text as numbered words where all pages of the
+/// row group have it so; numbering text that is not would take longer than reading it. User ids are
+/// hashed one by one.
+fn numbered(metadata: &ArrowReaderMetadata, group: usize, plan: &Plan) -> ArrowReaderMetadata {
+    let columns = metadata.metadata().row_group(group).columns().iter();
+    let columns = columns.filter(|column| is_numbered(column));
+    let paths: HashSet<String> = columns.map(|c| c.column_path().string()).collect();
+    let field = |field: &FieldRef| {
+        let name = field.name();
+        let wanted = plan.columns.contains(name) && name != "user_id" && paths.contains(name);
+        match wanted && is_text(field.data_type()) {
+            true => Arc::new(Field::clone(field).with_data_type(columns::numbered())),
+            false => field.clone(),
+        }
+    };
+    let fields: Fields = metadata.schema().fields().iter().map(field).collect();
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
+    // Without it, the file is read as it says itself.
+    ArrowReaderMetadata::try_new(metadata.metadata().clone(), options)
+        .unwrap_or_else(|_| metadata.clone())
+}
+
+fn is_numbered(column: &ColumnChunkMetaData) -> bool {
+    let only = |mask: &EncodingMask| {
+        mask.is_only(Encoding::PLAIN_DICTIONARY) || mask.is_only(Encoding::RLE_DICTIONARY)
+    };
+    column.dictionary_page_offset().is_some() && column.page_encoding_stats_mask().is_some_and(only)
+}
+
 fn projection(
     metadata: &ArrowReaderMetadata,
     plan: &Plan,
@@ -221,13 +275,14 @@ fn projection(
     Ok(ProjectionMask::roots(metadata.parquet_schema(), roots))
 }
 
-/// The columns in the plan's order, all nullable, text as Utf8: files of one dataset may differ in
-/// these, their batches must not.
+/// The columns in the plan's order, all nullable, text as Utf8 unless it may be numbered: files of one
+/// dataset may differ in these, their batches must not.
 fn uniform(batch: &RecordBatch, plan: &Plan, place: &str) -> Result<RecordBatch, StreamError> {
     let (mut fields, mut arrays) = (vec![], vec![]);
     for name in &plan.columns {
         let array = columns::get(batch, name, place)?;
         let array = match array.data_type() {
+            found if plan.numbered && *found == columns::numbered() => array.clone(),
             found if is_text(found) => columns::cast(array, &DataType::Utf8, name, place, "Utf8")?,
             _ => array.clone(),
         };

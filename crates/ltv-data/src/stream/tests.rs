@@ -6,7 +6,7 @@ use crate::{
     dataset::Dataset,
     encoding::{EncodingPlan, encode_batch, fit, fit_with_progress},
     split::Rows,
-    testing::{Row, batch, rows, write_rows},
+    testing::{Row, batch, rows, write_as, write_rows},
 };
 use arrow::array::{Array, AsArray, Int64Array};
 use ltv_core::{
@@ -334,5 +334,168 @@ fn what_is_told_adds_up_to_the_rows_of_the_dataset() {
         let units = Units::default();
         fit_with_progress(dataset, &split(), &EncodingPlan::default(), &units).unwrap();
         assert_eq!(units.0.load(Ordering::Relaxed), 3000);
+    }
+}
+
+/// Two epochs, shuffled, with rows drawn by class where `draws` says so.
+fn epochs(dataset: &Dataset, options: &StreamOptions) -> Vec<Vec<EncodedRows>> {
+    let epoch = |epoch| {
+        let shuffle = Some(Shuffle {
+            seed: 5,
+            epoch,
+            buffer_rows: 130,
+        });
+        let options = StreamOptions {
+            shuffle,
+            ..options.clone()
+        };
+        collect(stream(dataset, options).unwrap())
+    };
+    vec![epoch(0), epoch(1)]
+}
+
+fn all_lines(epochs: &[Vec<EncodedRows>]) -> Vec<Vec<String>> {
+    let batches = epochs.iter().flatten();
+    batches.map(lines).collect()
+}
+
+#[test]
+fn neither_threads_nor_a_cache_change_a_batch() {
+    let (_folder, dataset) = dataset(&rows(900), 250, 60);
+    let draws = Balance::Oversample.factors(3, 1);
+    for draws in [None, Some(draws)] {
+        let options = StreamOptions {
+            draws,
+            ..options(fitted(&dataset), Rows::Part(Part::Train), 32)
+        };
+        let expected = all_lines(&epochs(&dataset, &options));
+        assert!(expected.len() > 20);
+        let folder = tempfile::tempdir().unwrap();
+        for threads in [1, 2, 5] {
+            let cache = EncodedCache::in_folder(folder.path()).unwrap();
+            for cache in [None, Some(cache)] {
+                let options = StreamOptions {
+                    threads,
+                    cache: cache.clone(),
+                    ..options.clone()
+                };
+                assert_eq!(all_lines(&epochs(&dataset, &options)), expected);
+                assert!(cache.is_none_or(|c| c.bytes() > 0 && c.problem().is_none()));
+            }
+        }
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
+}
+
+/// A pass that was left early has kept some row groups; later passes of the same rows read those, and
+/// passes of other rows or encodings do not.
+#[test]
+fn streams_of_different_rows_share_a_cache_and_an_epoch_may_be_left_early() {
+    let (folder, dataset) = dataset(&rows(900), 250, 60);
+    let cache = EncodedCache::in_folder(folder.path()).unwrap();
+    let cached = |options: &StreamOptions| StreamOptions {
+        cache: Some(cache.clone()),
+        ..options.clone()
+    };
+    let train = options(fitted(&dataset), Rows::Part(Part::Train), 16);
+    let mut early = stream(&dataset, cached(&train)).unwrap();
+    early
+        .by_ref()
+        .take(15)
+        .for_each(|rows| assert_eq!(rows.unwrap().rows, 16));
+    drop(early);
+    let mut other = Encoding::clone(&train.encoding);
+    other.features.pop();
+    let validation = options(train.encoding.clone(), Rows::Part(Part::Validation), 16);
+    let scored = StreamOptions {
+        horizons: None,
+        ..train.clone()
+    };
+    let narrow = StreamOptions {
+        encoding: Arc::new(other),
+        ..train.clone()
+    };
+    let [mut earlier, mut grown] = [cache.bytes(), 0];
+    assert!(earlier > 0);
+    for options in [train, validation, scored, narrow] {
+        let plain = all_lines(&[collect(stream(&dataset, options.clone()).unwrap())]);
+        for pass in 0..2 {
+            let kept = collect(stream(&dataset, cached(&options)).unwrap());
+            assert_eq!(all_lines(&[kept]), plain);
+            grown += u64::from(cache.bytes() > earlier);
+            assert!(
+                pass == 0 || cache.bytes() == earlier,
+                "everything was kept by then"
+            );
+            earlier = cache.bytes();
+        }
+    }
+    assert_eq!(grown, 4);
+}
+
+/// The device that is always full stands for a full disk.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_ends_the_cache_and_not_the_stream() {
+    let (_folder, dataset) = dataset(&rows(900), 250, 60);
+    let options = options(fitted(&dataset), Rows::Part(Part::Train), 32);
+    let full = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let cache = EncodedCache::over(full);
+    let cached = StreamOptions {
+        cache: Some(cache.clone()),
+        ..options.clone()
+    };
+    assert_eq!(
+        all_lines(&epochs(&dataset, &cached)),
+        all_lines(&epochs(&dataset, &options))
+    );
+    assert!(cache.problem().unwrap().contains("space"));
+    assert_eq!(cache.bytes(), 0);
+}
+
+/// Some files of a dataset have text as numbered words, others do not; so has one and the same word
+/// other numbers in other row groups.
+#[test]
+fn text_is_read_the_same_however_files_have_it() {
+    let all = rows(600);
+    let batches: Vec<_> = all.chunks(200).map(batch).collect();
+    let written = |numbered: &dyn Fn(usize) -> bool| {
+        let folder = tempfile::tempdir().unwrap();
+        write_as(folder.path(), &batches, 45, numbered);
+        let dataset = Dataset::open(folder.path()).unwrap();
+        (folder, dataset)
+    };
+    let (_plain, plain) = written(&|_| false);
+    let how = options(fitted(&plain), Rows::All, 64);
+    let expected = collect(stream(&plain, how.clone()).unwrap());
+    let reference = encode_batch(&how.encoding, &batch(&all), Some(&horizons())).unwrap();
+    let expected: Vec<String> = expected.iter().flat_map(lines).collect();
+    assert_eq!(expected, lines(&reference));
+    for numbered in [&|_| true, &|file| file == 1] as [&dyn Fn(usize) -> bool; 2] {
+        let (_folder, dataset) = written(numbered);
+        assert_eq!(fitted(&dataset), how.encoding);
+        let found = collect(stream(&dataset, how.clone()).unwrap());
+        assert_eq!(found.iter().flat_map(lines).collect::<Vec<_>>(), expected);
+        let types = |file: usize| {
+            let plan = reader::Plan::new(&dataset, ["channel".into()], None, None);
+            let mut types = std::collections::BTreeSet::new();
+            reader::read(
+                &dataset,
+                &plan.unwrap().numbered(),
+                &[(file, 1)],
+                &mut |chunk| {
+                    let channel = chunk.batch.column_by_name("channel").unwrap();
+                    types.insert(channel.data_type() == &columns::numbered());
+                    Ok(std::ops::ControlFlow::Continue(()))
+                },
+            )
+            .unwrap();
+            types.into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!([types(0), types(1)], [vec![numbered(0)], vec![true]]);
     }
 }

@@ -1,7 +1,7 @@
 //! Batches that know how much of the dataset has been read for them, so that a stage has a total
 //! whoever is wanted.
 
-use super::{StreamError, reader, worker};
+use super::{StreamError, worker};
 use ltv_core::progress::{Progress, Stretch};
 use std::{cell::Cell, ops::ControlFlow};
 
@@ -24,9 +24,9 @@ impl<T> Outlet<'_, T> {
         self.out.offer((batch, self.read.get()))
     }
 
-    /// A piece of the dataset is dealt with.
-    pub(super) fn done(&self, chunk: &reader::Chunk) {
-        self.read.set(self.read.get() + chunk.rows);
+    /// So many more rows of the dataset are dealt with.
+    pub(super) fn done(&self, rows: u64) {
+        self.read.set(self.read.get() + rows);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::dataset::Dataset;
 use arrow::{
     array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, StringArray},
     compute::{filter_record_batch, nullif},
-    datatypes::Float64Type,
+    datatypes::{Field, FieldRef, Float64Type, Schema},
     record_batch::RecordBatch,
 };
 use ltv_core::{Day, manifest::DatasetManifest};
@@ -71,6 +71,12 @@ impl View {
         if let Ok(index) = schema.index_of("status") {
             arrays[index] = self.status(&columns::text(&batch, "status", place)?, &registered);
         }
+        // The status may have been numbered words.
+        let retyped = |(field, array): (&FieldRef, &ArrayRef)| {
+            Field::clone(field).with_data_type(array.data_type().clone())
+        };
+        let fields = schema.fields().iter().zip(&arrays).map(retyped);
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         RecordBatch::try_new(schema, arrays).map_err(internal)
     }
 

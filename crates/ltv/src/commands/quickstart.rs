@@ -167,6 +167,7 @@ impl Tour<'_> {
         let run = FitRun {
             seed: self.context.seed,
             threads: self.context.threads,
+            cache: Some(self.out.to_path_buf()),
             ..FitRun::default()
         };
         let out = self.out.join("model.ltv");

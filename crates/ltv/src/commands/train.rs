@@ -44,6 +44,10 @@ pub(crate) struct Flags {
     /// Folder to write losses, rates and validations to, for TensorBoard
     #[arg(long, value_name = "DIR")]
     tensorboard: Option<PathBuf>,
+    /// Folder for a file in which encoded rows are kept while training, or off; the file is gone in the
+    /// end [default: the folder of --out]
+    #[arg(long, value_name = "DIR|off")]
+    cache: Option<PathBuf>,
     /// Predict these horizons alone, in days [default: all of the dataset's]
     #[arg(long, value_name = "DAYS,..", value_delimiter = ',')]
     horizons: Vec<u32>,
@@ -73,6 +77,15 @@ enum Preset {
 }
 
 impl Flags {
+    /// The folder of the cache, unless there is to be none.
+    fn cache(&self) -> Option<PathBuf> {
+        match &self.cache {
+            Some(off) if off.as_os_str() == "off" => None,
+            Some(folder) => Some(folder.clone()),
+            None => Some(folder_of(&self.out)),
+        }
+    }
+
     fn resolve(&self) -> Result<TrainConfig, Failure> {
         let base = match self.preset {
             Preset::Default => TrainConfig::default(),
@@ -100,6 +113,7 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         threads: context.threads,
         checkpoint: flags.checkpoint.clone(),
         resume: flags.resume,
+        cache: flags.cache(),
     };
     let recorder = Recorder::new(&context.progress, flags.tensorboard.as_deref())?;
     let bundle = train(&flags.data, &config, &run, &flags.out, &recorder)?;
@@ -114,6 +128,12 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
             "config": bundle.document.config,
         }),
     )
+}
+
+/// The folder that a file is in.
+pub(super) fn folder_of(file: &Path) -> PathBuf {
+    let parent = file.parent().filter(|p| !p.as_os_str().is_empty());
+    parent.unwrap_or(Path::new(".")).to_path_buf()
 }
 
 /// What to do beside training where there are few users.
@@ -236,6 +256,12 @@ mod tests {
     use ltv_core::config::{
         Backbone, Balance, Cross, Cut, DayEncoder, HeadKind, Mature, ModelConfig, Mono, Schedule,
     };
+
+    #[test]
+    fn a_file_without_a_folder_is_in_this_one() {
+        assert_eq!(folder_of(Path::new("model.ltv")), Path::new("."));
+        assert_eq!(folder_of(Path::new("a/model.ltv")), Path::new("a"));
+    }
 
     #[test]
     fn cuts_are_words_or_values() {

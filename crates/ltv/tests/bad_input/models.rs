@@ -138,6 +138,14 @@ const OTHERS: &[(&str, &str)] = &[
         "a bench of no predictions",
         "bench metrics --quiet --rows 0",
     ),
+    (
+        "a bench of files with no room for a value",
+        "bench train --quiet --input parquet --cells 2",
+    ),
+    (
+        "a bench of files in no folder",
+        "bench features --quiet --scratch no/such",
+    ),
     ("an unknown bench", "bench everything"),
     ("an unknown shell", "completions cmd"),
 ];
@@ -275,5 +283,5 @@ fn other_commands() {
     cases.at.write("words.ltv", "this is not a model at all");
     cases.at.write("other.json", "{ \"answer\": 42 }\n");
     cases.all(OTHERS);
-    cases.check("other_commands", 12);
+    cases.check("other_commands", 15);
 }

@@ -72,6 +72,7 @@ const OUTPUTS: &[(&str, &str)] = &[
         "--out new.ltv --checkpoint new.ltv",
     ),
     ("an output in no folder", "--out no/such/model.ltv"),
+    ("a cache in no folder", "--out new.ltv --cache no/such"),
 ];
 
 #[test]
@@ -83,5 +84,5 @@ fn training() {
     at.write("part", "not a checkpoint");
     cases.all_of(TRAIN, CASES);
     cases.all_of("train --quiet --data data", OUTPUTS);
-    cases.check("training", 28);
+    cases.check("training", 29);
 }

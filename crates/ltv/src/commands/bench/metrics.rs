@@ -38,9 +38,6 @@ pub(super) struct MetricsFlags {
     /// MiB that rows may take, as in 'ltv evaluate' [default: 512]
     #[arg(long, value_name = "MIB")]
     memory: Option<u32>,
-    /// Folder of scratch files [default: the system's]
-    #[arg(long, value_name = "DIR")]
-    scratch: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,7 +69,7 @@ impl Options {
         options.set("sets", flags.metrics.sets)?;
         options.set("bootstrap", flags.metrics.bootstrap)?;
         options.set("memory", flags.metrics.memory)?;
-        options.set("scratch", flags.metrics.scratch.as_ref())?;
+        options.set("scratch", flags.scratch.as_ref())?;
         let options: Self = options.resolve()?;
         let ranges = [
             ("rows", options.rows, 1..=1 << 32),
