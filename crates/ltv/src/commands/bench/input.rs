@@ -225,11 +225,11 @@ fn text(m: &Measured) -> String {
     if let Some(cached) = &m.cache_alone {
         facts.add("cache alone", alone(cached));
     }
-    let bytes = |bytes: u64| format!("{} bytes, {} a row", count(bytes), bytes / m.rows);
-    let files = format!("{} rows of {}", count(m.rows), bytes(m.bytes));
-    facts.add("files", files);
+    let (rows, bytes) = (count(m.rows), count(m.bytes));
+    facts.add("files", format!("{rows} rows in {bytes} bytes"));
     if let Some(cached) = m.cache_bytes {
-        facts.add("cache", bytes(cached));
+        // Training rows alone.
+        facts.add("cache", format!("{} bytes", count(cached)));
     }
     facts.text(&format!(
         "training from Parquet, batch {}, threads {}",
