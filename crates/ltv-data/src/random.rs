@@ -14,10 +14,11 @@ use arrow::{
     record_batch::RecordBatch,
 };
 use ltv_core::{
-    Day, Fault, Horizons, artefact,
+    Day, Fault, Horizons,
     config::{DatasetOptions, FeatureConfig, Label},
     encoding::{Cells, Encoding, FeatureEncoding},
     manifest::{DatasetManifest, FeatureEntry, FeatureKind, FileEntry},
+    progress::Progress,
     seed,
 };
 use rand::{RngExt, SeedableRng};
@@ -101,11 +102,17 @@ impl RandomDataset {
         }
     }
 
-    /// Writes the dataset into `folder`, which must be there: files of about a million rows.
+    /// Writes the dataset into `folder`, which must be there: files of about a million rows. Tells
+    /// `progress` of the rows.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<DatasetManifest, RandomError> {
+    pub fn write(
+        &self,
+        folder: &Path,
+        progress: &dyn Progress,
+    ) -> Result<DatasetManifest, RandomError> {
+        progress.start("write random rows", Some(self.rows));
         let words: Vec<Vec<String>> = (self.categories.iter().enumerate())
             .map(|(column, &count)| (0..count).map(|value| word(column, value)).collect())
             .collect();
@@ -117,13 +124,14 @@ impl RandomDataset {
             let mut part = PartFile::create(folder, name, schema, PartFile::properties())?;
             while user < end {
                 let users = user..end.min(user + BATCH_ROWS);
+                progress.advance(users.end - users.start);
                 user = users.end;
                 part.add(&self.batch(users, &words, &mut rng)?)?;
             }
             files.push(part.finish()?);
         }
+        progress.finish();
         let manifest = self.manifest(files);
-        artefact::create_folder(folder)?;
         manifest.write(folder)?;
         Ok(manifest)
     }
@@ -233,6 +241,7 @@ mod tests {
         Dataset,
         stream::{StreamOptions, stream},
     };
+    use ltv_core::progress::Silent;
 
     #[test]
     fn every_value_has_a_cell_of_its_own_and_every_label_is_within_its_limit() {
@@ -245,7 +254,7 @@ mod tests {
             limits: vec![10.0, 20.0],
             seed: 4,
         };
-        random.write(folder.path()).unwrap();
+        random.write(folder.path(), &Silent).unwrap();
         let dataset = Dataset::open(folder.path()).unwrap();
         let encoding = random.encoding(16);
         encoding.check().unwrap();

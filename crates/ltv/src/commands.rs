@@ -39,6 +39,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     | Command::Compare(_)
     | Command::Backtest(_)
     | Command::Score(_)
+    | Command::Bench(_)
     | Command::Quickstart(_) = command
     {
         signals::listen()?;

@@ -252,7 +252,9 @@ fn users_beyond_the_memory_are_judged_alike() {
         let before = at.names();
         let text = at.ok(&format!("{line} --bootstrap 20 {more}"));
         assert_eq!(at.names(), before);
-        serde_json::from_str(&text).unwrap()
+        let mut document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(document["timing"].take().is_object());
+        document
     };
     let (memory, files) = (judge(""), judge("--memory 1 --scratch ."));
     same_numbers("", &files, &memory);

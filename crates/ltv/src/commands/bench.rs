@@ -183,6 +183,8 @@ fn text(m: &Measured) -> String {
 /// A folder for what is measured on, removed when dropped.
 fn scratch_folder(within: Option<&Path>) -> Result<tempfile::TempDir, Failure> {
     let folder = within.map_or_else(std::env::temp_dir, Path::to_path_buf);
+    let unreadable = |e| ltv_core::Error::io(&folder, "read", e);
+    std::fs::metadata(&folder).map_err(unreadable)?;
     let made = tempfile::Builder::new()
         .prefix("ltv-bench-")
         .tempdir_in(&folder);

@@ -4,6 +4,7 @@ use super::{super::Context, Options, network::Training, scratch_folder};
 use crate::{
     exit::Failure,
     report::{Facts, Report, count},
+    signals::stop_if_asked,
 };
 use ltv_core::{
     Horizons,
@@ -67,7 +68,6 @@ pub(super) fn run(
 ) -> Result<Report, Failure> {
     let folder = scratch_folder(scratch)?;
     let say = |line: &str| context.progress.say(line);
-    say(&format!("writing {} rows", count(options.rows.into())));
     let (disk, sizes) = OnDisk::write(&options, folder.path(), context)?;
     say("reading without training");
     let alone = disk.drain(None)?;
@@ -123,7 +123,7 @@ impl OnDisk {
             limits,
             seed: context.seed,
         };
-        random.write(folder)?;
+        random.write(folder, &context.progress)?;
         let encoding = random.encoding(options.cells - 2);
         let fields = encoding.field_cells();
         let disk = Self {
@@ -156,6 +156,7 @@ impl OnDisk {
         };
         let (began, mut rows) = (Instant::now(), 0);
         for batch in stream(&self.dataset, options)? {
+            stop_if_asked();
             let batch = batch?;
             rows += batch.rows;
             each(&batch);
@@ -180,7 +181,10 @@ impl OnDisk {
 /// Rows per second over as many rows as an epoch has.
 fn in_memory(training: &mut Training, options: &Options) -> f64 {
     let (began, steps) = (Instant::now(), options.batches());
-    (0..steps as usize).for_each(|i| training.step_in_memory(i));
+    for i in 0..steps as usize {
+        stop_if_asked();
+        training.step_in_memory(i);
+    }
     (steps * u64::from(options.batch)) as f64 / began.elapsed().as_secs_f64()
 }
 

@@ -1,7 +1,7 @@
 //! What `ltv bench` measures on: flags and resolved options.
 
 use super::Input;
-use crate::{exit::Failure, options::Overlay};
+use crate::{exit::Failure, options::Overlay, signals::stop_if_asked};
 use clap::Args;
 use ltv_model::{Decoding, yardstick::Sizes};
 use serde::{Deserialize, Serialize};
@@ -173,6 +173,7 @@ impl Options {
         let window = |_| {
             let (began, mut steps) = (Instant::now(), 0);
             while began.elapsed().as_secs_f64() < self.seconds {
+                stop_if_asked();
                 step(steps);
                 steps += 1;
             }
