@@ -97,7 +97,7 @@ fn set_permissions(_: &File) -> std::io::Result<()> {
 }
 
 /// The folder that holds `path`: `.` for a bare file name.
-fn parent(path: &Path) -> &Path {
+pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),
@@ -189,6 +189,12 @@ pub fn create_folder(path: impl AsRef<Path>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_without_a_folder_is_in_this_one() {
+        assert_eq!(parent(Path::new("model.ltv")), Path::new("."));
+        assert_eq!(parent(Path::new("a/model.ltv")), Path::new("a"));
+    }
 
     #[test]
     fn nothing_is_left_of_an_uncommitted_file() {

@@ -7,7 +7,7 @@ use crate::{
     config::{FeatureConfig, Label},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 /// Name of the manifest inside an artefact's folder.
 pub const MANIFEST: &str = "manifest.json";
@@ -81,9 +81,9 @@ pub struct DatasetManifest {
     /// registration date nor an event), `users_later` (registered on or after the as-of date),
     /// `users_filtered` (outside `registered_from` .. `registered_before`).
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub dropped: std::collections::BTreeMap<String, u64>,
+    pub dropped: BTreeMap<String, u64>,
     /// Users by status.
-    pub statuses: std::collections::BTreeMap<String, u64>,
+    pub statuses: BTreeMap<String, u64>,
     /// The Parquet files.
     pub files: Vec<FileEntry>,
     /// The configuration that made it.
@@ -95,6 +95,28 @@ impl DatasetManifest {
     pub const FORMAT: &'static str = "ltv-dataset";
     /// Version this program writes and reads.
     pub const VERSION: u32 = 1;
+
+    /// Of a dataset made as `config` says: its rows are those of `files`. No column is kept, nothing
+    /// is counted yet.
+    pub fn new(config: FeatureConfig, features: Vec<FeatureEntry>, files: Vec<FileEntry>) -> Self {
+        let options = &config.dataset;
+        Self {
+            format: Self::FORMAT.into(),
+            version: Self::VERSION,
+            as_of: options.as_of,
+            window_days: options.window_days,
+            horizons: options.horizons.clone(),
+            label: options.label,
+            features,
+            keep: vec![],
+            rows: files.iter().map(|f| f.rows).sum(),
+            events: 0,
+            dropped: BTreeMap::new(),
+            statuses: BTreeMap::new(),
+            files,
+            config,
+        }
+    }
 
     /// Reads the manifest of the dataset in `folder`.
     ///
@@ -126,6 +148,13 @@ impl DatasetManifest {
     }
 }
 
+/// Adds counts by name.
+pub fn add_counts(to: &mut BTreeMap<String, u64>, from: &BTreeMap<String, u64>) {
+    for (name, n) in from {
+        *to.entry(name.clone()).or_default() += n;
+    }
+}
+
 /// Describes a snapshot: the scores of every user from one model at one as-of date.
 ///
 /// Columns of its Parquet files, in order: `user_id` (as in the dataset), `as_of` (Date32),
@@ -152,7 +181,7 @@ pub struct SnapshotManifest {
     /// `past_horizon`: older than the longest horizon, dropped on request. With `rows` they are the
     /// users of the dataset.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub dropped: std::collections::BTreeMap<String, u64>,
+    pub dropped: BTreeMap<String, u64>,
     /// Users whose predictions the order projection had to touch.
     pub projected: u64,
     /// Users for whom a shorter horizon's prediction exceeds a longer one's; 0 when `monotone`.

@@ -194,28 +194,10 @@ impl RandomDataset {
             registered_from: None,
             registered_before: None,
         };
+        let features = categories.chain(numbers).collect();
         DatasetManifest {
-            format: DatasetManifest::FORMAT.into(),
-            version: DatasetManifest::VERSION,
-            as_of,
-            window_days: WINDOW,
-            horizons: self.horizons.clone(),
-            label: Label::Value,
-            features: categories.chain(numbers).collect(),
-            keep: vec![],
-            rows: self.rows,
-            events: 0,
-            dropped: Default::default(),
             statuses: [("active".to_owned(), self.rows)].into(),
-            files,
-            config: FeatureConfig {
-                events: Default::default(),
-                users: Default::default(),
-                dataset,
-                sequences: vec![],
-                aggregates: Default::default(),
-                holidays: Default::default(),
-            },
+            ..DatasetManifest::new(FeatureConfig::bare(dataset), features, files)
         }
     }
 }

@@ -137,41 +137,21 @@ fn manifest(files: Vec<FileEntry>) -> DatasetManifest {
         kind,
         columns: columns.iter().map(|c| c.to_string()).collect(),
     };
-    let horizons = Horizons::new(vec![30, 90]).unwrap();
-    let as_of = Day(200);
     let dataset = DatasetOptions {
-        as_of,
+        as_of: Day(200),
         window_days: 2,
-        horizons: horizons.clone(),
+        horizons: Horizons::new(vec![30, 90]).unwrap(),
         label: Label::ActiveDays,
         registered_from: None,
         registered_before: None,
     };
+    let features = vec![
+        feature("active_days", FeatureKind::Numeric, &["active_days"]),
+        feature("cnt", FeatureKind::Sequence, &["cnt_d0", "cnt_d1"]),
+        feature("channel", FeatureKind::Categorical, &["channel"]),
+    ];
     DatasetManifest {
-        format: DatasetManifest::FORMAT.into(),
-        version: DatasetManifest::VERSION,
-        as_of,
-        window_days: 2,
-        horizons,
-        label: Label::ActiveDays,
-        features: vec![
-            feature("active_days", FeatureKind::Numeric, &["active_days"]),
-            feature("cnt", FeatureKind::Sequence, &["cnt_d0", "cnt_d1"]),
-            feature("channel", FeatureKind::Categorical, &["channel"]),
-        ],
         keep: vec!["cost".into()],
-        rows: files.iter().map(|f| f.rows).sum(),
-        events: 0,
-        statuses: Default::default(),
-        dropped: Default::default(),
-        files,
-        config: FeatureConfig {
-            events: Default::default(),
-            users: Default::default(),
-            dataset,
-            sequences: vec![],
-            aggregates: Default::default(),
-            holidays: Default::default(),
-        },
+        ..DatasetManifest::new(FeatureConfig::bare(dataset), features, files)
     }
 }

@@ -115,41 +115,19 @@ fn manifest(files: Vec<FileEntry>) -> DatasetManifest {
         kind,
         columns: vec![name.into()],
     };
-    let horizons = Horizons::new(vec![30, 90]).unwrap();
     let dataset = DatasetOptions {
         as_of: AS_OF,
         window_days: 7,
-        horizons: horizons.clone(),
+        horizons: Horizons::new(vec![30, 90]).unwrap(),
         label: Label::ActiveDays,
         registered_from: None,
         registered_before: None,
     };
-    DatasetManifest {
-        format: DatasetManifest::FORMAT.into(),
-        version: DatasetManifest::VERSION,
-        as_of: AS_OF,
-        window_days: 7,
-        horizons,
-        label: Label::ActiveDays,
-        features: vec![
-            feature("active_days", FeatureKind::Numeric),
-            feature("channel", FeatureKind::Categorical),
-        ],
-        keep: vec![],
-        rows: files.iter().map(|f| f.rows).sum(),
-        events: 0,
-        statuses: Default::default(),
-        dropped: Default::default(),
-        files,
-        config: FeatureConfig {
-            events: Default::default(),
-            users: Default::default(),
-            dataset,
-            sequences: vec![],
-            aggregates: Default::default(),
-            holidays: Default::default(),
-        },
-    }
+    let features = vec![
+        feature("active_days", FeatureKind::Numeric),
+        feature("channel", FeatureKind::Categorical),
+    ];
+    DatasetManifest::new(FeatureConfig::bare(dataset), features, files)
 }
 
 /// Sees every block before it is predicted, and may change what is.

@@ -21,7 +21,7 @@ struct Stage {
     times: u32,
     time: Duration,
     /// In the order in which they came up.
-    parts: Vec<(&'static str, Duration)>,
+    parts: Parts,
 }
 
 /// Parts of a stage and their times.
@@ -96,20 +96,12 @@ impl Timing {
 
     /// For programs, until now.
     pub(crate) fn summary(&self) -> Summary<'_> {
-        let seconds = |time: &Duration| time.as_secs_f64();
-        let one = |stage: &'_ Stage| {
-            let parts = stage.parts.iter();
-            let parts = parts.map(|(name, time)| (*name, seconds(time))).collect();
-            (stage.times, seconds(&stage.time), parts)
-        };
-        let stages = self.stages.iter().map(|stage| {
-            let (times, seconds, parts) = one(stage);
-            StageSummary {
-                stage: &stage.name,
-                times,
-                seconds,
-                parts,
-            }
+        let part = |(name, time): &(&'static str, Duration)| (*name, time.as_secs_f64());
+        let stages = self.stages.iter().map(|stage| StageSummary {
+            stage: &stage.name,
+            times: stage.times,
+            seconds: stage.time.as_secs_f64(),
+            parts: stage.parts.iter().map(part).collect(),
         });
         Summary {
             seconds: self.began.elapsed().as_secs_f64(),

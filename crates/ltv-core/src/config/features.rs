@@ -170,6 +170,18 @@ pub struct Holidays {
 }
 
 impl FeatureConfig {
+    /// Without sequences, aggregates or holidays, on columns of the usual names.
+    pub fn bare(dataset: DatasetOptions) -> Self {
+        Self {
+            events: EventColumns::default(),
+            users: UserColumns::default(),
+            dataset,
+            sequences: vec![],
+            aggregates: Aggregate::default(),
+            holidays: Holidays::default(),
+        }
+    }
+
     /// Checks what types cannot: ranges, name clashes, columns that one option needs of another.
     ///
     /// # Errors

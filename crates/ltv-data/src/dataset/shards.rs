@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Schema};
 use ltv_core::{
     Error,
     artefact::read_json,
-    manifest::{DatasetManifest, FileEntry, Head, MANIFEST},
+    manifest::{DatasetManifest, FileEntry, Head, MANIFEST, add_counts},
 };
 use serde_json::Value;
 use std::{
@@ -91,8 +91,8 @@ pub(super) fn union(shards: Vec<Dataset>, folder: PathBuf) -> Result<Dataset, St
         let other = &other.manifest;
         manifest.rows += other.rows;
         manifest.events += other.events;
-        add(&mut manifest.dropped, &other.dropped);
-        add(&mut manifest.statuses, &other.statuses);
+        add_counts(&mut manifest.dropped, &other.dropped);
+        add_counts(&mut manifest.statuses, &other.statuses);
     }
     let files = shards.iter().flat_map(|s| s.files.iter().cloned());
     Ok(Dataset {
@@ -101,12 +101,6 @@ pub(super) fn union(shards: Vec<Dataset>, folder: PathBuf) -> Result<Dataset, St
         files: files.collect(),
         known_on: None,
     })
-}
-
-fn add(to: &mut BTreeMap<String, u64>, from: &BTreeMap<String, u64>) {
-    for (key, n) in from {
-        *to.entry(key.clone()).or_default() += n;
-    }
 }
 
 /// The files of a shard, named from `folder` where they are in it.

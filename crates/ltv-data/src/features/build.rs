@@ -15,7 +15,10 @@ use arrow::{
     datatypes::{DataType, Schema},
 };
 use ltv_core::{
-    Error, artefact::AtomicFolder, config::FeatureConfig, manifest::DatasetManifest,
+    Error,
+    artefact::AtomicFolder,
+    config::FeatureConfig,
+    manifest::{DatasetManifest, add_counts},
     progress::Progress,
 };
 use std::{
@@ -331,29 +334,18 @@ impl<'a> Job<'a> {
         if later > 0 {
             dropped.insert("events_later".to_string(), later);
         }
-        let add = |to: &mut BTreeMap<String, u64>, from: &BTreeMap<String, u64>| {
-            from.iter()
-                .for_each(|(k, n)| *to.entry(k.clone()).or_default() += n);
-        };
         for result in results {
-            add(&mut dropped, &result.dropped);
-            add(&mut statuses, &result.written.statuses);
+            add_counts(&mut dropped, &result.dropped);
+            add_counts(&mut statuses, &result.written.statuses);
         }
+        let files = results.iter().map(|r| r.written.file.clone()).collect();
+        let features = self.inputs.layout.features.clone();
         DatasetManifest {
-            format: DatasetManifest::FORMAT.into(),
-            version: DatasetManifest::VERSION,
-            as_of: config.dataset.as_of,
-            window_days: config.dataset.window_days,
-            horizons: config.dataset.horizons.clone(),
-            label: config.dataset.label,
-            features: self.inputs.layout.features.clone(),
             keep: self.inputs.layout.keep.clone(),
-            rows: results.iter().map(|r| r.written.file.rows).sum(),
             events: self.events.kept,
             dropped,
             statuses,
-            files: results.iter().map(|r| r.written.file.clone()).collect(),
-            config: config.clone(),
+            ..DatasetManifest::new(config.clone(), features, files)
         }
     }
 }

@@ -215,11 +215,9 @@ impl Options {
 /// Where scratch files go unless options say so: beside the first output, else the system's folder.
 pub(super) fn scratch(outputs: &[&Option<PathBuf>]) -> PathBuf {
     let given = outputs.iter().find_map(|out| out.as_ref());
-    match given.and_then(|out| out.parent()) {
-        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
-        Some(parent) => parent.to_path_buf(),
-        None => std::env::temp_dir(),
-    }
+    given.map_or_else(std::env::temp_dir, |out| {
+        artefact::parent(out).to_path_buf()
+    })
 }
 
 /// The first line of the report: on whom, and what that is worth.

@@ -14,7 +14,7 @@ use crate::{
 use clap::Args;
 use ltv_core::{
     Error,
-    artefact::read_json,
+    artefact::{self, read_json},
     manifest::{DatasetManifest, Head, MANIFEST, SnapshotManifest},
 };
 use ltv_data::{Dataset, dataset::shard_folders, simulate::SimulationManifest};
@@ -59,8 +59,7 @@ pub(crate) fn run(flags: Flags, _: &Context) -> Result<Report, Failure> {
         return folder(path, &options);
     }
     if path.file_name().is_some_and(|n| n == MANIFEST) {
-        let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-        return folder(parent.unwrap_or(Path::new(".")), &options);
+        return folder(artefact::parent(path), &options);
     }
     let mut start = [0; 4];
     let mut file = File::open(path).map_err(|e| Error::io(path, "read", e))?;

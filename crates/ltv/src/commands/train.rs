@@ -13,7 +13,7 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use flags::{EncodingFlags, FitFlags, HeadFlags, ModelFlags, RepresentFlags, SplitFlags};
-use ltv_core::{config::TrainConfig, progress::Progress};
+use ltv_core::{artefact, config::TrainConfig, progress::Progress};
 use ltv_data::Dataset;
 use ltv_model::{Bundle, bundle::Record};
 use ltv_train::{FitRun, fit};
@@ -82,7 +82,7 @@ impl Flags {
         match &self.cache {
             Some(off) if off.as_os_str() == "off" => None,
             Some(folder) => Some(folder.clone()),
-            None => Some(folder_of(&self.out)),
+            None => Some(artefact::parent(&self.out).to_path_buf()),
         }
     }
 
@@ -130,12 +130,6 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     )
 }
 
-/// The folder that a file is in.
-pub(super) fn folder_of(file: &Path) -> PathBuf {
-    let parent = file.parent().filter(|p| !p.as_os_str().is_empty());
-    parent.unwrap_or(Path::new(".")).to_path_buf()
-}
-
 /// What to do beside training where there are few users.
 fn advice(rows: u64) -> String {
     // Below it simple models were about as good by rank (docs/decisions/0017-defaults.md).
@@ -166,7 +160,7 @@ pub(super) fn train(
         }
     }
     // Asked now, so that a long training does not end with a refusal.
-    drop(ltv_core::artefact::AtomicFile::create(out)?);
+    drop(artefact::AtomicFile::create(out)?);
     let dataset = Dataset::open_all(data)?;
     let mut bundle = fit(&dataset, config, run, progress)?;
     progress.start("write the bundle", None);
@@ -256,12 +250,6 @@ mod tests {
     use ltv_core::config::{
         Backbone, Balance, Cross, Cut, DayEncoder, HeadKind, Mature, ModelConfig, Mono, Schedule,
     };
-
-    #[test]
-    fn a_file_without_a_folder_is_in_this_one() {
-        assert_eq!(folder_of(Path::new("model.ltv")), Path::new("."));
-        assert_eq!(folder_of(Path::new("a/model.ltv")), Path::new("a"));
-    }
 
     #[test]
     fn cuts_are_words_or_values() {

@@ -1,6 +1,6 @@
 //! `ltv bench metrics`: how fast predictions are judged, on random data.
 
-use super::Flags;
+use super::{Flags, options::within};
 use crate::{
     commands::{
         Context,
@@ -71,18 +71,9 @@ impl Options {
         options.set("memory", flags.metrics.memory)?;
         options.set("scratch", flags.scratch.as_ref())?;
         let options: Self = options.resolve()?;
-        let ranges = [
-            ("rows", options.rows, 1..=1 << 32),
-            ("sets", options.sets.into(), 1..=16),
-            ("memory", options.memory.into(), 1..=1 << 24),
-        ];
-        for (key, value, range) in ranges {
-            if !range.contains(&value) {
-                let (low, high) = (range.start(), range.end());
-                let message = format!("{key}: {value} is not between {low} and {high}");
-                return Err(Failure::user(message));
-            }
-        }
+        within("rows", options.rows, 1..=1 << 32)?;
+        within("sets", options.sets, 1..=16)?;
+        within("memory", options.memory, 1..=1 << 24)?;
         Ok(options)
     }
 

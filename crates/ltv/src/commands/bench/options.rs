@@ -5,7 +5,7 @@ use crate::{exit::Failure, options::Overlay, signals::stop_if_asked};
 use clap::Args;
 use ltv_model::{Decoding, yardstick::Sizes};
 use serde::{Deserialize, Serialize};
-use std::time::Instant;
+use std::{fmt::Display, ops::RangeInclusive, time::Instant};
 
 /// Declares flags, options and their defaults side by side: one line for each.
 macro_rules! bench_options {
@@ -121,11 +121,7 @@ impl Options {
         ];
         let bottom = self.bottom.iter().map(|&n| ("bottom", n, 1..=4096));
         for (key, value, range) in ranges.into_iter().chain(bottom) {
-            if !range.contains(&value) {
-                let (low, high) = (range.start(), range.end());
-                let message = format!("{key}: {value} is not between {low} and {high}");
-                return Err(Failure::user(message));
-            }
+            within(key, value, range)?;
         }
         // Both are in range by now, so that their sum is a number.
         if self.fields + self.large_fields == 0 {
@@ -140,11 +136,7 @@ impl Options {
                            measured one is not: use expectation";
             return Err(Failure::user(message));
         }
-        if !(0.01..=3600.0).contains(&self.seconds) {
-            let message = format!("seconds: {} is not between 0.01 and 3600", self.seconds);
-            return Err(Failure::user(message));
-        }
-        Ok(())
+        within("seconds", self.seconds, 0.01..=3600.0)
     }
 
     /// Whole batches of the data, at least one.
@@ -183,6 +175,20 @@ impl Options {
         rates.sort_by(f64::total_cmp);
         rates
     }
+}
+
+/// Fails where an option is out of its range.
+pub(super) fn within<T: PartialOrd + Display>(
+    key: &str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<(), Failure> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let (low, high) = (range.start(), range.end());
+    let message = format!("{key}: {value} is not between {low} and {high}");
+    Err(Failure::user(message))
 }
 
 #[cfg(test)]
