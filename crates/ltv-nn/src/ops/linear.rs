@@ -188,10 +188,10 @@ fn relu_and_bias<T: Real>(
 ) {
     for (j, db) in db.iter_mut().enumerate() {
         let dy = feature_mut(dy, j, ld, rows);
-        if let Some(y) = y {
-            relu_gradient(feature(y, j, ld, rows), dy);
-        }
-        let sum = narrow::sum(dy);
+        let sum = match y {
+            Some(y) => narrow::masked_sum(feature(y, j, ld, rows), dy),
+            None => narrow::sum(dy),
+        };
         *db = if add { *db + sum } else { sum };
     }
 }

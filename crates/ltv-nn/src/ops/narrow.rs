@@ -4,17 +4,18 @@
 //! of its register tile on it; these kernels read each input once for a block of outputs.
 
 use crate::{Real, simd::simd};
-use std::array::from_fn;
+use std::{array::from_fn, hint::black_box};
 
 /// Most outputs of a layer that the kernels take.
 pub(super) const MOST: usize = 24;
 /// Rows worked on at a time: one AVX-512 register of `f32`.
 const LANES: usize = 16;
 
-/// Scratch that [`forward`] and [`backward`] need, in features (a feature has at least 16 rows).
+/// Scratch that [`forward`] and [`backward`] need, in features (a feature has at least 16 rows): a
+/// copy of the weights, and one of the outputs' gradient.
 pub(super) fn scratch(inputs: usize, outputs: usize) -> usize {
     if outputs <= MOST {
-        (inputs * outputs).div_ceil(LANES)
+        (inputs * outputs).div_ceil(LANES) + outputs
     } else {
         0
     }
@@ -143,11 +144,12 @@ pub(super) fn backward<T: Real>(
     let k = w.len() / n;
     dy.chunks_exact_mut(ld)
         .for_each(|dy| dy[rows..up].fill(T::ZERO));
+    let (weights, gradient) = scratch.split_at_mut(k * n);
     blocks!(n, |from, N| {
-        let w = pack::<T, N>(&w[from * k..(from + N) * k], k, scratch);
+        let w = pack::<T, N>(&w[from * k..(from + N) * k], k, weights);
         let mut block = Block {
             x,
-            dy: from_fn(|j| &dy[(from + j) * ld..][..up]),
+            dy: interleave::<T, N>(&dy[from * ld..], ld, up, gradient),
             dw: &mut dw[from * k..(from + N) * k],
             add,
             ld,
@@ -161,10 +163,27 @@ pub(super) fn backward<T: Real>(
     });
 }
 
+/// N features by [`LANES`] rows: all that is read together lies together.
+#[inline(always)]
+fn interleave<'a, T: Real, const N: usize>(
+    from: &[T],
+    ld: usize,
+    rows: usize,
+    scratch: &'a mut [T],
+) -> &'a [[[T; LANES]; N]] {
+    let (vectors, _) = scratch[..rows * N].as_chunks_mut::<LANES>();
+    let (out, _) = vectors.as_chunks_mut::<N>();
+    for (j, from) in from.chunks_exact(ld).take(N).enumerate() {
+        let (from, _) = from[..rows].as_chunks();
+        out.iter_mut().zip(from).for_each(|(o, x)| o[j] = *x);
+    }
+    out
+}
+
 /// N outputs of a layer.
 struct Block<'a, T, const N: usize> {
     x: &'a [T],
-    dy: [&'a [T]; N],
+    dy: &'a [[[T; LANES]; N]],
     dw: &'a mut [T],
     add: bool,
     ld: usize,
@@ -172,79 +191,61 @@ struct Block<'a, T, const N: usize> {
 }
 
 impl<T: Real, const N: usize> Block<'_, T, N> {
-    /// Two inputs at a time: more would not fit into registers.
     #[inline(always)]
     fn backward(&mut self, w: &[[T; N]]) {
-        let (pairs, rest) = w.as_chunks::<2>();
-        for (i, &w) in pairs.iter().enumerate() {
-            self.inputs(2 * i, w);
-        }
-        if let [last] = rest {
-            self.inputs(w.len() - 1, [*last]);
+        for (i, w) in w.iter().enumerate() {
+            self.input(i, w);
         }
     }
 
-    /// Inputs `from` and up, with their weights.
+    /// One input, with its weights: the sums of two would not leave registers for the rest.
     #[inline(always)]
-    fn inputs<const I: usize>(&mut self, from: usize, w: [[T; N]; I]) {
-        let ld = self.ld;
-        let x = &self.x[from * ld..(from + I) * ld];
-        let dy = self.dy;
+    fn input(&mut self, i: usize, w: &[T; N]) {
+        let (feature, dy) = (i * self.ld..(i + 1) * self.ld, self.dy);
+        let x = &self.x[feature.clone()].as_chunks::<LANES>().0[..dy.len()];
         let (dx, accumulate) = match &mut self.dx {
-            Some((dx, accumulate)) => (&mut dx[from * ld..(from + I) * ld], *accumulate),
+            Some((dx, accumulate)) => (dx[feature].as_chunks_mut::<LANES>().0, *accumulate),
             None => (&mut [][..], false),
         };
-        let mut sum = [[[T::ZERO; LANES]; N]; I];
-        for r in (0..dy[0].len()).step_by(LANES) {
-            let x: [[T; LANES]; I] = from_fn(|i| lanes(x, i * ld + r));
-            let mut back = [[T::ZERO; LANES]; I];
+        let wanted = dx.len() >= dy.len();
+        let mut sum = [[T::ZERO; LANES]; N];
+        for (c, (x, dy)) in x.iter().zip(dy).enumerate() {
+            // Two sums, for one would wait for itself.
+            let mut back = [[T::ZERO; LANES]; 2];
             for j in 0..N {
-                let g = lanes(dy[j], r);
-                for i in 0..I {
-                    sum[i][j] = from_fn(|l| x[i][l].fma(g[l], sum[i][j][l]));
-                    back[i] = from_fn(|l| g[l].fma(w[i][j], back[i][l]));
-                }
+                sum[j] = from_fn(|l| x[l].fma(dy[j][l], sum[j][l]));
+                let back = &mut back[j % 2];
+                *back = from_fn(|l| dy[j][l].fma(w[j], back[l]));
             }
-            if dx.is_empty() {
-                continue;
-            }
-            for i in 0..I {
-                let out = &mut dx[i * ld + r..i * ld + r + LANES];
-                let old = if accumulate {
-                    lanes(out, 0)
-                } else {
-                    [T::ZERO; LANES]
-                };
-                out.copy_from_slice(&from_fn::<T, LANES, _>(|l| old[l] + back[i][l]));
+            if wanted {
+                let old = if accumulate { dx[c] } else { [T::ZERO; LANES] };
+                dx[c] = from_fn(|l| old[l] + (back[0][l] + back[1][l]));
             }
         }
-        self.write(from, sum);
+        self.write(i, sum);
     }
 
     /// Sums over lanes.
     #[inline(always)]
-    fn write<const I: usize>(&mut self, from: usize, sum: [[[T; LANES]; N]; I]) {
+    fn write(&mut self, input: usize, sums: [[T; LANES]; N]) {
         let k = self.dw.len() / N;
-        // Copied by a loop so short that it is unrolled: an array that any other loop indexes would
-        // live in memory from the start, not in registers.
-        let mut sums = [[[T::ZERO; LANES]; N]; I];
-        for i in 0..I {
-            for j in 0..N {
-                sums[i][j] = sum[i][j];
-            }
+        let sums = whole(sums);
+        let mut quarters = [[T::ZERO; 4]; N];
+        for j in 0..N {
+            quarters[j] = quarter(sums[j]);
         }
-        for (i, sums) in sums.iter().enumerate() {
-            for (j, sum) in sums.iter().enumerate() {
-                put_total(&mut self.dw[j * k + from + i], *sum, self.add);
-            }
+        for (j, sums) in whole(quarters).iter().enumerate() {
+            let (out, total) = (&mut self.dw[j * k + input], fold(*sums));
+            *out = if self.add { *out + total } else { total };
         }
     }
 }
 
+/// The same, by way of memory. Without it the compiler makes vectors of as many lanes as suit what is
+/// done with them in the end, a sum over lanes, rather than what is done in the loop before.
 #[inline(always)]
-fn put_total<T: Real>(out: &mut T, sum: [T; LANES], add: bool) {
-    let total = total(sum);
-    *out = if add { *out + total } else { total };
+fn whole<V: Copy>(vectors: V) -> V {
+    *black_box(&vectors)
 }
 
 #[inline(always)]
@@ -257,10 +258,36 @@ fn lanes<T: Real>(x: &[T], r: usize) -> [T; LANES] {
 
 /// Sum of the lanes, pairwise: the order of additions is fixed.
 #[inline(always)]
-fn total<T: Real>(a: [T; LANES]) -> T {
-    let b: [T; 8] = from_fn(|i| a[i] + a[i + 8]);
-    let c: [T; 4] = from_fn(|i| b[i] + b[i + 4]);
-    (c[0] + c[2]) + (c[1] + c[3])
+fn total<T: Real>(lanes: [T; LANES]) -> T {
+    fold(whole(quarter(whole(lanes))))
+}
+
+#[inline(always)]
+fn quarter<T: Real>(a: [T; LANES]) -> [T; 4] {
+    from_fn(|i| (a[i] + a[i + 8]) + (a[i + 4] + a[i + 12]))
+}
+
+#[inline(always)]
+fn fold<T: Real>(a: [T; 4]) -> T {
+    (a[0] + a[2]) + (a[1] + a[3])
+}
+
+/// Stops the gradient of a feature where ReLU did, and sums it in the order of [`sum`].
+#[inline(always)]
+pub(super) fn masked_sum<T: Real>(y: &[T], dy: &mut [T]) -> T {
+    let mask = |d: T, y: T| if y > T::ZERO { d } else { T::ZERO };
+    let ((ys, y_rest), (ds, d_rest)) = (y.as_chunks::<LANES>(), dy.as_chunks_mut::<LANES>());
+    let mut sum = [T::ZERO; LANES];
+    for (d, y) in ds.iter_mut().zip(ys) {
+        *d = from_fn(|l| mask(d[l], y[l]));
+        sum = from_fn(|l| sum[l] + d[l]);
+    }
+    let mut total = total(sum);
+    for (d, &y) in d_rest.iter_mut().zip(y_rest) {
+        *d = mask(*d, y);
+        total += *d;
+    }
+    total
 }
 
 /// Sum of a row of numbers in a fixed order that vectorises.

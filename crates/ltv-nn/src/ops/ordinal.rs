@@ -61,16 +61,13 @@ impl<T: Real> Op<T> for Ordinal {
             loss.fill(T::ZERO);
             for j in 0..self.logits.width {
                 let (z, above) = (feature(z, j, ld, rows), feature_mut(above, j, ld, rows));
-                for r in 0..rows {
-                    let e = (-z[r].magnitude()).exp();
+                let rows = z.iter().zip(y).zip(above).zip(loss.iter_mut());
+                for (((&z, &y), above), loss) in rows {
+                    let e = (-z.magnitude()).exp();
                     let inverse = T::ONE / (T::ONE + e);
-                    above[r] = if z[r] >= T::ZERO {
-                        inverse
-                    } else {
-                        e * inverse
-                    };
-                    let hit = if y[r] > j as i32 { z[r] } else { T::ZERO };
-                    loss[r] += z[r].positive() + (T::ONE + e).ln() - hit;
+                    *above = if z >= T::ZERO { inverse } else { e * inverse };
+                    let hit = if y > j as i32 { z } else { T::ZERO };
+                    *loss += z.positive() + (T::ONE + e).ln() - hit;
                 }
             }
         });

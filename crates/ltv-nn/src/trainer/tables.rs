@@ -1,7 +1,8 @@
-//! Which rows of a batch touch which cell of an embedding table.
+//! The gradient of embedding tables, from that of the embedded inputs of a batch.
 //!
-//! The gradient of a table is never held as a table: the gradient of the embedded inputs is kept
-//! for the batch, and summed cell by cell, in the order of the rows, when the cell is updated.
+//! A small table's is summed row by row into a table of its size. That of a large one is never held as a
+//! table: its look-ups are listed by cell, and summed when the cell is updated. Either way a cell's
+//! look-ups are added in the order of the rows.
 
 use super::Cut;
 use crate::{Batch, Real, graph::InputSpec, layout::Table};
@@ -26,6 +27,36 @@ pub(super) struct Source<'a, T> {
     /// Gradients of the embedded inputs, part by part.
     pub(super) parts: &'a [&'a [T]],
     pub(super) cut: Cut,
+}
+
+impl<T: Real> Source<'_, T> {
+    /// Adds the gradient of a whole table to `out`.
+    #[inline(always)]
+    pub(super) fn scatter(&self, batch: &Batch<T>, out: &mut [T], dim: usize) {
+        let (width, embedded) = (self.input.tables.len(), self.input.embedded);
+        for (part, gradients) in self.parts.iter().enumerate() {
+            let rows = self.cut.range(part);
+            let ids = batch.ids[rows.start * width..rows.end * width].chunks_exact(width);
+            for (ids, gradients) in ids.zip(gradients.chunks_exact(embedded)) {
+                for &field in self.fields {
+                    let cell = &mut out[ids[field] as usize * dim..][..dim];
+                    add(cell, &gradients[self.input.columns[field]..][..dim]);
+                }
+            }
+        }
+    }
+}
+
+/// Adds to a cell; one of the usual dimension without a loop.
+#[inline(always)]
+fn add<T: Real>(cell: &mut [T], gradient: &[T]) {
+    match (
+        <&mut [T; 8]>::try_from(&mut *cell),
+        <&[T; 8]>::try_from(gradient),
+    ) {
+        (Ok(cell), Ok(gradient)) => *cell = std::array::from_fn(|i| cell[i] + gradient[i]),
+        _ => cell.iter_mut().zip(gradient).for_each(|(c, &g)| *c += g),
+    }
 }
 
 impl TableIndex {
@@ -72,10 +103,7 @@ impl TableIndex {
             );
             let (part, row) = source.cut.place(row);
             let start = row * source.input.embedded + source.input.columns[field];
-            let gradient = &source.parts[part][start..start + out.len()];
-            for (o, &g) in out.iter_mut().zip(gradient) {
-                *o += g;
-            }
+            add(out, &source.parts[part][start..start + out.len()]);
             look_up = self.next[at];
         }
     }

@@ -1,7 +1,10 @@
 //! Sameness, and what a step does.
 
 use super::*;
-use crate::check::{demo, demo_in_tiles, tokens_in_tiles};
+use crate::{
+    check::{demo, demo_in_tiles, tokens_in_tiles},
+    ops::FieldSpec,
+};
 
 const RATES: Rates = Rates {
     dense: 0.01,
@@ -123,6 +126,39 @@ fn the_first_sparse_step_is_a_dense_one() {
         trainer.state().clone()
     };
     assert_eq!(after(0), after(1000));
+}
+
+/// Gradients of small tables are summed row by row, those of large ones cell by cell: the same sums.
+#[test]
+fn cells_learn_the_same_in_small_and_large_tables() {
+    let trained = |cells: usize| {
+        let mut b = crate::graph::Builder::<f32>::training();
+        let tables = [b.table("a", 8, 8), b.table("b", cells, 8)];
+        let x = b.input(&[0, 1, 1].map(|i| FieldSpec { table: tables[i] }), 0);
+        let layer = b.dense(&[("l", 3)], x.width());
+        let logits = b.linear(x, layer, false);
+        let classes = b.class_column();
+        let shares = b.softmax(logits);
+        b.cross_entropy("loss", 1.0, shares, classes);
+        let graph = b.build(16);
+        let mut batch = Batch::new(graph.shape(), 301);
+        let ids = batch.ids.iter_mut().enumerate();
+        ids.for_each(|(i, id)| *id = (i * i % 7) as u32);
+        let classes = batch.classes.iter_mut().enumerate();
+        classes.for_each(|(i, y)| *y = (i % 3) as i32);
+        let mut trainer = Trainer::new(graph, TrainerOptions::default()).unwrap();
+        crate::check::fill(&mut trainer.state_mut().weights);
+        let before = trainer.state().weights.tables.clone();
+        let (gradient, _) = trainer.gradients(&batch, None);
+        for step in 0..3 {
+            trainer.step(&batch, RATES, step);
+        }
+        let after = trainer.state().weights.tables.clone();
+        assert_ne!(before[..15 * 8], after[..15 * 8]);
+        assert_eq!(before[15 * 8..], after[15 * 8..]);
+        (gradient.tables[..15 * 8].to_vec(), after[..15 * 8].to_vec())
+    };
+    assert_eq!(trained(9), trained(600));
 }
 
 /// A batch of one row learns, and a row's share of a sum over rows is what it has alone.

@@ -7,8 +7,10 @@ use std::ops::Range;
 
 /// Dense parameters updated at a time: small enough to stay in the first-level cache.
 const RANGE: usize = 2048;
-/// Numbers of a table updated at a time.
+/// Numbers of a large table updated at a time.
 const CELLS: usize = 1024;
+/// Numbers of a small table at most: its gradient stays in the first-level cache.
+const SMALL: usize = 4096;
 
 /// The gradient of dense parameters `at..at + out.len()`: shards added in order, each the sum of its
 /// parts, and the chain rule through softplus for non-negative ones.
@@ -109,6 +111,8 @@ impl<T: Real> Trainer<T> {
         let second = state.second.dense.par_chunks_mut(RANGE);
         let ranges = dense.zip(first).zip(second).enumerate();
         self.pool.install(|| {
+            // Tables first: the gradient of the embedded inputs was written last, and is in cache.
+            jobs.into_par_iter().for_each(|job| update.run(job));
             ranges.for_each(|(i, ((p, m), v))| {
                 simd!(pulp::Arch::new(), {
                     let mut gradient = [T::ZERO; RANGE];
@@ -120,7 +124,6 @@ impl<T: Real> Trainer<T> {
                     dense_step.without_decay().apply(p, m, v, g);
                 });
             });
-            jobs.into_par_iter().for_each(|job| update.run(job));
         });
     }
 
@@ -135,19 +138,28 @@ impl<T: Real> Trainer<T> {
             .map(|p| p.input.as_slice())
             .collect();
         for (index, table) in self.index.iter_mut().zip(&self.graph.layout.tables) {
-            index.build(batch, &table.fields, self.graph.shape.fields);
             let source = Source {
                 fields: &table.fields,
                 input: &self.graph.input,
                 parts: &inputs,
                 cut,
             };
+            if is_small(table) {
+                let out = &mut out.tables[table.offset..][..table.rows * table.dim];
+                source.scatter(batch, out, table.dim);
+                continue;
+            }
+            index.build(batch, &table.fields, self.graph.shape.fields);
             for &cell in &index.touched {
                 let at = table.offset + cell as usize * table.dim;
                 index.gather(cell as usize, &source, &mut out.tables[at..at + table.dim]);
             }
         }
     }
+}
+
+fn is_small(table: &Table) -> bool {
+    table.rows * table.dim <= SMALL
 }
 
 /// One table's share of the state.
@@ -196,18 +208,31 @@ struct TableUpdate<'a, T> {
 impl<T: Real> TableUpdate<'_, T> {
     fn run(&self, job: Job<'_, T>) {
         let fields = &job.table.fields;
-        job.index.build(self.batch, fields, self.input.tables.len());
         let source = Source {
             fields,
             input: self.input,
             parts: self.inputs,
             cut: self.cut,
         };
-        if job.table.rows > self.sparse_above {
+        let sparse = job.table.rows > self.sparse_above;
+        if is_small(job.table) && !sparse {
+            return self.small(job, &source);
+        }
+        job.index.build(self.batch, fields, self.input.tables.len());
+        if sparse {
             self.sparse(job, &source);
         } else {
             self.dense(job, &source);
         }
+    }
+
+    fn small(&self, job: Job<'_, T>, source: &Source<'_, T>) {
+        simd!(pulp::Arch::new(), {
+            let mut gradient = [T::ZERO; SMALL];
+            let g = &mut gradient[..job.p.len()];
+            source.scatter(self.batch, g, job.table.dim);
+            self.step.apply(job.p, job.m, job.v, g);
+        });
     }
 
     fn sparse(&self, job: Job<'_, T>, source: &Source<'_, T>) {
