@@ -36,4 +36,4 @@ pub use graph::{Graph, Node};
 pub use layout::{Layout, Param};
 pub use real::Real;
 pub use runner::Runner;
-pub use trainer::{Rates, Trainer, TrainerOptions};
+pub use trainer::{Passed, Rates, Trainer, TrainerOptions};

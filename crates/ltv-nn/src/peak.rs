@@ -1,6 +1,8 @@
-//! How fast this machine multiplies matrices: the roof that a network's speed is held against.
+//! How fast this machine multiplies matrices, the roof that a network's speed is held against, and
+//! how fast its threads meet.
 
 use crate::real::{View, product};
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 /// Edge of the square matrices: three of them stay in a core's cache.
 const EDGE: usize = 512;
@@ -31,6 +33,25 @@ pub fn products(threads: usize, rounds: usize) -> u64 {
         work();
     });
     (EDGE * EDGE * EDGE) as u64 * rounds as u64 * threads.max(1) as u64
+}
+
+/// Threads as a trainer has them.
+pub struct Threads(ThreadPool);
+
+impl Threads {
+    /// Starts them.
+    ///
+    /// # Errors
+    /// When the operating system refuses to.
+    pub fn new(threads: usize) -> Result<Self, ThreadPoolBuildError> {
+        let pool = ThreadPoolBuilder::new().num_threads(threads.max(1));
+        pool.build().map(Self)
+    }
+
+    /// Wakes all of them and waits until each was there: what is lost where work is handed out.
+    pub fn meet(&self) {
+        self.0.broadcast(|_| ());
+    }
 }
 
 #[cfg(test)]

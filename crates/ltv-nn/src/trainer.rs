@@ -119,6 +119,13 @@ pub struct Trainer<T> {
     pool: ThreadPool,
 }
 
+/// A batch that went forward and backward, to be learned from.
+#[must_use = "a gradient that is not learned from is lost with the next pass"]
+pub struct Passed<'a, T> {
+    batch: &'a Batch<T>,
+    cut: Cut,
+}
+
 impl TrainerOptions {
     fn cut(&self, rows: usize, tile: usize) -> Cut {
         let shards = rows
@@ -198,7 +205,22 @@ impl<T: Real> Trainer<T> {
     /// # Panics
     /// When the batch does not fit the graph.
     pub fn step(&mut self, batch: &Batch<T>, rates: Rates, noise: u64) -> Vec<f64> {
+        let pass = self.forward_and_backward(batch, noise);
+        self.learn(pass, rates)
+    }
+
+    /// The first half of a [step](Trainer::step). The gradient stays in the trainer.
+    ///
+    /// # Panics
+    /// When the batch does not fit the graph.
+    pub fn forward_and_backward<'a>(&mut self, batch: &'a Batch<T>, noise: u64) -> Passed<'a, T> {
         let cut = self.pass(batch, Some(noise), true);
+        Passed { batch, cut }
+    }
+
+    /// The second half: the optimiser. `passed` is that of the last pass.
+    pub fn learn(&mut self, passed: Passed<'_, T>, rates: Rates) -> Vec<f64> {
+        let Passed { batch, cut } = passed;
         self.state.steps += 1;
         self.update(batch, cut, rates);
         self.sum_losses(cut)

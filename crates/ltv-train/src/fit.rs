@@ -191,9 +191,12 @@ impl<'a> Fit<'a> {
         let rates = schedule::rates(&self.config.fit, step, self.total_steps);
         // Mixed with the step instead of hashed: it only has to differ.
         let noise = self.run.seed ^ (step + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let stepping = self.observer.stretch();
-        let terms = trainer.step(&batch, rates, noise);
-        stepping.spent(observe::STEP);
+        let passing = self.observer.stretch();
+        let passed = trainer.forward_and_backward(&batch, noise);
+        passing.spent(observe::PASS);
+        let updating = self.observer.stretch();
+        let terms = trainer.learn(passed, rates);
+        updating.spent(observe::UPDATE);
         let loss = trainer.total(&terms);
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step });

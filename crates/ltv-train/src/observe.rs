@@ -15,8 +15,10 @@ pub const RECORD_STEPS: u64 = 10;
 const ROWS: &str = "waiting for rows";
 /// inputs and targets of a step,
 pub(crate) const BATCH: &str = "making batches";
-/// forward and backward over the network, and the new weights,
-pub(crate) const STEP: &str = "forward, backward and update";
+/// forward and backward over the network,
+pub(crate) const PASS: &str = "forward and backward";
+/// the optimiser,
+pub(crate) const UPDATE: &str = "update of the weights";
 /// looking at the validation rows,
 pub(crate) const VALIDATION: &str = "validation";
 /// writing checkpoints.

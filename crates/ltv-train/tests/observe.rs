@@ -123,7 +123,7 @@ fn what_is_told_is_what_was_done() {
         .sum();
     assert!(losses[0].1 > 0.0 && sum >= losses[0].1, "{sum} {losses:?}");
     assert_eq!(of("rate/layers")[0], (0, config.fit.rate));
-    assert!(told.parts["forward, backward and update"] > Duration::ZERO);
+    assert!(told.parts["forward and backward"] > Duration::ZERO);
 }
 
 /// The values of a killed run before the step from which the next one goes on, and those of the next

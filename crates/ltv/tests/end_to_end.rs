@@ -288,6 +288,32 @@ fn many_runs_are_merged_to_the_same_metrics() {
 }
 
 #[test]
+fn a_measured_network_says_what_it_counted() {
+    let at = Workspace::new();
+    let bench = |what: &str| -> serde_json::Value {
+        let line = format!("bench {what} --rows 2000 --windows 3 --seconds 0.05 --quiet --json");
+        serde_json::from_str(&at.ok(&line)).unwrap()
+    };
+    let (train, infer) = (bench("train --threads 2"), bench("infer"));
+    let number = |of: &serde_json::Value, name: &str| of[name].as_f64().unwrap();
+    for (measured, passes) in [(&train, 3.0), (&infer, 1.0)] {
+        let (rows, speed) = ("rows_per_second", number(measured, "gflop_per_second"));
+        let operations = number(measured, "multiply_adds_per_row") * 2.0 * passes;
+        assert!((number(measured, rows) * operations / 1e9 / speed - 1.0).abs() < 1e-9);
+        assert!(number(measured, "slowest") <= number(measured, rows));
+        assert!(number(measured, "meeting_seconds") > 0.0);
+    }
+    let update = number(&train, "update_share");
+    assert!(0.0 < update && update < 1.0, "{update}");
+    assert!(infer.get("update_share").is_none());
+    let text = at.ok("bench train --rows 2000 --windows 1 --seconds 0.01 --quiet");
+    assert!(
+        text.contains("update") && text.contains("a meeting"),
+        "{text}"
+    );
+}
+
+#[test]
 fn users_straight_from_events_get_the_scores_of_their_dataset() {
     let at = dataset(3000);
     at.ok("train --data data --epochs 1 --quiet --out model.ltv");

@@ -265,8 +265,9 @@ fn the_end_says_where_time_went() {
     let names: Vec<_> = parts.keys().map(String::as_str).collect();
     let expected = [
         "checkpoints",
-        "forward, backward and update",
+        "forward and backward",
         "making batches",
+        "update of the weights",
         "validation",
         "waiting for rows",
     ];

@@ -94,6 +94,11 @@ struct Measured {
     gflop_per_second: f64,
     peak_gflop_per_second: f64,
     share_of_peak: f64,
+    /// Share of the time of training that goes into the optimiser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    update_share: Option<f64>,
+    /// For all threads to wake up and meet.
+    meeting_seconds: f64,
     options: Options,
 }
 
@@ -125,7 +130,11 @@ fn on_rows(flags: &Flags, context: &Context) -> Result<Report, Failure> {
 fn in_memory(what: What, options: Options, context: &Context) -> Result<Report, Failure> {
     let total = f64::from(options.windows) * options.seconds;
     context.progress.say(&format!("measuring for {total:.1} s"));
-    let (rates, forward) = match what {
+    let network::Speed {
+        rates,
+        forward,
+        update,
+    } = match what {
         What::Train => network::train(&options, context)?,
         _ => network::infer(&options, context),
     };
@@ -143,6 +152,8 @@ fn in_memory(what: What, options: Options, context: &Context) -> Result<Report, 
         gflop_per_second: speed,
         peak_gflop_per_second: roof,
         share_of_peak: speed / roof,
+        update_share: update,
+        meeting_seconds: network::meeting(context.threads)?,
         options,
     };
     Report::new(text(&measured), &measured)
@@ -168,6 +179,13 @@ fn text(m: &Measured) -> String {
     facts.add(
         "of the peak",
         format!("{share:.0} % of {:.1} GFLOP/s", m.peak_gflop_per_second),
+    );
+    if let Some(update) = m.update_share {
+        facts.add("update", format!("{:.1} % of the time", 100.0 * update));
+    }
+    facts.add(
+        "a meeting",
+        format!("{:.1} us for all threads", 1e6 * m.meeting_seconds),
     );
     let decoded = match (m.what, m.options.everything) {
         (What::Train, _) => String::new(),

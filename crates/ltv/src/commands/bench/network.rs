@@ -12,7 +12,7 @@ use ltv_model::{
     yardstick::Sizes,
 };
 use ltv_nn::{Batch, Rates, Runner, Trainer, TrainerOptions, graph::Builder, peak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const RATES: Rates = Rates {
     dense: 1e-3,
@@ -28,6 +28,8 @@ pub(super) struct Training {
     trainer: Trainer<f32>,
     batches: Vec<Batch<f32>>,
     steps: u64,
+    /// Time in steps on batches in memory, and in the optimiser's part of them.
+    spent: (Duration, Duration),
 }
 
 impl Training {
@@ -58,6 +60,7 @@ impl Training {
             trainer,
             batches,
             steps: 0,
+            spent: Default::default(),
         })
     }
 
@@ -65,7 +68,12 @@ impl Training {
     pub(super) fn step_in_memory(&mut self, i: usize) {
         let batch = &self.batches[i % self.batches.len()];
         self.steps += 1;
-        self.trainer.step(batch, RATES, self.steps);
+        let began = Instant::now();
+        let passed = self.trainer.forward_and_backward(batch, self.steps);
+        let updating = Instant::now();
+        self.trainer.learn(passed, RATES);
+        self.spent.0 += began.elapsed();
+        self.spent.1 += updating.elapsed();
     }
 
     /// One step on encoded rows, as training makes it.
@@ -77,15 +85,30 @@ impl Training {
     }
 }
 
-/// Rows per second of each window, ascending, and the multiply-adds of a row.
-pub(super) fn train(options: &Options, context: &Context) -> Result<(Vec<f64>, u64), Failure> {
-    let mut training = Training::new(options, &options.sizes(), context)?;
-    let rates = options.windows(|i| training.step_in_memory(i));
-    Ok((rates, training.forward))
+/// What was measured of the network.
+pub(super) struct Speed {
+    /// Rows per second of each window, ascending.
+    pub(super) rates: Vec<f64>,
+    /// Multiply-adds of a row, forward.
+    pub(super) forward: u64,
+    /// Share of the time that goes into the optimiser.
+    pub(super) update: Option<f64>,
 }
 
-/// As [`train`], of prediction.
-pub(super) fn infer(options: &Options, context: &Context) -> (Vec<f64>, u64) {
+/// Measures training.
+pub(super) fn train(options: &Options, context: &Context) -> Result<Speed, Failure> {
+    let mut training = Training::new(options, &options.sizes(), context)?;
+    let rates = options.windows(|i| training.step_in_memory(i));
+    let (whole, update) = training.spent;
+    Ok(Speed {
+        rates,
+        forward: training.forward,
+        update: Some(update.as_secs_f64() / whole.as_secs_f64().max(1e-9)),
+    })
+}
+
+/// Measures prediction.
+pub(super) fn infer(options: &Options, context: &Context) -> Speed {
     let sizes = options.sizes();
     let spec = sizes.spec();
     let net = odmn::build::<f32>(Builder::inference(), &spec, options.tile as usize);
@@ -112,7 +135,24 @@ pub(super) fn infer(options: &Options, context: &Context) -> (Vec<f64>, u64) {
             }
         });
     };
-    (options.windows(step), forward)
+    Speed {
+        rates: options.windows(step),
+        forward,
+        update: None,
+    }
+}
+
+/// Seconds for all threads to wake up and meet: the median of many times.
+pub(super) fn meeting(threads: usize) -> Result<f64, Failure> {
+    let threads = peak::Threads::new(threads).map_err(Failure::internal)?;
+    let meet = |_| {
+        let began = Instant::now();
+        threads.meet();
+        began.elapsed().as_secs_f64()
+    };
+    let mut times: Vec<f64> = (0..2001).map(meet).collect();
+    times.sort_by(f64::total_cmp);
+    Ok(times[times.len() / 2])
 }
 
 /// The machine's own matrix-product speed with as many threads, in GFLOP/s: the best window.
