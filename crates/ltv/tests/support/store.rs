@@ -49,6 +49,7 @@ pub(crate) fn free_port() -> u16 {
 
 impl Store {
     /// A server with one empty bucket, `lake`; `None`, and says so, where none is installed.
+    #[allow(clippy::print_stdout, reason = "a test that is skipped says so")]
     pub(crate) fn start() -> Option<Self> {
         let Some(program) = program() else {
             println!(
