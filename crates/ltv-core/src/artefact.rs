@@ -4,7 +4,7 @@ mod folder;
 
 pub use folder::{AtomicFolder, stranger};
 
-use crate::{Error, Result};
+use crate::{Error, Result, address};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fs::{self, File},
@@ -36,6 +36,7 @@ impl AtomicFile {
     /// When the folder does not exist or is not writable.
     pub fn create(target: impl AsRef<Path>) -> Result<Self> {
         let target = target.as_ref().to_path_buf();
+        address::check_output(&target)?;
         let temp = tempfile::Builder::new()
             .prefix(PARTIAL)
             .tempfile_in(parent(&target))
@@ -149,7 +150,15 @@ pub fn write_json(path: impl AsRef<Path>, value: &impl Serialize) -> Result<()> 
 pub fn read_json<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T> {
     let path = path.as_ref();
     let bytes = fs::read(path).map_err(|e| Error::io(path, "read", e))?;
-    serde_json::from_slice(&bytes).map_err(|e| {
+    parse_json(path, &bytes)
+}
+
+/// A JSON document that has been read from `path`.
+///
+/// # Errors
+/// When it is not the document expected.
+pub fn parse_json<T: DeserializeOwned>(path: impl AsRef<Path>, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|e| {
         Error::artefact(
             path,
             format!("not a valid document ({e})"),
@@ -165,6 +174,14 @@ pub fn read_json<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T> {
 pub fn checksum(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
     let mut file = File::open(path).map_err(|e| Error::io(path, "read", e))?;
+    checksum_of(&mut file, path)
+}
+
+/// BLAKE3 checksum of all that is left to read, in hexadecimal; `path` is for messages.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn checksum_of(file: &mut dyn Read, path: &Path) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -183,6 +200,7 @@ pub fn checksum(path: impl AsRef<Path>) -> Result<String> {
 /// # Errors
 /// When the operating system refuses.
 pub fn create_folder(path: impl AsRef<Path>) -> Result<()> {
+    address::check_output(path.as_ref())?;
     fs::create_dir_all(&path).map_err(|e| Error::io(&path, "create", e))
 }
 

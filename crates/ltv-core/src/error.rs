@@ -21,7 +21,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused a file operation.
-    #[error("cannot {action} {}: {source}; {}", path.display(), advice(source))]
+    #[error("cannot {action} {}: {source}; {}", path.display(), advice(path, source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -73,8 +73,11 @@ pub enum Error {
 }
 
 /// What to do about a refused file operation.
-fn advice(error: &std::io::Error) -> &'static str {
+fn advice(path: &Path, error: &std::io::Error) -> &'static str {
     use std::io::ErrorKind;
+    if crate::address::is_address(path) {
+        return "this cannot be in an object store: download it, and give its path";
+    }
     match error.kind() {
         ErrorKind::NotFound => "check the path",
         ErrorKind::PermissionDenied => "check its permissions",

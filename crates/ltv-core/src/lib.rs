@@ -7,6 +7,7 @@
 //! | [`baseline`] | what the simple rules need from the training rows |
 //! | [`config`] | every option of every command, checked once |
 //! | [`encoding`] | fitted feature encodings: raw value to cell number |
+//! | [`address`] | paths that name what is not on this machine |
 //! | [`artefact`] | writing files whole or not at all, checksums |
 //! | [`baseline`] | the simplest predictions, which a model has to beat |
 //! | [`labels`] | the distribution of training labels, in bounded memory |
@@ -17,6 +18,7 @@
 //! | [`seed`] | independent random streams from one seed, hashing users to a fraction |
 //! | [`error`] | whose fault a failure is |
 
+pub mod address;
 pub mod artefact;
 pub mod baseline;
 pub mod config;

@@ -3,11 +3,11 @@
 
 use crate::{
     Day, Error, Horizons, Result,
-    artefact::{self, read_json},
+    artefact::{self, parse_json},
     config::{FeatureConfig, Label},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 /// Name of the manifest inside an artefact's folder.
 pub const MANIFEST: &str = "manifest.json";
@@ -96,6 +96,12 @@ impl DatasetManifest {
     /// Version this program writes and reads.
     pub const VERSION: u32 = 1;
 
+    /// What is wrong with a folder without one, and what to do.
+    const MISSING: (&'static str, &'static str) = (
+        "not a dataset: it has no manifest.json",
+        "make one with 'ltv features'",
+    );
+
     /// Of a dataset made as `config` says: its rows are those of `files`. No column is kept, nothing
     /// is counted yet.
     pub fn new(config: FeatureConfig, features: Vec<FeatureEntry>, files: Vec<FileEntry>) -> Self {
@@ -123,11 +129,18 @@ impl DatasetManifest {
     /// # Errors
     /// When the folder has no manifest, or one of another kind or version.
     pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
-        let missing = (
-            "not a dataset: it has no manifest.json",
-            "make one with 'ltv features'",
-        );
-        read_manifest(folder.as_ref(), Self::FORMAT, Self::VERSION, missing)
+        read_manifest(folder.as_ref(), Self::FORMAT, Self::VERSION, Self::MISSING)
+    }
+
+    /// The manifest of the dataset in `folder`, from the bytes of its file, where there is one.
+    ///
+    /// # Errors
+    /// When there is none, or it is of another kind or version.
+    pub fn parse(folder: impl AsRef<Path>, bytes: Option<&[u8]>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let (problem, hint) = Self::MISSING;
+        let bytes = bytes.ok_or_else(|| Error::artefact(folder, problem, hint))?;
+        parse_manifest(&folder.join(MANIFEST), bytes, Self::FORMAT, Self::VERSION)
     }
 
     /// Writes the manifest into `folder`, whole or not at all.
@@ -242,9 +255,19 @@ fn read_manifest<T: DeserializeOwned>(
     if !path.exists() {
         return Err(Error::artefact(folder, problem, hint));
     }
-    let head: Head = read_json(&path)?;
-    head.expect(&path, format, version)?;
-    read_json(&path)
+    let bytes = fs::read(&path).map_err(|e| Error::io(&path, "read", e))?;
+    parse_manifest(&path, &bytes, format, version)
+}
+
+fn parse_manifest<T: DeserializeOwned>(
+    path: &Path,
+    bytes: &[u8],
+    format: &str,
+    version: u32,
+) -> Result<T> {
+    let head: Head = parse_json(path, bytes)?;
+    head.expect(path, format, version)?;
+    parse_json(path, bytes)
 }
 
 fn stranger(out: &Path, files: impl FnOnce() -> Result<Vec<FileEntry>>) -> Result<Option<String>> {

@@ -5,15 +5,18 @@ mod file;
 mod shards;
 
 pub use file::DatasetFile;
-pub use shards::shard_folders;
+pub(crate) use file::column_range;
+pub use shards::{first_manifest, shard_folders};
 
 use crate::stream::StreamError;
 use arrow::datatypes::{DataType, Schema};
 use file::Schemas;
 use ltv_core::{
-    Day, Error, artefact,
-    manifest::{DatasetManifest, FeatureKind},
+    Day, Error,
+    manifest::{DatasetManifest, FeatureKind, FileEntry},
 };
+use ltv_files::{Entry, FilesError, Input, Place, Stores, open_each};
+use shards::Shard;
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
@@ -31,8 +34,8 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Reads the manifest in `folder` and the footer of every file it names. No row is read. Where
-    /// `folder` holds not a dataset but folders of datasets, these are [opened as
+    /// Reads the manifest in `folder`, which may be an address `s3://bucket/prefix`, and the footer of
+    /// every file it names. No row is read. Where `folder` holds not a dataset but folders of datasets, these are [opened as
     /// one](Dataset::open_all).
     ///
     /// # Errors
@@ -52,23 +55,45 @@ impl Dataset {
     /// shards hold the same user, as far as their footers tell: a file that is in both, or a
     /// user who is the smallest or the largest of a row group in both.
     pub fn open_all(folders: &[impl AsRef<Path>]) -> Result<Self, StreamError> {
-        let found = folders.iter().map(|f| shard_folders(f.as_ref()));
-        let found = found.collect::<Result<Vec<_>, _>>()?.concat();
+        let stores = Stores::default();
+        let found = folders.iter().map(|f| shards::shards(&stores, f.as_ref()));
+        let found = found.collect::<Result<Vec<_>, _>>()?;
+        let found = found.into_iter().flatten().map(Self::described);
+        let found = found.collect::<Result<Vec<_>, _>>()?;
+        // Of all shards, so that many objects are opened side by side.
+        let files = found.iter().flat_map(entries);
+        let mut inputs = open_each(files.collect::<Result<_, _>>()?);
         let mut schemas = Schemas::default();
-        let shards = found.into_iter().map(|f| Self::open_one(f, &mut schemas));
+        let shards = found.into_iter();
+        let shards = shards.map(|(place, m)| Self::opened(&place, m, &mut inputs, &mut schemas));
         let shards = shards.collect::<Result<Vec<_>, _>>()?;
         shards::union(shards, shards::name(folders))
     }
 
-    fn open_one(folder: PathBuf, schemas: &mut Schemas) -> Result<Self, StreamError> {
-        let manifest = DatasetManifest::read(&folder)?;
-        check_names(&folder, &manifest)?;
-        let files = manifest
-            .files
-            .iter()
-            .map(|entry| DatasetFile::open(&folder, entry, &manifest, schemas).map(Arc::new))
-            .collect::<Result<Vec<_>, _>>()?;
+    /// A shard's place and its manifest.
+    fn described(shard: Shard) -> Result<(Place, DatasetManifest), StreamError> {
+        let manifest = shard.manifest.as_deref();
+        let manifest = DatasetManifest::parse(shard.place.name(), manifest)?;
+        check_names(shard.place.name(), &manifest)?;
+        Ok((shard.place, manifest))
+    }
+
+    /// A shard, whose files are the next of `inputs`.
+    fn opened(
+        place: &Place,
+        manifest: DatasetManifest,
+        inputs: &mut dyn Iterator<Item = Result<Input, FilesError>>,
+        schemas: &mut Schemas,
+    ) -> Result<Self, StreamError> {
+        let open = |(entry, input): (&FileEntry, Result<Input, FilesError>)| {
+            let path = place.file(&entry.path);
+            let file = DatasetFile::new(&input?, path, (entry, &manifest), schemas)?;
+            Ok(Arc::new(file))
+        };
+        let files = manifest.files.iter().zip(inputs).map(open);
+        let files = files.collect::<Result<Vec<_>, StreamError>>()?;
         let found = files.iter().map(|file| file.rows()).sum();
+        let folder = place.name().to_path_buf();
         if found != manifest.rows {
             return Err(StreamError::Rows {
                 path: folder,
@@ -125,7 +150,7 @@ impl Dataset {
     /// Names the first file that is not the one that was written.
     pub fn verify(&self) -> Result<(), StreamError> {
         for (file, entry) in self.files.iter().zip(&self.manifest.files) {
-            let found = artefact::checksum(file.path())?;
+            let found = file.checksum()?;
             if found != entry.blake3 {
                 let (path, expected) = (file.path().to_path_buf(), entry.blake3.clone());
                 return Err(StreamError::Checksum {
@@ -157,6 +182,14 @@ impl Dataset {
     pub fn rows(&self) -> u64 {
         self.manifest.rows
     }
+}
+
+/// The files of a manifest, at its place.
+fn entries(
+    (place, manifest): &(Place, DatasetManifest),
+) -> impl Iterator<Item = Result<Entry, FilesError>> {
+    let files = manifest.files.iter();
+    files.map(|file| place.entry(&file.path, file.bytes))
 }
 
 /// A file that is named twice would hold its users twice.

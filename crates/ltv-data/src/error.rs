@@ -2,6 +2,8 @@
 
 use crate::part::PartError;
 use ltv_core::{Day, Fault};
+use ltv_files::FilesError;
+use parquet::errors::ParquetError;
 use std::path::{Path, PathBuf};
 
 /// Short name for results of this crate.
@@ -15,6 +17,9 @@ pub enum DataError {
     /// Configuration, artefact or file trouble that the core crate words.
     #[error(transparent)]
     Core(#[from] ltv_core::Error),
+    /// A place, or a file in an object store, that cannot be read.
+    #[error(transparent)]
+    Files(FilesError),
     /// A folder given as input that holds no Parquet file.
     #[error("{}: no .parquet file in this folder; give the folder or file of the {table}", path.display())]
     NoFiles {
@@ -185,6 +190,7 @@ impl DataError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Core(error) => error.fault(),
+            Self::Files(error) => error.fault(),
             Self::Query(_) | Self::Arrow(_) | Self::Mismatch { .. } => Fault::Internal,
             _ => Fault::User,
         }
@@ -202,8 +208,32 @@ impl DataError {
     }
 
     /// Wraps an I/O error with its file and action.
+    /// What the Parquet reader said of a file: trouble with fetching it, or with what is in it.
+    pub(crate) fn parquet(path: &Path, error: ParquetError) -> Self {
+        let problem = match error {
+            ParquetError::External(inner) => match inner.downcast::<FilesError>() {
+                Ok(fetching) => return (*fetching).into(),
+                Err(other) => other.to_string(),
+            },
+            other => other.to_string(),
+        };
+        let path = path.to_path_buf();
+        Self::NotParquet { path, problem }
+    }
+
     pub(crate) fn io(path: &Path, action: &'static str, source: std::io::Error) -> Self {
         ltv_core::Error::io(path, action, source).into()
+    }
+}
+
+/// Files of this machine have words of their own.
+impl From<FilesError> for DataError {
+    fn from(error: FilesError) -> Self {
+        match error {
+            FilesError::Core(error) => Self::Core(error),
+            FilesError::Local { path, source } => Self::io(&path, "open", source),
+            other => Self::Files(other),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod audit;
 mod build;
 mod calendar;
 mod columns;
+mod groups;
 mod history;
 mod input;
 mod normalise;

@@ -9,6 +9,7 @@ use crate::{
 };
 use ltv_core::{
     Error,
+    address::is_address,
     artefact::{self, create_folder, is_partial},
     progress::Progress,
 };
@@ -159,7 +160,7 @@ fn check_events(config: &CompareConfig, contestants: &[Contestant]) -> Result<()
         Some(contestant) if config.events.is_empty() => {
             Err(LabError::NoEvents.of(&contestant.name))
         }
-        Some(_) => match config.events.iter().find(|path| !path.exists()) {
+        Some(_) => match config.events.iter().find(|path| is_gone(path)) {
             Some(path) => {
                 let missing = std::io::ErrorKind::NotFound.into();
                 Err(Error::io(path, "read", missing).into())
@@ -168,6 +169,11 @@ fn check_events(config: &CompareConfig, contestants: &[Contestant]) -> Result<()
         },
         None => Ok(()),
     }
+}
+
+/// Whether an event log is not there, as far as this machine can tell.
+fn is_gone(path: &Path) -> bool {
+    !is_address(path) && !path.exists()
 }
 
 /// Removes what a killed call has left; what cannot be removed does no harm.

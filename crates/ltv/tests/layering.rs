@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, path::Path};
 /// The layers, lowest first. A new crate must be placed here, and in `ARCHITECTURE.md`.
 const LAYERS: &[&[&str]] = &[
     &["ltv-core", "ltv-nn"],
+    &["ltv-files"],
     &["ltv-data", "ltv-model", "ltv-baselines", "ltv-eval"],
     &["ltv-train", "ltv-score"],
     &["ltv-lab"],

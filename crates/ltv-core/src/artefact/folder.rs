@@ -49,6 +49,7 @@ impl AtomicFolder {
     /// When the parent cannot be created or written to.
     pub fn create(target: impl AsRef<Path>) -> Result<Self> {
         let target = target.as_ref();
+        crate::address::check_output(target)?;
         let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_path_buf());
         let folder = parent(&target);
         super::create_folder(folder)?;

@@ -3,13 +3,20 @@
 use super::check_schema;
 use crate::stream::StreamError;
 use arrow::datatypes::Schema;
-use ltv_core::manifest::{DatasetManifest, FileEntry};
+use ltv_core::{
+    artefact,
+    manifest::{DatasetManifest, FileEntry},
+};
+use ltv_files::{Input, Source};
 use parquet::{
     arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
-    file::metadata::RowGroupMetaData,
+    file::{
+        metadata::{ColumnChunkMetaData, RowGroupMetaData},
+        reader::Length,
+    },
 };
 use std::{
-    fs::File,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -19,6 +26,7 @@ use std::{
 #[derive(Debug)]
 pub struct DatasetFile {
     path: PathBuf,
+    source: Source,
     /// Rows in each row group.
     groups: Vec<u64>,
     schema: Arc<Schema>,
@@ -40,19 +48,20 @@ impl Schemas {
 }
 
 impl DatasetFile {
-    pub(super) fn open(
-        folder: &Path,
-        entry: &FileEntry,
-        manifest: &DatasetManifest,
+    /// A file that has just been opened, and is named `path` in messages.
+    pub(super) fn new(
+        input: &Input,
+        path: PathBuf,
+        (entry, manifest): (&FileEntry, &DatasetManifest),
         schemas: &mut Schemas,
     ) -> Result<Self, StreamError> {
-        let path = folder.join(&entry.path);
-        let (metadata, _) = footer(&path, Some(entry.bytes))?;
+        let metadata = footer(input, &path, Some(entry.bytes))?;
         let groups = metadata.metadata().row_groups();
         let opened = Self {
             groups: groups.iter().map(rows).collect(),
             outermost: groups.iter().flat_map(outermost).collect(),
             schema: schemas.shared(metadata.schema()),
+            source: input.source(),
             path,
         };
         if opened.rows() != entry.rows {
@@ -67,7 +76,7 @@ impl DatasetFile {
         Ok(opened)
     }
 
-    /// Where it is.
+    /// Where it is; an address for an object.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -91,15 +100,22 @@ impl DatasetFile {
         &self.outermost
     }
 
+    /// BLAKE3 checksum of its bytes, in hexadecimal.
+    pub(super) fn checksum(&self) -> Result<String, StreamError> {
+        let mut reader = self.source.read()?;
+        Ok(artefact::checksum_of(&mut reader, &self.path)?)
+    }
+
     /// The footer, and the file it is of.
     ///
     /// # Errors
     /// When it cannot be read, or is no longer the one that was there when the dataset was opened.
-    pub(crate) fn footer(&self) -> Result<(ArrowReaderMetadata, File), StreamError> {
-        let (metadata, file) = footer(&self.path, None)?;
+    pub(crate) fn footer(&self) -> Result<(ArrowReaderMetadata, Input), StreamError> {
+        let input = self.source.open()?;
+        let metadata = footer(&input, &self.path, None)?;
         let groups = metadata.metadata().row_groups().iter().map(rows);
         if groups.eq(self.groups.iter().copied()) && *metadata.schema() == self.schema {
-            return Ok((metadata, file));
+            return Ok((metadata, input));
         }
         Err(StreamError::Parquet {
             path: self.path.clone(),
@@ -109,24 +125,30 @@ impl DatasetFile {
 }
 
 /// Reads the footer of a file that should have so many bytes.
-fn footer(path: &Path, bytes: Option<u64>) -> Result<(ArrowReaderMetadata, File), StreamError> {
-    let file = File::open(path).map_err(|source| StreamError::File {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|e| {
-        let problem = match (file.metadata(), bytes) {
-            (Ok(m), Some(bytes)) if m.len() != bytes => {
-                format!("{} bytes, the manifest says {bytes}; {e}", m.len())
+fn footer(
+    input: &Input,
+    path: &Path,
+    bytes: Option<u64>,
+) -> Result<ArrowReaderMetadata, StreamError> {
+    ArrowReaderMetadata::load(input, ArrowReaderOptions::new()).map_err(|e| {
+        match (StreamError::parquet(path, e), bytes) {
+            (StreamError::Parquet { path, problem }, Some(bytes)) if input.len() != bytes => {
+                let found = input.len();
+                let problem = format!("{found} bytes, the manifest says {bytes}; {problem}");
+                StreamError::Parquet { path, problem }
             }
-            _ => e.to_string(),
-        };
-        StreamError::Parquet {
-            path: path.to_path_buf(),
-            problem,
+            (other, _) => other,
         }
-    })?;
-    Ok((metadata, file))
+    })
+}
+
+/// Where a column of a row group is; none where the footer makes no sense.
+pub(crate) fn column_range(column: &ColumnChunkMetaData) -> Option<Range<u64>> {
+    let dictionary = column.dictionary_page_offset();
+    let start = dictionary.unwrap_or_else(|| column.data_page_offset());
+    let start = u64::try_from(start).ok()?;
+    let length = u64::try_from(column.compressed_size()).ok()?;
+    Some(start..start.checked_add(length)?)
 }
 
 fn rows(group: &RowGroupMetaData) -> u64 {

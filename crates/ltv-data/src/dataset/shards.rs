@@ -3,11 +3,13 @@
 use super::{Dataset, DatasetFile, is_text};
 use crate::stream::{ShardDifference, StreamError};
 use arrow::datatypes::{DataType, Schema};
+use bytes::Bytes;
 use ltv_core::{
     Error,
-    artefact::read_json,
+    artefact::parse_json,
     manifest::{DatasetManifest, FileEntry, Head, MANIFEST, add_counts},
 };
+use ltv_files::{FilesError, Place, Stores, read_each};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -16,32 +18,66 @@ use std::{
 
 /// The folders of datasets that `folder` stands for: itself where it is one, else the folders in it,
 /// by name. Files beside these are not looked at, nor are folders whose names start with a dot.
+/// Addresses `s3://bucket/prefix` are folders, too.
 ///
 /// # Errors
 /// When some of the folders in it are datasets and some are not, or a manifest cannot be read.
 pub fn shard_folders(folder: &Path) -> Result<Vec<PathBuf>, StreamError> {
-    let itself = folder.to_path_buf();
-    if folder.join(MANIFEST).exists() {
-        return Ok(vec![itself]);
+    let shards = shards(&Stores::default(), folder)?;
+    let names = shards.iter().map(|s| s.place.name().to_path_buf());
+    Ok(names.collect())
+}
+
+/// The manifest of the dataset in `folder`, or of its first shard; `None` where there is no dataset.
+///
+/// # Errors
+/// As [`shard_folders`]; when it is no manifest that can be read.
+pub fn first_manifest(folder: &Path) -> Result<Option<DatasetManifest>, StreamError> {
+    let shards = shards(&Stores::default(), folder)?;
+    let first = shards.first().filter(|shard| shard.manifest.is_some());
+    let parse = |s: &Shard| DatasetManifest::parse(s.place.name(), s.manifest.as_deref());
+    Ok(first.map(parse).transpose()?)
+}
+
+/// Where a shard is, and its manifest, if it has one.
+#[derive(Debug)]
+pub(super) struct Shard {
+    pub(super) place: Place,
+    pub(super) manifest: Option<Bytes>,
+}
+
+/// The shards in `folder`, as [`shard_folders`].
+pub(super) fn shards(stores: &Stores, folder: &Path) -> Result<Vec<Shard>, StreamError> {
+    let place = stores.place(folder)?;
+    let manifest = place.read(MANIFEST)?;
+    let itself = |place| {
+        vec![Shard {
+            place,
+            manifest: None,
+        }]
+    };
+    if manifest.is_some() {
+        return Ok(vec![Shard { place, manifest }]);
     }
-    // Whatever cannot be listed is no folder of shards; opening it says what is wrong with it.
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Ok(vec![itself]);
+    let inner = match place.folders() {
+        Ok(inner) => inner,
+        // Whatever cannot be listed is no folder of shards; opening it says what is wrong with it.
+        Err(FilesError::Local { .. }) => return Ok(itself(place)),
+        Err(other) => return Err(other.into()),
     };
-    let visible = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        path.is_dir() && !name.starts_with('.')
-    };
-    let entries = entries.filter_map(Result::ok).map(|e| e.path());
-    let mut inner: Vec<PathBuf> = entries.filter(visible).collect();
-    inner.sort();
-    let kinds = inner.iter().map(|f| is_dataset(f));
+    let manifests = read_each(&inner, MANIFEST)?;
+    let shards = inner.into_iter().zip(manifests);
+    let shards: Vec<_> = shards
+        .map(|(place, manifest)| Shard { place, manifest })
+        .collect();
+    let kinds = shards.iter().map(Shard::is_dataset);
     let kinds = kinds.collect::<Result<Vec<bool>, _>>()?;
     match kinds.iter().position(|&is| !is) {
-        _ if !kinds.contains(&true) => Ok(vec![itself]),
-        None => Ok(inner),
+        _ if !kinds.contains(&true) => Ok(itself(place)),
+        None => Ok(shards),
         Some(odd) => {
-            let odd = inner[odd].file_name().unwrap_or_default().display();
+            let odd = shards[odd].place.name().file_name();
+            let odd = odd.unwrap_or_default().display();
             let problem = format!("it holds datasets, but '{odd}' in it is none");
             let hint = "give the folder of one dataset, or one that holds shards alone";
             Err(Error::artefact(folder, problem, hint).into())
@@ -49,13 +85,14 @@ pub fn shard_folders(folder: &Path) -> Result<Vec<PathBuf>, StreamError> {
     }
 }
 
-fn is_dataset(folder: &Path) -> Result<bool, StreamError> {
-    let manifest = folder.join(MANIFEST);
-    if !manifest.exists() {
-        return Ok(false);
+impl Shard {
+    fn is_dataset(&self) -> Result<bool, StreamError> {
+        let Some(manifest) = &self.manifest else {
+            return Ok(false);
+        };
+        let head: Head = parse_json(self.place.file(MANIFEST), manifest)?;
+        Ok(head.format == DatasetManifest::FORMAT)
     }
-    let head: Head = read_json(&manifest)?;
-    Ok(head.format == DatasetManifest::FORMAT)
 }
 
 /// What messages call the dataset in `folders`.

@@ -9,10 +9,12 @@ use arrow::{
 };
 use ltv_core::Day;
 use ltv_core::config::{FeatureConfig, Measure};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use ltv_files::{Entry, Input, Source, Stores, open_each};
+use parquet::{
+    arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
+    file::reader::{ChunkReader, Length},
+};
 use std::{
-    fs::File,
-    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -147,10 +149,18 @@ pub(crate) fn user_columns(config: &FeatureConfig) -> Vec<Wanted> {
     all
 }
 
+/// A checked Parquet file.
+#[derive(Debug)]
+pub(crate) struct InputFile {
+    pub(crate) path: PathBuf,
+    pub(crate) source: Source,
+    pub(crate) metadata: ArrowReaderMetadata,
+}
+
 /// A table of one or more checked Parquet files.
 #[derive(Debug)]
 pub(crate) struct Table {
-    files: Vec<(PathBuf, ArrowReaderMetadata)>,
+    files: Vec<InputFile>,
     wanted: Vec<Wanted>,
     /// Schema after normalisation.
     pub(crate) schema: SchemaRef,
@@ -161,17 +171,24 @@ pub(crate) struct Table {
 impl Table {
     /// Finds the files below `paths` and checks that each has the `wanted` columns.
     pub(crate) fn open(paths: &[PathBuf], name: &'static str, wanted: Vec<Wanted>) -> Result<Self> {
-        let mut files: Vec<(PathBuf, ArrowReaderMetadata)> = vec![];
+        let mut files: Vec<InputFile> = vec![];
         let (mut types, mut rows): (Option<Vec<DataType>>, u64) = (None, 0);
-        for path in find_files(paths, name)? {
-            let metadata = read_footer(&path)?;
+        let found = find_files(paths, name)?;
+        let names: Vec<_> = found.iter().map(|e| e.path().to_path_buf()).collect();
+        for (path, input) in names.into_iter().zip(open_each(found)) {
+            let input = input?;
+            let metadata = read_footer(&path, &input)?;
             let found = target_types(&path, metadata.schema(), &wanted)?;
             match (&types, files.first()) {
-                (Some(types), Some((first, _))) => same(&path, first, &wanted, &found, types)?,
+                (Some(types), Some(first)) => same(&path, &first.path, &wanted, &found, types)?,
                 _ => types = Some(found),
             }
             rows += metadata.metadata().file_metadata().num_rows().max(0) as u64;
-            files.push((path, metadata));
+            files.push(InputFile {
+                path,
+                source: input.source(),
+                metadata,
+            });
         }
         let schema = normal_schema(&wanted, &types.unwrap_or_default());
         Ok(Self {
@@ -186,15 +203,16 @@ impl Table {
     pub(crate) fn readers(&self) -> impl Iterator<Item = Result<FileReader<'_>>> {
         self.files
             .iter()
-            .map(|(path, metadata)| FileReader::new(path, metadata, &self.wanted, &self.schema))
+            .map(|file| FileReader::new(file, &self.wanted, &self.schema))
     }
 
     /// The error that names the first two rows of `user`, where there are two.
     pub(crate) fn duplicate(&self, user: &str) -> Result<Option<DataError>> {
         let schema = Arc::new(self.schema.project(&[0])?);
         let mut first: Option<(&PathBuf, u64)> = None;
-        for (path, metadata) in &self.files {
-            let mut reader = FileReader::new(path, metadata, &self.wanted[..1], &schema)?;
+        for file in &self.files {
+            let path = &file.path;
+            let mut reader = FileReader::new(file, &self.wanted[..1], &schema)?;
             let mut row = 0;
             while let Some(next) = reader.next(Day(0))? {
                 let ids = cast(next.batch.column(0), &DataType::Utf8)?;
@@ -228,7 +246,7 @@ impl Table {
             events.files.first(),
             self.wanted.first(),
         ) {
-            (Some((path, _)), Some((other, _)), Some(wanted))
+            (Some(InputFile { path, .. }), Some(InputFile { path: other, .. }), Some(wanted))
                 if ours.data_type() != theirs.data_type() =>
             {
                 Err(DataError::MixedTypes {
@@ -258,23 +276,23 @@ fn normal_schema(wanted: &[Wanted], types: &[DataType]) -> SchemaRef {
 
 /// Files as given; below folders every `*.parquet`, hidden ones and those that start with `_`
 /// left out; sorted by path.
-fn find_files(paths: &[PathBuf], table: &'static str) -> Result<Vec<PathBuf>> {
-    let mut files = vec![];
+fn find_files(paths: &[PathBuf], table: &'static str) -> Result<Vec<Entry>> {
+    let stores = Stores::default();
+    let mut files: Vec<Entry> = vec![];
     for path in paths {
-        let metadata = std::fs::metadata(path).map_err(|e| DataError::io(path, "read", e))?;
-        if !metadata.is_dir() {
-            files.push(path.clone());
-            continue;
+        let mut found = stores
+            .place(path)?
+            .files(|part| !part.starts_with(['.', '_']))?;
+        if !matches!(found.as_slice(), [one] if one.path() == path) {
+            found.retain(|e| e.path().extension().is_some_and(|e| e == "parquet"));
         }
-        let before = files.len();
-        walk(path, &mut files)?;
-        if files.len() == before {
+        if found.is_empty() {
             return Err(DataError::NoFiles {
                 path: path.clone(),
                 table,
             });
         }
-        files[before..].sort();
+        files.extend(found);
     }
     if files.is_empty() {
         return Err(DataError::NoFiles {
@@ -284,10 +302,9 @@ fn find_files(paths: &[PathBuf], table: &'static str) -> Result<Vec<PathBuf>> {
     }
     let mut seen = std::collections::BTreeSet::new();
     for file in &files {
-        let real = std::fs::canonicalize(file).map_err(|e| DataError::io(file, "read", e))?;
-        if !seen.insert(real) {
+        if !seen.insert(file.identity()?) {
             return Err(DataError::FileTwice {
-                path: file.clone(),
+                path: file.path().to_path_buf(),
                 table,
             });
         }
@@ -295,42 +312,22 @@ fn find_files(paths: &[PathBuf], table: &'static str) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let fail = |e| DataError::io(folder, "list", e);
-    for entry in std::fs::read_dir(folder).map_err(fail)? {
-        let path = entry.map_err(fail)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(['.', '_']) {
-            continue;
-        }
-        if path.is_dir() {
-            walk(&path, files)?;
-        } else if path.extension().is_some_and(|e| e == "parquet") {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn read_footer(path: &Path) -> Result<ArrowReaderMetadata> {
-    let mut file = File::open(path).map_err(|e| DataError::io(path, "open", e))?;
-    let size = file
-        .metadata()
-        .map_err(|e| DataError::io(path, "read", e))?
-        .len();
+fn read_footer(path: &Path, input: &Input) -> Result<ArrowReaderMetadata> {
     let fail = |problem: String| DataError::NotParquet {
         path: path.to_path_buf(),
         problem,
     };
-    if size == 0 {
+    if input.len() == 0 {
         return Err(fail("it is empty".into()));
     }
-    let mut magic = [0; 4];
-    let start = file.read_exact(&mut magic);
-    if start.is_err() || magic != *b"PAR1" {
+    // Of an object its end tells as much, and is there already.
+    if let Source::Local(_) = input.source()
+        && !matches!(input.get_bytes(0, 4), Ok(start) if *start == *b"PAR1")
+    {
         return Err(fail("it does not start as one".into()));
     }
-    ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|e| fail(e.to_string()))
+    ArrowReaderMetadata::load(input, ArrowReaderOptions::new())
+        .map_err(|e| DataError::parquet(path, e))
 }
 
 fn target_types(path: &Path, schema: &Schema, wanted: &[Wanted]) -> Result<Vec<DataType>> {

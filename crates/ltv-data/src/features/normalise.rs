@@ -1,6 +1,9 @@
 //! Reading one input file into normalised record batches (their columns: [`super::sql`]).
 
-use super::input::{Role, Wanted};
+use super::{
+    groups::{BATCH, GroupReader},
+    input::{InputFile, Role, Wanted},
+};
 use crate::{DataError, Result};
 use arrow::{
     array::{
@@ -10,19 +13,12 @@ use arrow::{
     datatypes::{DataType, Date32Type, Float64Type, Int64Type, SchemaRef, TimeUnit},
 };
 use ltv_core::Day;
-use parquet::arrow::{
-    ProjectionMask,
-    arrow_reader::{
-        ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-    },
-};
-use std::{fs::File, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 /// First and last day that a timestamp may have: the years 1 to 9999.
 const DAYS: std::ops::RangeInclusive<i64> = -719_162..=2_932_896;
 /// Largest magnitude of a number: what fits the decimal type that sums are made in.
 const LARGEST: f64 = 1e14;
-const BATCH: usize = 8192;
 const DAY_NS: i64 = 86_400_000_000_000;
 
 /// Reads one file. Events on or after the as-of day are dropped unseen but for their time.
@@ -31,7 +27,7 @@ pub(crate) struct FileReader<'a> {
     path: &'a Path,
     wanted: &'a [Wanted],
     schema: &'a SchemaRef,
-    reader: ParquetRecordBatchReader,
+    groups: GroupReader<'a>,
     base: u64,
 }
 
@@ -45,43 +41,26 @@ pub(crate) struct Normalised {
 
 impl<'a> FileReader<'a> {
     pub(crate) fn new(
-        path: &'a Path,
-        metadata: &ArrowReaderMetadata,
+        file: &'a InputFile,
         wanted: &'a [Wanted],
         schema: &'a SchemaRef,
     ) -> Result<Self> {
-        let file = File::open(path).map_err(|e| DataError::io(path, "open", e))?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
-        let positions = wanted
-            .iter()
-            .filter_map(|w| metadata.schema().index_of(&w.column).ok());
-        let mask = ProjectionMask::roots(builder.parquet_schema(), positions);
-        let reader = builder
-            .with_projection(mask)
-            .with_batch_size(BATCH)
-            .build()
-            .map_err(|e| DataError::NotParquet {
-                path: path.into(),
-                problem: e.to_string(),
-            })?;
+        let positions = wanted.iter();
+        let positions = positions.filter_map(|w| file.metadata.schema().index_of(&w.column).ok());
         Ok(Self {
-            path,
+            path: &file.path,
             wanted,
             schema,
-            reader,
+            groups: GroupReader::new(file, positions)?,
             base: 0,
         })
     }
 
     /// The next batch, without the rows whose day is `as_of` or later; `None` at the end.
     pub(crate) fn next(&mut self, as_of: Day) -> Result<Option<Normalised>> {
-        let Some(batch) = self.reader.next() else {
+        let Some(batch) = self.groups.next()? else {
             return Ok(None);
         };
-        let batch = batch.map_err(|e| DataError::NotParquet {
-            path: self.path.into(),
-            problem: e.to_string(),
-        })?;
         let read = batch.num_rows() as u64;
         let normalised = self.normalise(&batch, as_of)?;
         self.base += read;

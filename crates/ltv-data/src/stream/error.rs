@@ -1,7 +1,9 @@
 //! What can go wrong when a dataset is opened, fitted or streamed.
 
 use ltv_core::{Day, Fault};
-use std::path::PathBuf;
+use ltv_files::FilesError;
+use parquet::errors::ParquetError;
+use std::path::{Path, PathBuf};
 
 /// What can go wrong when a dataset is opened, fitted or streamed.
 ///
@@ -13,6 +15,9 @@ pub enum StreamError {
     /// Configuration, manifest or file trouble that `ltv-core` already describes.
     #[error(transparent)]
     Core(#[from] ltv_core::Error),
+    /// A place, or a file in an object store, that cannot be read.
+    #[error(transparent)]
+    Files(FilesError),
     /// The operating system refused to open or read a data file.
     #[error("cannot read {}: {source}; the manifest names this file: restore it or make the dataset again", path.display())]
     File {
@@ -162,11 +167,36 @@ pub struct ShardDifference {
     pub expected: String,
 }
 
+/// A file that a manifest names has advice of its own.
+impl From<FilesError> for StreamError {
+    fn from(error: FilesError) -> Self {
+        match error {
+            FilesError::Core(error) => Self::Core(error),
+            FilesError::Local { path, source } => Self::File { path, source },
+            other => Self::Files(other),
+        }
+    }
+}
+
 impl StreamError {
+    /// What the Parquet reader said of a file: trouble with fetching it, or with what is in it.
+    pub(crate) fn parquet(path: &Path, error: ParquetError) -> Self {
+        let problem = match error {
+            ParquetError::External(inner) => match inner.downcast::<FilesError>() {
+                Ok(fetching) => return (*fetching).into(),
+                Err(other) => other.to_string(),
+            },
+            other => other.to_string(),
+        };
+        let path = path.to_path_buf();
+        Self::Parquet { path, problem }
+    }
+
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Core(e) => e.fault(),
+            Self::Files(e) => e.fault(),
             Self::Internal { .. } => Fault::Internal,
             _ => Fault::User,
         }

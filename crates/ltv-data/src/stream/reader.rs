@@ -2,7 +2,7 @@
 
 use super::{StreamError, columns, view::View};
 use crate::{
-    dataset::{Dataset, DatasetFile, is_text},
+    dataset::{Dataset, DatasetFile, column_range, is_text},
     split::{self, Rows},
 };
 use arrow::{
@@ -12,6 +12,7 @@ use arrow::{
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 use ltv_core::{Horizons, config::Split};
+use ltv_files::Input;
 use parquet::{
     arrow::{
         ProjectionMask,
@@ -25,8 +26,7 @@ use parquet::{
 };
 use std::{
     collections::{BTreeSet, HashSet},
-    fs::File,
-    ops::ControlFlow,
+    ops::{ControlFlow, Range},
     sync::Arc,
 };
 
@@ -147,7 +147,7 @@ pub(crate) fn read(
 /// A file with its footer.
 struct Opened<'a> {
     file: &'a DatasetFile,
-    handle: File,
+    input: Input,
     metadata: ArrowReaderMetadata,
     /// The plan's columns.
     mask: ProjectionMask,
@@ -157,12 +157,12 @@ struct Opened<'a> {
 
 impl<'a> Opened<'a> {
     fn new(file: &'a DatasetFile, plan: &Plan) -> Result<Self, StreamError> {
-        let (metadata, handle) = file.footer()?;
+        let (metadata, input) = file.footer()?;
         let place: Arc<str> = file.path().display().to_string().into();
         let mask = projection(&metadata, plan, &place)?;
         Ok(Self {
             file,
-            handle,
+            input,
             metadata,
             mask,
             place,
@@ -170,21 +170,27 @@ impl<'a> Opened<'a> {
     }
 
     fn reader(&self, group: usize, plan: &Plan) -> Result<ParquetRecordBatchReader, StreamError> {
-        let path = || self.file.path().to_path_buf();
-        let handle = self.handle.try_clone().map_err(|source| {
-            let path = path();
-            StreamError::File { path, source }
-        })?;
+        let input = self.input.hold(|| self.ranges(group))?;
         let metadata = match plan.numbered {
             true => numbered(&self.metadata, group, plan),
             false => self.metadata.clone(),
         };
-        ParquetRecordBatchReaderBuilder::new_with_metadata(handle, metadata)
+        ParquetRecordBatchReaderBuilder::new_with_metadata(input, metadata)
             .with_row_groups(vec![group])
             .with_projection(self.mask.clone())
             .with_batch_size(CHUNK_ROWS)
             .build()
-            .map_err(|e| self.damaged(&e))
+            .map_err(|e| StreamError::parquet(self.file.path(), e))
+    }
+
+    /// Where the plan's columns are in a row group.
+    fn ranges(&self, group: usize) -> Vec<Range<u64>> {
+        let columns = self.metadata.metadata().row_group(group).columns();
+        let wanted = columns.iter().enumerate();
+        let wanted = wanted.filter(|(leaf, _)| self.mask.leaf_included(*leaf));
+        wanted
+            .filter_map(|(_, column)| column_range(column))
+            .collect()
     }
 
     fn damaged(&self, problem: &dyn std::fmt::Display) -> StreamError {

@@ -33,7 +33,7 @@ pub(crate) struct Flags {
     /// Folder to write models, predictions and tables to, one folder for each date
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Folder of the dataset
+    /// Folder of the dataset, or s3://bucket/prefix
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// The event log, for buy-till-you-die models: files or folders

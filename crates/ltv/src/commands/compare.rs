@@ -27,7 +27,7 @@ pub(crate) struct Flags {
     /// Folder to write models, predictions and tables to
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Folder of the dataset to train on
+    /// Folder of the dataset to train on, or s3://bucket/prefix
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Folder of a later dataset: those who registered since are judged [default: the test part of

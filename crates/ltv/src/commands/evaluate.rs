@@ -38,7 +38,7 @@ pub(crate) struct Flags {
     /// The model: a bundle, or what 'ltv compare' wrote
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// Folder of the dataset; several folders, or one that holds several, are its shards
+    /// Folder of the dataset, or s3://bucket/prefix; several, or one that holds several, are its shards
     #[arg(long, value_name = "DIR", num_args = 1.., required = true)]
     data: Vec<PathBuf>,
     /// File to write the evaluation to, as JSON

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
   ltv features --events events/ --users users/ --config features.toml --out data
   ltv features --config features.toml --print-sql")]
 pub(crate) struct Flags {
-    /// Parquet files of the event log, or folders of them
+    /// Parquet files of the event log, or folders of them, here or below s3://bucket/prefix
     #[arg(long, value_name = "PATH", num_args = 1.., required_unless_present = "print_sql")]
     events: Vec<PathBuf>,
     /// Parquet files of the user table, or folders of them

@@ -14,6 +14,7 @@ use crate::{
 use clap::Args;
 use ltv_core::{
     Error,
+    address::is_address,
     artefact::{self, read_json},
     manifest::{DatasetManifest, Head, MANIFEST, SnapshotManifest},
 };
@@ -33,7 +34,7 @@ use std::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ltv inspect model.ltv\n  ltv inspect data --verify --json")]
 pub(crate) struct Flags {
-    /// File or folder
+    /// File or folder; of a dataset also its address s3://bucket/prefix
     path: PathBuf,
     /// Read everything, and compare it with the rows and checksums that the artefact itself states
     #[arg(long)]
@@ -57,6 +58,9 @@ pub(crate) fn run(flags: Flags, _: &Context) -> Result<Report, Failure> {
     let path = flags.path.as_path();
     if path.is_dir() {
         return folder(path, &options);
+    }
+    if is_address(path) {
+        return dataset(path, &options);
     }
     if path.file_name().is_some_and(|n| n == MANIFEST) {
         return folder(artefact::parent(path), &options);

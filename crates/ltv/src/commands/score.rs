@@ -28,7 +28,7 @@ pub(crate) struct Flags {
     /// The bundle
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// Folder of the dataset; several folders, or one that holds several, are its shards
+    /// Folder of the dataset, or s3://bucket/prefix; several, or one that holds several, are its shards
     #[arg(long, value_name = "DIR", num_args = 1.., required_unless_present = "events")]
     #[arg(conflicts_with = "events")]
     data: Vec<PathBuf>,
@@ -57,7 +57,7 @@ pub(crate) struct Flags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Users straight from events, in place of --data")]
 struct FreshFlags {
-    /// Parquet files of the event log, or folders of them; a dataset is made for the occasion
+    /// Parquet files of the event log, or folders of them, here or below s3://bucket/prefix; a dataset is made for the occasion
     #[arg(long, value_name = "PATH", num_args = 1.., requires_all = ["features", "as_of"])]
     events: Vec<PathBuf>,
     /// Parquet files of the user table, or folders of them

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
   ltv train --data data --config train.toml --out model.ltv --checkpoint model.part --resume
   ltv train --data data --preset paper --epochs 5 --out paper.ltv --tensorboard runs/paper")]
 pub(crate) struct Flags {
-    /// Folder of the dataset; several folders, or one that holds several, are its shards
+    /// Folder of the dataset, or s3://bucket/prefix; several, or one that holds several, are its shards
     #[arg(long, value_name = "DIR", num_args = 1.., required = true)]
     data: Vec<PathBuf>,
     /// File to write the bundle to

@@ -3,12 +3,8 @@
 
 use super::Flags;
 use crate::{commands::Context, exit::Failure, options::Overlay};
-use ltv_core::{
-    Error,
-    config::FeatureConfig,
-    manifest::{DatasetManifest, MANIFEST},
-};
-use ltv_data::{BuildOptions, Dataset, build_dataset, dataset::shard_folders};
+use ltv_core::{Error, address::is_address, config::FeatureConfig};
+use ltv_data::{BuildOptions, Dataset, build_dataset, dataset::first_manifest};
 use ltv_model::bundle::Document;
 use ltv_score::ScoreError;
 use std::path::{Path, PathBuf};
@@ -77,11 +73,9 @@ impl Fresh {
 
 /// The features of a file or of a dataset, about what the model predicts, for everybody.
 fn config(flags: &Flags, features: &Path, document: &Document) -> Result<FeatureConfig, Failure> {
-    let folders = shard_folders(features)?;
-    let dataset = folders.first().filter(|f| f.join(MANIFEST).exists());
-    let mut options = match dataset {
-        Some(dataset) => Overlay::over(&DatasetManifest::read(dataset)?.config)?,
-        None if features.is_dir() => {
+    let mut options = match first_manifest(features)? {
+        Some(dataset) => Overlay::over(&dataset.config)?,
+        None if features.is_dir() || is_address(features) => {
             let problem = "a folder without manifest.json, so no dataset";
             let hint = "give the TOML file or the dataset that the model was made with";
             return Err(Error::artefact(features, problem, hint).into());

@@ -1,0 +1,84 @@
+//! One bucket and the requests that are made of it.
+
+use crate::{FilesError, explain::explain, settings::Settings};
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::{
+    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, aws::AmazonS3, path::Path as Key,
+};
+use std::fmt;
+
+/// A bucket. Its connections are shared by all who read from it.
+pub(crate) struct Bucket {
+    name: String,
+    store: AmazonS3,
+}
+
+/// Without the client, which knows credentials.
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bucket").field(&self.name).finish()
+    }
+}
+
+impl Bucket {
+    pub(crate) async fn connect(name: String) -> Result<Self, FilesError> {
+        let url = format!("s3://{name}");
+        let store = Settings::from_env().connect(&name, &url).await?;
+        Ok(Self { name, store })
+    }
+
+    /// The address of an object or prefix.
+    pub(crate) fn url(&self, key: &Key) -> String {
+        match key.as_ref() {
+            "" => format!("s3://{}", self.name),
+            key => format!("s3://{}/{key}", self.name),
+        }
+    }
+
+    /// An object, or a range of it, and what the store says of the whole; only if it is still the
+    /// one with the tag `e_tag`, where there is one.
+    pub(crate) async fn get(
+        &self,
+        key: &Key,
+        range: Option<GetRange>,
+        e_tag: Option<&str>,
+    ) -> Result<(ObjectMeta, Bytes), FilesError> {
+        let failed = |e| explain(&self.url(key), &e);
+        let options = GetOptions {
+            range,
+            // A weak tag never matches.
+            if_match: e_tag.filter(|t| !t.starts_with("W/")).map(String::from),
+            ..GetOptions::default()
+        };
+        let found = self.store.get_opts(key, options).await.map_err(failed)?;
+        let meta = found.meta.clone();
+        Ok((meta, found.bytes().await.map_err(failed)?))
+    }
+
+    /// All objects below `key`, with their sizes; the object `key` itself where there are none.
+    pub(crate) async fn files(&self, key: &Key) -> Result<Vec<(Key, u64)>, FilesError> {
+        let below = (!key.as_ref().is_empty()).then_some(key);
+        let found = self
+            .store
+            .list(below)
+            .map_ok(|meta| (meta.location, meta.size));
+        let found: Result<Vec<_>, _> = found.try_collect().await;
+        let found = found.map_err(|e| explain(&self.url(key), &e))?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let itself = self.store.head(key).await;
+        let itself = itself.map_err(|e| explain(&self.url(key), &e))?;
+        Ok(vec![(key.clone(), itself.size)])
+    }
+
+    /// The last parts of the names of what looks like folders below `key`.
+    pub(crate) async fn folders(&self, key: &Key) -> Result<Vec<String>, FilesError> {
+        let below = (!key.as_ref().is_empty()).then_some(key);
+        let found = self.store.list_with_delimiter(below).await;
+        let found = found.map_err(|e| explain(&self.url(key), &e))?;
+        let names = found.common_prefixes.iter().filter_map(|p| p.filename());
+        Ok(names.map(String::from).collect())
+    }
+}

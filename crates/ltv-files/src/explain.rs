@@ -1,0 +1,166 @@
+//! From what a client of the store says to what its user needs to know. Answers are never repeated:
+//! some servers put parts of the signed request into them.
+
+use crate::{FilesError, error::Problem};
+use object_store::client::HttpError;
+use std::error::Error;
+
+/// Codes for credentials that are wrong, as opposed to right ones that may not do something.
+const CREDENTIALS: &[&str] = &[
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
+    "TokenRefreshRequired",
+    "InvalidClientTokenId",
+    "RequestTimeTooSkewed",
+    "NotSignedUp",
+];
+
+/// What happened to the object or prefix `url`.
+pub(crate) fn explain(url: &str, error: &object_store::Error) -> FilesError {
+    FilesError::remote(url, problem(error))
+}
+
+fn problem(error: &object_store::Error) -> Problem {
+    use object_store::Error as E;
+    let text = error.to_string();
+    let code = code(&text);
+    let named = || code.clone().or_else(|| status(&text)).unwrap_or_default();
+    match (code.as_deref(), error) {
+        (Some("NoSuchBucket"), _) => Problem::NoBucket,
+        (Some("AuthorizationHeaderMalformed" | "PermanentRedirect"), _) => Problem::Region,
+        (Some(code), _) if CREDENTIALS.contains(&code) => Problem::Credentials(code.into()),
+        (Some("AccessDenied"), _) | (_, E::PermissionDenied { .. }) => Problem::Denied(named()),
+        (_, E::Unauthenticated { .. }) => Problem::Credentials(named()),
+        (_, E::NotFound { .. }) => Problem::Missing,
+        (_, E::Precondition { .. }) => Problem::Replaced,
+        _ if text.contains("Received redirect") => Problem::Region,
+        (Some(code), _) => Problem::Refused(code.into()),
+        _ => match (status(&text), is_transport(error)) {
+            (Some(status), _) => Problem::Refused(status),
+            (None, true) => Problem::Unreachable(innermost(error)),
+            (None, false) => Problem::Refused(innermost(error)),
+        },
+    }
+}
+
+/// The code in an answer of the S3 API.
+fn code(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    let plain = code.len() <= 64 && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+    plain.then(|| code.to_owned())
+}
+
+/// The status of an answer that was no success.
+fn status(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("status code: ")?;
+    let number = rest.get(..3)?;
+    let plain = number.chars().all(|c| c.is_ascii_digit());
+    plain.then(|| format!("status {number}"))
+}
+
+/// An error and what it was caused by, down to the last.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+    let (mut all, mut next) = (vec![], Some(error));
+    while let Some(error) = next {
+        all.push(error);
+        next = error.source();
+    }
+    all
+}
+
+/// Whether no answer came.
+fn is_transport(error: &object_store::Error) -> bool {
+    chain(error).iter().any(|e| e.is::<HttpError>())
+}
+
+/// What is at the bottom of an error: the layers above repeat it, and addresses with it.
+pub(crate) fn innermost(error: &object_store::Error) -> String {
+    let last = chain(error).last().map(|e| e.to_string());
+    let last = last.unwrap_or_default();
+    last.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::Error as E;
+
+    /// As the client has it: the answer in the message of the cause.
+    fn answer(status: &str, code: &str) -> Box<dyn Error + Send + Sync> {
+        format!(
+            "Error performing GET http://h/lake/x in 1ms - Server returned non-2xx status code: \
+             {status}: <?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>m</Message>\
+             <StringToSign>x-amz-security-token:HUSH</StringToSign></Error>"
+        )
+        .into()
+    }
+
+    fn generic(source: Box<dyn Error + Send + Sync>) -> E {
+        E::Generic {
+            store: "S3",
+            source,
+        }
+    }
+
+    fn missing(code: &str) -> E {
+        let (path, source) = ("x".into(), answer("404 Not Found", code));
+        E::NotFound { path, source }
+    }
+
+    fn denied(code: &str) -> E {
+        let (path, source) = ("x".into(), answer("403 Forbidden", code));
+        E::PermissionDenied { path, source }
+    }
+
+    #[test]
+    fn codes_decide() {
+        let s = String::from;
+        for (error, expected) in [
+            (missing("NoSuchKey"), Problem::Missing),
+            (missing("NoSuchBucket"), Problem::NoBucket),
+            (
+                generic(answer("404 Not Found", "NoSuchBucket")),
+                Problem::NoBucket,
+            ),
+            (denied("AccessDenied"), Problem::Denied(s("AccessDenied"))),
+            (
+                generic(answer("403 Forbidden", "AccessDenied")),
+                Problem::Denied(s("AccessDenied")),
+            ),
+            (
+                denied("ExpiredToken"),
+                Problem::Credentials(s("ExpiredToken")),
+            ),
+            (
+                denied("SignatureDoesNotMatch"),
+                Problem::Credentials(s("SignatureDoesNotMatch")),
+            ),
+            (
+                generic(answer("400 Bad", "AuthorizationHeaderMalformed")),
+                Problem::Region,
+            ),
+            (
+                generic(answer("503 Busy", "SlowDown")),
+                Problem::Refused(s("SlowDown")),
+            ),
+            (
+                generic(answer("502 Bad", "<b>")),
+                Problem::Refused(s("status 502")),
+            ),
+            (
+                generic("Received redirect without LOCATION".into()),
+                Problem::Region,
+            ),
+        ] {
+            assert_eq!(problem(&error), expected);
+            let text = explain("s3://lake/x", &error).to_string();
+            assert!(
+                text.starts_with("s3://lake/x: ") && !text.contains("HUSH"),
+                "{text}"
+            );
+        }
+    }
+}
