@@ -29,11 +29,19 @@ pub fn shown((scheme, rest): (&str, &str)) -> String {
     format!("{scheme}://{rest}")
 }
 
+/// What messages call a path: an address without what may be a credential.
+pub(crate) fn named(path: &Path) -> String {
+    match parts(path) {
+        Some(address) => shown(address),
+        None => path.display().to_string(),
+    }
+}
+
 /// Refuses to write where only this machine can be written to.
 ///
 /// # Errors
 /// When `path` is an address.
-pub(crate) fn check_output(path: &Path) -> Result<()> {
+pub fn check_output(path: &Path) -> Result<()> {
     let Some(address) = parts(path) else {
         return Ok(());
     };

@@ -21,7 +21,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused a file operation.
-    #[error("cannot {action} {}: {source}; {}", path.display(), advice(path, source))]
+    #[error(
+        "cannot {action} {}: {source}; {}",
+        crate::address::named(path),
+        advice(path, source)
+    )]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -39,7 +43,7 @@ pub enum Error {
         problem: String,
     },
     /// A configuration file that is not valid TOML or has an unknown key.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}", crate::address::named(path))]
     ConfigFile {
         /// The file.
         path: PathBuf,
@@ -47,7 +51,7 @@ pub enum Error {
         problem: String,
     },
     /// An artefact that is missing, damaged, of another kind or of an unknown version.
-    #[error("{}: {problem}; {hint}", path.display())]
+    #[error("{}: {problem}; {hint}", crate::address::named(path))]
     Artefact {
         /// The file or folder.
         path: PathBuf,

@@ -207,20 +207,16 @@ impl DataError {
         }
     }
 
-    /// Wraps an I/O error with its file and action.
-    /// What the Parquet reader said of a file: trouble with fetching it, or with what is in it.
+    /// What the Parquet reader said of a file.
     pub(crate) fn parquet(path: &Path, error: ParquetError) -> Self {
-        let problem = match error {
-            ParquetError::External(inner) => match inner.downcast::<FilesError>() {
-                Ok(fetching) => return (*fetching).into(),
-                Err(other) => other.to_string(),
-            },
-            other => other.to_string(),
-        };
         let path = path.to_path_buf();
-        Self::NotParquet { path, problem }
+        match FilesError::of_parquet(error) {
+            Ok(fetching) => fetching.into(),
+            Err(problem) => Self::NotParquet { path, problem },
+        }
     }
 
+    /// Wraps an I/O error with its file and action.
     pub(crate) fn io(path: &Path, action: &'static str, source: std::io::Error) -> Self {
         ltv_core::Error::io(path, action, source).into()
     }

@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use object_store::{
     GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, aws::AmazonS3, path::Path as Key,
 };
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 /// A bucket. Its connections are shared by all who read from it.
 pub(crate) struct Bucket {
@@ -64,8 +64,9 @@ impl Bucket {
             .list(below)
             .map_ok(|meta| (meta.location, meta.size));
         let found: Result<Vec<_>, _> = found.try_collect().await;
-        let found = found.map_err(|e| explain(&self.url(key), &e))?;
-        if !found.is_empty() {
+        let mut found = found.map_err(|e| explain(&self.url(key), &e))?;
+        without_markers(&mut found, key);
+        if !found.is_empty() || key.as_ref().is_empty() {
             return Ok(found);
         }
         let itself = self.store.head(key).await;
@@ -80,5 +81,38 @@ impl Bucket {
         let found = found.map_err(|e| explain(&self.url(key), &e))?;
         let names = found.common_prefixes.iter().filter_map(|p| p.filename());
         Ok(names.map(String::from).collect())
+    }
+}
+
+/// Leaves out the empty objects that some tools make to stand for folders.
+fn without_markers(found: &mut Vec<(Key, u64)>, below: &Key) {
+    let mut parents = HashSet::from([below.to_string()]);
+    for (key, _) in found.iter() {
+        let key = key.as_ref();
+        let slashes = key.match_indices('/');
+        parents.extend(slashes.map(|(at, _)| key[..at].to_owned()));
+    }
+    found.retain(|(key, size)| *size > 0 || !parents.contains(key.as_ref()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_for_a_folder_is_no_file() {
+        let key = |text: &str| Key::from(text);
+        let mut found = vec![
+            (key("in.parquet"), 0),
+            (key("in.parquet/day=1"), 0),
+            (key("in.parquet/day=1/a.parquet"), 7),
+            (key("in.parquet/empty.parquet"), 0),
+        ];
+        without_markers(&mut found, &key("in.parquet"));
+        let left: Vec<_> = found.iter().map(|(key, _)| key.as_ref()).collect();
+        assert_eq!(
+            left,
+            ["in.parquet/day=1/a.parquet", "in.parquet/empty.parquet"]
+        );
     }
 }

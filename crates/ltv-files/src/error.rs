@@ -1,6 +1,7 @@
 //! What can go wrong between a place and its reader.
 
 use ltv_core::Fault;
+use parquet::errors::ParquetError;
 use std::path::PathBuf;
 
 /// What can go wrong when files are listed, opened or read.
@@ -105,6 +106,21 @@ impl FilesError {
     pub(crate) fn internal(problem: impl ToString) -> Self {
         let problem = problem.to_string();
         Self::Internal { problem }
+    }
+
+    /// What the Parquet reader said of an [`Input`](crate::Input): trouble with fetching it, or else, as
+    /// text, with what is in it.
+    ///
+    /// # Errors
+    /// When nothing was wrong with fetching.
+    pub fn of_parquet(error: ParquetError) -> Result<Self, String> {
+        match error {
+            ParquetError::External(inner) => match inner.downcast::<Self>() {
+                Ok(fetching) => Ok(*fetching),
+                Err(other) => Err(other.to_string()),
+            },
+            other => Err(other.to_string()),
+        }
     }
 
     /// Whose fault it is: nearly always something that the user can put right.

@@ -18,6 +18,37 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// For a role's credentials to come.
 const CREDENTIALS_PATIENCE: Duration = Duration::from_secs(20);
 
+/// Variables that mean nothing without each other.
+const PAIRS: [(&str, &str); 3] = [
+    ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"),
+    (
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    ),
+];
+/// Variables that become parts of headers.
+const HEADERS: [&str; 4] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+];
+const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
+
+/// Whether this can stand behind `https://` in a server's address: a host, perhaps a port and a path.
+fn is_host(rest: &str) -> bool {
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '\\');
+    let host = rest.split('/').next().unwrap_or_default();
+    // The colons of an IPv6 address are in brackets.
+    let after = host.rfind(']').map_or(0, |end| end + 1);
+    let (name, port) = match host[after..].split_once(':') {
+        Some((name, port)) => (&host[..after + name.len()], Some(port)),
+        None => (host, None),
+    };
+    !name.is_empty() && rest.chars().all(plain) && port.is_none_or(|p| p.parse::<u16>().is_ok())
+}
+
 /// The variables whose names start with `AWS_`; empty ones count as not set.
 pub(crate) struct Settings(Vec<(String, String)>);
 
@@ -74,29 +105,53 @@ impl Settings {
 
     /// What can be said without asking anybody.
     fn check(&self) -> Result<(), Problem> {
-        let has = |name| self.get(name).is_some();
-        let settings = |what: &str| Err(Problem::Settings(what.to_owned()));
-        if has("AWS_ACCESS_KEY_ID") != has("AWS_SECRET_ACCESS_KEY") {
-            return settings(
-                "only one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is set: set both, or neither",
-            );
-        }
-        for name in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"] {
-            let Some(endpoint) = self.get(name) else {
-                continue;
-            };
-            if endpoint.contains('@') {
-                return settings(
-                    "a user or a password in the server's address: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead",
-                );
+        for (one, other) in PAIRS {
+            if self.get(one).is_some() != self.get(other).is_some() {
+                let what = format!("only one of {one} and {other} is set: set both, or neither");
+                return Err(Problem::Settings(what));
             }
-            if endpoint.starts_with("http://") && !self.is_on("AWS_ALLOW_HTTP") {
-                return Err(Problem::Settings(format!(
-                    "{name} starts with http://, so that anybody on the way could read along: use https://, or set AWS_ALLOW_HTTP=true where that is meant"
-                )));
+        }
+        for name in HEADERS {
+            let value = self.get(name).unwrap_or_default();
+            if !value.bytes().all(|b| b.is_ascii_graphic()) {
+                let what =
+                    format!("{name} holds a blank, a line break or another sign that none has");
+                return Err(Problem::Settings(format!("{what}: correct it")));
+            }
+        }
+        if self.get("AWS_ENDPOINT").is_some() && self.get("AWS_ENDPOINT_URL").is_some() {
+            let what = "AWS_ENDPOINT and AWS_ENDPOINT_URL are both set: leave out the first";
+            return Err(Problem::Settings(what.into()));
+        }
+        for name in ENDPOINTS {
+            if let Some(endpoint) = self.get(name) {
+                self.check_endpoint(name, endpoint)?;
             }
         }
         self.check_sources()
+    }
+
+    fn check_endpoint(&self, name: &str, endpoint: &str) -> Result<(), Problem> {
+        let settings = |what: String| Err(Problem::Settings(what));
+        if endpoint.contains('@') {
+            return settings(
+                "a user or a password in the server's address: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead".into(),
+            );
+        }
+        let lower = endpoint.to_ascii_lowercase();
+        let rest = lower.strip_prefix("https://");
+        let rest = rest.or_else(|| lower.strip_prefix("http://"));
+        if !rest.is_some_and(is_host) {
+            return settings(format!(
+                "{name} is not the address of a server: write it as https://host:port, for example https://minio.example.com:9000"
+            ));
+        }
+        if lower.starts_with("http://") && !self.is_on("AWS_ALLOW_HTTP") {
+            return settings(format!(
+                "{name} starts with http://, so that anybody on the way could read along: use https://, or set AWS_ALLOW_HTTP=true where that is meant"
+            ));
+        }
+        Ok(())
     }
 
     /// Credentials of a machine's role must not stand in for those that were meant.
@@ -220,6 +275,23 @@ mod tests {
     }
 
     #[test]
+    fn hosts() {
+        for good in [
+            "h",
+            "h:9000",
+            "h/path",
+            "[::1]",
+            "[::1]:9000",
+            "127.0.0.1:9000/",
+        ] {
+            assert!(is_host(good), "{good}");
+        }
+        for bad in ["", ":1", "h:", "h:x", "[::1]:x", "/h", "h\\x"] {
+            assert!(!is_host(bad), "{bad}");
+        }
+    }
+
+    #[test]
     fn settings_that_cannot_work_are_refused() {
         let refused = |vars: &[(&str, &str)], part: &str| {
             let error = connect(vars).unwrap_err();
@@ -240,6 +312,31 @@ mod tests {
             &with(("AWS_ENDPOINT_URL", "https://u:HUSH@h")),
             "a password",
         );
+        for endpoint in [
+            "127.0.0.1:9000",
+            "localhost",
+            "http:127.0.0.1:1",
+            "http://",
+            "https://:9000",
+            "https://h:99999",
+            "https://h ",
+            "https://a b",
+            "https://h/?x=1",
+        ] {
+            let what = "not the address of a server";
+            refused(&with(("AWS_ENDPOINT_URL", endpoint)), what);
+        }
+        refused(
+            &with(("AWS_SESSION_TOKEN", "HUSH\nHUSH")),
+            "AWS_SESSION_TOKEN",
+        );
+        refused(&with(("AWS_REGION", "eu west")), "AWS_REGION");
+        refused(&with(("AWS_WEB_IDENTITY_TOKEN_FILE", "/x")), "AWS_ROLE_ARN");
+        let both = [
+            ("AWS_ENDPOINT", "https://a"),
+            ("AWS_ENDPOINT_URL", "https://b"),
+        ];
+        refused(&[&KEYS[..], &both].concat(), "leave out the first");
         refused(&with(("AWS_MAX_ATTEMPTS", "0")), "1 to 100");
         refused(&with(("AWS_MAX_ATTEMPTS", "many")), "1 to 100");
         refused(&with(("AWS_CHECKSUM_ALGORITHM", "md0")), "not usable");

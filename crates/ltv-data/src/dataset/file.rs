@@ -4,10 +4,10 @@ use super::check_schema;
 use crate::stream::StreamError;
 use arrow::datatypes::Schema;
 use ltv_core::{
-    artefact,
+    Error, artefact,
     manifest::{DatasetManifest, FileEntry},
 };
-use ltv_files::{Input, Source};
+use ltv_files::{FilesError, Input, Source};
 use parquet::{
     arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
     file::{
@@ -103,7 +103,14 @@ impl DatasetFile {
     /// BLAKE3 checksum of its bytes, in hexadecimal.
     pub(super) fn checksum(&self) -> Result<String, StreamError> {
         let mut reader = self.source.read()?;
-        Ok(artefact::checksum_of(&mut reader, &self.path)?)
+        match artefact::checksum_of(&mut reader, &self.path) {
+            // Trouble with fetching an object names it and says what to do.
+            Err(Error::Io { source, path, .. }) => match source.downcast::<FilesError>() {
+                Ok(fetching) => Err(fetching.into()),
+                Err(source) => Err(Error::io(path, "read", source).into()),
+            },
+            other => Ok(other?),
+        }
     }
 
     /// The footer, and the file it is of.

@@ -179,17 +179,13 @@ impl From<FilesError> for StreamError {
 }
 
 impl StreamError {
-    /// What the Parquet reader said of a file: trouble with fetching it, or with what is in it.
+    /// What the Parquet reader said of a file.
     pub(crate) fn parquet(path: &Path, error: ParquetError) -> Self {
-        let problem = match error {
-            ParquetError::External(inner) => match inner.downcast::<FilesError>() {
-                Ok(fetching) => return (*fetching).into(),
-                Err(other) => other.to_string(),
-            },
-            other => other.to_string(),
-        };
         let path = path.to_path_buf();
-        Self::Parquet { path, problem }
+        match FilesError::of_parquet(error) {
+            Ok(fetching) => fetching.into(),
+            Err(problem) => Self::Parquet { path, problem },
+        }
     }
 
     /// Whose fault it is.

@@ -34,6 +34,9 @@ impl<T: Real> Source<'_, T> {
     #[inline(always)]
     pub(super) fn scatter(&self, batch: &Batch<T>, out: &mut [T], dim: usize) {
         let (width, embedded) = (self.input.tables.len(), self.input.embedded);
+        if self.fields.is_empty() {
+            return;
+        }
         for (part, gradients) in self.parts.iter().enumerate() {
             let rows = self.cut.range(part);
             let ids = batch.ids[rows.start * width..rows.end * width].chunks_exact(width);

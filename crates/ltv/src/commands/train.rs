@@ -13,7 +13,7 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use flags::{EncodingFlags, FitFlags, HeadFlags, ModelFlags, RepresentFlags, SplitFlags};
-use ltv_core::{artefact, config::TrainConfig, progress::Progress};
+use ltv_core::{address, artefact, config::TrainConfig, progress::Progress};
 use ltv_data::Dataset;
 use ltv_model::{Bundle, bundle::Record};
 use ltv_train::{FitRun, fit};
@@ -161,6 +161,9 @@ pub(super) fn train(
     }
     // Asked now, so that a long training does not end with a refusal.
     drop(artefact::AtomicFile::create(out)?);
+    if let Some(cache) = &run.cache {
+        address::check_output(cache)?;
+    }
     let dataset = Dataset::open_all(data)?;
     let mut bundle = fit(&dataset, config, run, progress)?;
     progress.start("write the bundle", None);

@@ -22,8 +22,11 @@ fn program() -> Option<PathBuf> {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?;
         Some(target.join("s3s-fs/bin/s3s-fs"))
     };
-    let named = env::var_os("LTV_S3_SERVER").map(PathBuf::from);
-    named.or_else(installed).filter(|path| path.is_file())
+    if let Some(named) = env::var_os("LTV_S3_SERVER").map(PathBuf::from) {
+        assert!(named.is_file(), "LTV_S3_SERVER names no file: {named:?}");
+        return Some(named);
+    }
+    installed().filter(|path| path.is_file())
 }
 
 /// A running server; dropped, it is stopped and its buckets are gone.
