@@ -5,7 +5,7 @@ mod file;
 mod shards;
 
 pub use file::DatasetFile;
-pub(crate) use file::column_range;
+pub(crate) use file::column_ranges;
 pub use shards::{first_manifest, shard_folders};
 
 use crate::stream::StreamError;

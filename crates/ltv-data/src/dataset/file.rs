@@ -9,7 +9,10 @@ use ltv_core::{
 };
 use ltv_files::{FilesError, Input, Source};
 use parquet::{
-    arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
+    },
     file::{
         metadata::{ColumnChunkMetaData, RowGroupMetaData},
         reader::Length,
@@ -149,8 +152,14 @@ fn footer(
     })
 }
 
-/// Where a column of a row group is; none where the footer makes no sense.
-pub(crate) fn column_range(column: &ColumnChunkMetaData) -> Option<Range<u64>> {
+/// Where the columns of `mask` are in a row group, but for those of which the footer makes no sense.
+pub(crate) fn column_ranges(group: &RowGroupMetaData, mask: &ProjectionMask) -> Vec<Range<u64>> {
+    let columns = group.columns().iter().enumerate();
+    let wanted = columns.filter(|(leaf, _)| mask.leaf_included(*leaf));
+    wanted.filter_map(|(_, column)| range(column)).collect()
+}
+
+fn range(column: &ColumnChunkMetaData) -> Option<Range<u64>> {
     let dictionary = column.dictionary_page_offset();
     let start = dictionary.unwrap_or_else(|| column.data_page_offset());
     let start = u64::try_from(start).ok()?;

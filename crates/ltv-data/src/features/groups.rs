@@ -2,7 +2,7 @@
 //! other, each fetched whole, from an object store.
 
 use super::input::InputFile;
-use crate::{DataError, Result, dataset::column_range};
+use crate::{DataError, Result, dataset::column_ranges};
 use arrow::record_batch::RecordBatch;
 use ltv_files::{Input, Source};
 use parquet::arrow::{
@@ -75,11 +75,7 @@ impl<'a> GroupReader<'a> {
     /// Where the columns are in row groups.
     fn ranges(&self, groups: &[usize]) -> Vec<Range<u64>> {
         let metadata = self.file.metadata.metadata();
-        let columns = |&group: &usize| metadata.row_group(group).columns().iter().enumerate();
-        let columns = groups.iter().flat_map(columns);
-        let wanted = columns.filter(|(leaf, _)| self.mask.leaf_included(*leaf));
-        wanted
-            .filter_map(|(_, column)| column_range(column))
-            .collect()
+        let of = |&group: &usize| column_ranges(metadata.row_group(group), &self.mask);
+        groups.iter().flat_map(of).collect()
     }
 }

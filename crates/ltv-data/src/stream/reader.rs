@@ -2,7 +2,7 @@
 
 use super::{StreamError, columns, view::View};
 use crate::{
-    dataset::{Dataset, DatasetFile, column_range, is_text},
+    dataset::{Dataset, DatasetFile, column_ranges, is_text},
     split::{self, Rows},
 };
 use arrow::{
@@ -26,7 +26,7 @@ use parquet::{
 };
 use std::{
     collections::{BTreeSet, HashSet},
-    ops::{ControlFlow, Range},
+    ops::ControlFlow,
     sync::Arc,
 };
 
@@ -170,7 +170,8 @@ impl<'a> Opened<'a> {
     }
 
     fn reader(&self, group: usize, plan: &Plan) -> Result<ParquetRecordBatchReader, StreamError> {
-        let input = self.input.hold(|| self.ranges(group))?;
+        let wanted = self.metadata.metadata().row_group(group);
+        let input = self.input.hold(|| column_ranges(wanted, &self.mask))?;
         let metadata = match plan.numbered {
             true => numbered(&self.metadata, group, plan),
             false => self.metadata.clone(),
@@ -181,16 +182,6 @@ impl<'a> Opened<'a> {
             .with_batch_size(CHUNK_ROWS)
             .build()
             .map_err(|e| StreamError::parquet(self.file.path(), e))
-    }
-
-    /// Where the plan's columns are in a row group.
-    fn ranges(&self, group: usize) -> Vec<Range<u64>> {
-        let columns = self.metadata.metadata().row_group(group).columns();
-        let wanted = columns.iter().enumerate();
-        let wanted = wanted.filter(|(leaf, _)| self.mask.leaf_included(*leaf));
-        wanted
-            .filter_map(|(_, column)| column_range(column))
-            .collect()
     }
 
     fn damaged(&self, problem: &dyn std::fmt::Display) -> StreamError {

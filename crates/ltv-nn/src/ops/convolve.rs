@@ -1,6 +1,6 @@
 //! A dense layer that is shared by all tokens of a sequence and sees their neighbours.
 
-use super::{Op, linear::relu_gradient, narrow};
+use super::{Op, narrow};
 use crate::{
     Real,
     graph::{Builder, Dense, Edge, Node},
@@ -167,10 +167,7 @@ impl<T: Real> Op<T> for Convolve {
 fn relu_and_bias<T: Real>(y: Option<&[T]>, dy: &mut [T], db: &mut [T], ld: usize, rows: usize) {
     for j in 0..dy.len() / ld {
         let dy = feature_mut(dy, j, ld, rows);
-        if let Some(y) = y {
-            relu_gradient(feature(y, j, ld, rows), dy);
-        }
-        db[j % db.len()] += narrow::sum(dy);
+        db[j % db.len()] += narrow::bias_gradient(y.map(|y| feature(y, j, ld, rows)), dy);
     }
 }
 

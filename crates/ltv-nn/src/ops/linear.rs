@@ -168,14 +168,6 @@ fn relu<T: Real>(y: &mut [T], ld: usize, rows: usize) {
     }
 }
 
-/// Stops the gradient of one feature where ReLU did.
-#[inline(always)]
-pub(super) fn relu_gradient<T: Real>(y: &[T], dy: &mut [T]) {
-    dy.iter_mut()
-        .zip(y)
-        .for_each(|(d, &y)| *d = if y > T::ZERO { *d } else { T::ZERO });
-}
-
 /// Stops the gradient where ReLU did, and sums it into the bias, in one pass.
 #[inline(always)]
 fn relu_and_bias<T: Real>(
@@ -188,10 +180,7 @@ fn relu_and_bias<T: Real>(
 ) {
     for (j, db) in db.iter_mut().enumerate() {
         let dy = feature_mut(dy, j, ld, rows);
-        let sum = match y {
-            Some(y) => narrow::masked_sum(feature(y, j, ld, rows), dy),
-            None => narrow::sum(dy),
-        };
+        let sum = narrow::bias_gradient(y.map(|y| feature(y, j, ld, rows)), dy);
         *db = if add { *db + sum } else { sum };
     }
 }

@@ -272,9 +272,19 @@ fn fold<T: Real>(a: [T; 4]) -> T {
     (a[0] + a[2]) + (a[1] + a[3])
 }
 
-/// Stops the gradient of a feature where ReLU did, and sums it in the order of [`sum`].
+/// What a feature's gradient adds to its bias. Where there was a ReLU, with outputs `y`, its gradient stops
+/// first where ReLU did, in the same pass.
 #[inline(always)]
-pub(super) fn masked_sum<T: Real>(y: &[T], dy: &mut [T]) -> T {
+pub(super) fn bias_gradient<T: Real>(y: Option<&[T]>, dy: &mut [T]) -> T {
+    match y {
+        Some(y) => masked_sum(y, dy),
+        None => sum(dy),
+    }
+}
+
+/// Sets `dy` to zero where `y` is, and sums it in the order of [`sum`].
+#[inline(always)]
+fn masked_sum<T: Real>(y: &[T], dy: &mut [T]) -> T {
     let mask = |d: T, y: T| if y > T::ZERO { d } else { T::ZERO };
     let ((ys, y_rest), (ds, d_rest)) = (y.as_chunks::<LANES>(), dy.as_chunks_mut::<LANES>());
     let mut sum = [T::ZERO; LANES];

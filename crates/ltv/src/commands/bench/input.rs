@@ -1,6 +1,6 @@
 //! Training from Parquet beside training on rows in memory.
 
-use super::{super::Context, Options, network::Training, scratch_folder};
+use super::{super::Context, Options, network::Training, options::median, scratch_folder};
 use crate::{
     exit::Failure,
     report::{Facts, Report, count},
@@ -197,11 +197,6 @@ fn cpu_seconds() -> Option<f64> {
     let mut fields = fields.split_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<f64>().ok();
     Some((ticks()? + ticks()?) / 100.0)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn text(m: &Measured) -> String {

@@ -1,6 +1,9 @@
 //! Training and prediction on random rows in memory.
 
-use super::{super::Context, options::Options};
+use super::{
+    super::Context,
+    options::{Options, median},
+};
 use crate::exit::Failure;
 use ltv_core::encoding::EncodedRows;
 use ltv_model::{
@@ -150,9 +153,7 @@ pub(super) fn meeting(threads: usize) -> Result<f64, Failure> {
         threads.meet();
         began.elapsed().as_secs_f64()
     };
-    let mut times: Vec<f64> = (0..2001).map(meet).collect();
-    times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
+    Ok(median((0..2001).map(meet).collect()))
 }
 
 /// The machine's own matrix-product speed with as many threads, in GFLOP/s: the best window.

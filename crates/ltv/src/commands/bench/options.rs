@@ -177,6 +177,12 @@ impl Options {
     }
 }
 
+/// The middle one of some values, of which there is one at least.
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
 /// Fails where an option is out of its range.
 pub(super) fn within<T: PartialOrd + Display>(
     key: &str,
