@@ -169,13 +169,19 @@ fn learned_decodings(head: HeadKind) -> &'static [Decoding] {
     }
 }
 
-/// From one of three starts: a mixture may end with a component where it is of no use.
+/// A mixture from one of three starts, for it may end with a component where it is of no use; the others
+/// from the first.
 #[test]
 fn each_learns_a_few_users_by_heart() {
     for (name, model) in heads() {
-        let wrong = (1..=3).map_while(|seed| what_is_not_learned(&model, seed));
+        let starts = if model.head == HeadKind::Mixture {
+            3
+        } else {
+            1
+        };
+        let wrong = (1..=starts).map_while(|seed| what_is_not_learned(&model, seed));
         let wrong: Vec<String> = wrong.collect();
-        assert!(wrong.len() < 3, "{name}: {wrong:?}");
+        assert!(wrong.len() < starts as usize, "{name}: {wrong:?}");
     }
 }
 
