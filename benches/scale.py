@@ -175,14 +175,15 @@ class Run:
             now = time.monotonic()
             if pid or now - beat >= HEARTBEAT:
                 peak = usage.ru_maxrss / 1024 if pid else resident_peak(self.child.pid)
+                cpu = usage.ru_utime + usage.ru_stime if pid else cpu_seconds(self.child.pid)
                 attempt["seconds"] = round(now - begin, 2)
                 attempt["peak_mib"] = max(attempt["peak_mib"], round(peak, 1))
+                attempt["cpu"] = max(attempt["cpu"], round(cpu, 2))
                 attempt["disk"] = max(attempt["disk"], size(self.folder))
                 beat = now
                 if not pid:
                     self.ledger.write()
             if pid:
-                attempt["cpu"] = round(usage.ru_utime + usage.ru_stime, 2)
                 self.child.returncode = os.waitstatus_to_exitcode(status)
                 return self.child.returncode
             if can_resume and self.is_late() and not told:
@@ -208,6 +209,15 @@ def resident_peak(pid):
     except OSError:
         return 0.0
     return next((int(x.split()[1]) / 1024 for x in lines if x.startswith("VmHWM")), 0.0)
+
+
+def cpu_seconds(pid):
+    """Processor time so far."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def size(path):
@@ -239,7 +249,7 @@ def table(ledger):
         seconds = sum(a["seconds"] for a in mine)
         total += seconds
         million = 1e6 / (users * share)
-        cpu = sum(a["cpu"] for a in done)
+        cpu = sum(a["cpu"] for a in mine)
         peak = max(a["peak_mib"] for a in mine)
         written = sum(a["bytes"] for a in done)
         rows.append(f"| `{stage}` | {len(mine)} | {clock(seconds)} | {seconds * million:.1f} s | "

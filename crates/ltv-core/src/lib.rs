@@ -4,7 +4,6 @@
 //! |---|---|
 //! | [`day`] | days since 1970-01-01, the only calendar unit below the binary |
 //! | [`horizon`] | the ordered list of prediction horizons |
-//! | [`baseline`] | what the simple rules need from the training rows |
 //! | [`config`] | every option of every command, checked once |
 //! | [`encoding`] | fitted feature encodings: raw value to cell number |
 //! | [`address`] | paths that name what is not on this machine |

@@ -60,6 +60,16 @@ pub enum Problem {
         "the store does not accept the credentials ({0}): check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY and, with temporary ones, AWS_SESSION_TOKEN and whether they have expired"
     )]
     Credentials(String),
+    /// Requests are signed with the time.
+    #[error(
+        "the store's clock and this machine's are too far apart for its signatures: set this machine's clock, by NTP for example"
+    )]
+    Clock,
+    /// An object below a prefix that its listing cannot name.
+    #[error(
+        "an object there has a name that is no path ({0}): rename it or move it away, or give a prefix without it"
+    )]
+    Key(String),
     /// Credentials that may not do this.
     #[error(
         "access denied ({0}): its owner must allow these credentials s3:GetObject and s3:ListBucket there"

@@ -13,8 +13,6 @@ const CREDENTIALS: &[&str] = &[
     "InvalidToken",
     "TokenRefreshRequired",
     "InvalidClientTokenId",
-    "RequestTimeTooSkewed",
-    "NotSignedUp",
 ];
 
 /// What happened to the object or prefix `url`.
@@ -31,9 +29,11 @@ fn problem(error: &object_store::Error) -> Problem {
         (Some("NoSuchBucket"), _) => Problem::NoBucket,
         (Some("AuthorizationHeaderMalformed" | "PermanentRedirect"), _) => Problem::Region,
         (Some(code), _) if CREDENTIALS.contains(&code) => Problem::Credentials(code.into()),
+        (Some("RequestTimeTooSkewed"), _) => Problem::Clock,
         (Some("AccessDenied"), _) | (_, E::PermissionDenied { .. }) => Problem::Denied(named()),
         (_, E::Unauthenticated { .. }) => Problem::Credentials(named()),
         (_, E::NotFound { .. }) => Problem::Missing,
+        (_, E::InvalidPath { source }) => Problem::Key(source.to_string()),
         (_, E::Precondition { .. }) => Problem::Replaced,
         _ if text.contains("Received redirect") => Problem::Region,
         (Some(code), _) => Problem::Refused(code.into()),
@@ -85,8 +85,9 @@ pub(crate) fn innermost(error: &object_store::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use object_store::Error as E;
+    use object_store::{Error as E, path::Path as Key};
 
     /// As the client has it: the answer in the message of the cause.
     fn answer(status: &str, code: &str) -> Box<dyn Error + Send + Sync> {
@@ -142,6 +143,11 @@ mod tests {
                 generic(answer("400 Bad", "AuthorizationHeaderMalformed")),
                 Problem::Region,
             ),
+            (denied("RequestTimeTooSkewed"), Problem::Clock),
+            (
+                denied("NotSignedUp"),
+                Problem::Denied(s("NotSignedUp")),
+            ),
             (
                 generic(answer("503 Busy", "SlowDown")),
                 Problem::Refused(s("SlowDown")),
@@ -153,6 +159,10 @@ mod tests {
             (
                 generic("Received redirect without LOCATION".into()),
                 Problem::Region,
+            ),
+            (
+                Key::parse("lake//x").map_err(E::from).unwrap_err(),
+                Problem::Key("Path \"lake//x\" contained empty path segment".into()),
             ),
         ] {
             assert_eq!(problem(&error), expected);
