@@ -184,6 +184,10 @@ pub struct SnapshotManifest {
     pub as_of: Day,
     /// Id of the model: the BLAKE3 checksum of its bundle's content, shortened.
     pub model_id: String,
+    /// The whole checksum, in hexadecimal.
+    pub model_blake3: String,
+    /// What was scored.
+    pub input: SnapshotInput,
     /// Horizons.
     pub horizons: Horizons,
     /// How `ltv_<N>` was decoded.
@@ -205,6 +209,17 @@ pub struct SnapshotManifest {
     pub totals: Vec<f64>,
     /// The Parquet files.
     pub files: Vec<FileEntry>,
+}
+
+/// The dataset that a snapshot was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotInput {
+    /// BLAKE3 checksum of its manifest, which names the checksums of its files.
+    pub blake3: String,
+    /// Users in it: those of the snapshot, and those who were left out.
+    pub rows: u64,
+    /// Events that it was made of.
+    pub events: u64,
 }
 
 impl SnapshotManifest {

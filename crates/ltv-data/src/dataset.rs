@@ -2,10 +2,12 @@
 //! other before a row is read. Several datasets of different users, its shards, open as one.
 
 mod file;
+mod portion;
 mod shards;
 
 pub use file::DatasetFile;
 pub(crate) use file::column_ranges;
+pub use portion::Portion;
 pub use shards::{first_manifest, shard_folders};
 
 use crate::stream::StreamError;
@@ -161,6 +163,18 @@ impl Dataset {
             }
         }
         Ok(())
+    }
+
+    /// BLAKE3 checksum of its manifest, in hexadecimal: the same where and only where the same rows were
+    /// made in the same way. Of shards, of the manifest of all.
+    ///
+    /// # Errors
+    /// When the manifest cannot be written down, which is a defect.
+    pub fn fingerprint(&self) -> Result<String, StreamError> {
+        let folder = self.folder.display().to_string();
+        let bytes = serde_json::to_vec(&*self.manifest);
+        let bytes = bytes.map_err(|e| StreamError::internal(&folder, e))?;
+        Ok(blake3::hash(&bytes).to_hex().to_string())
     }
 
     /// Its folder, for messages; words for a dataset of several folders.

@@ -91,8 +91,10 @@ pub struct Bundle {
     pub document: Document,
     /// The weights of the training graph.
     pub weights: Weights<f32>,
-    /// The model id; empty until saved or loaded.
+    /// The model id.
     pub id: String,
+    /// BLAKE3 checksum of its content, in hexadecimal, of which the id is the start.
+    pub blake3: String,
 }
 
 /// How its file says what it is.
@@ -113,8 +115,10 @@ impl Bundle {
             document,
             weights,
             id: String::new(),
+            blake3: String::new(),
         };
-        bundle.id = short(&bundle.encode()?.1);
+        bundle.blake3 = bundle.encode()?.1;
+        bundle.id = short(&bundle.blake3);
         Ok(bundle)
     }
 
@@ -185,6 +189,7 @@ impl Bundle {
             document,
             weights: Weights::default(),
             id: short(&content.checksum),
+            blake3: content.checksum.clone(),
         };
         let layout = bundle.layout();
         if layout.params.len() != content.count() {

@@ -19,6 +19,7 @@ use ltv_nn::{Runner, trainer::Weights};
 pub struct Model {
     document: Document,
     id: String,
+    blake3: String,
     runner: Runner<f32>,
     decoder: Decoder,
 }
@@ -33,6 +34,7 @@ impl Model {
             document,
             weights,
             id,
+            blake3,
         } = bundle;
         let net: Odmn<f32> = odmn::inference(&document.spec);
         let source = odmn::training::<f32>(&document.spec).graph.layout().clone();
@@ -57,6 +59,7 @@ impl Model {
         }
         Ok(Self {
             id,
+            blake3,
             decoder,
             runner: Runner::new(net.graph, scoring),
             document,
@@ -66,6 +69,11 @@ impl Model {
     /// Everything about the model but its weights.
     pub fn document(&self) -> &Document {
         &self.document
+    }
+
+    /// BLAKE3 checksum of the bundle's content, in hexadecimal.
+    pub fn blake3(&self) -> &str {
+        &self.blake3
     }
 
     /// How its values are decoded.

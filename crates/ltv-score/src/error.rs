@@ -246,6 +246,14 @@ impl ScoreError {
         }
     }
 
+    /// The same error, where its row was counted from row `first_row` of the file.
+    pub(crate) fn offset_by(self, first_row: u64) -> Self {
+        match self {
+            Self::Stream(error) => error.offset_by(first_row).into(),
+            other => other,
+        }
+    }
+
     pub(crate) fn internal(problem: impl ToString) -> Self {
         Self::Internal {
             problem: problem.to_string(),

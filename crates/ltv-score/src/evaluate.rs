@@ -12,7 +12,7 @@ use crate::{
     ScoreError,
     batch::Rows as Scored,
     model::{at_least_one, check_fit, pool},
-    users::UserOrder,
+    users::Place,
 };
 use arrow::{
     array::{ArrayRef, RecordBatch},
@@ -202,7 +202,7 @@ struct Collected {
     positions: Vec<usize>,
     /// Where we are. Only with [`Rows::All`] does this count rows of files; the other choices read
     /// ids and status themselves, and find what is wrong with them first.
-    order: UserOrder,
+    place: Place,
     labels: Vec<f64>,
     /// The model's values and medians.
     values: Vec<f64>,
@@ -248,7 +248,7 @@ impl Collected {
             months: Months::default(),
             horizons,
             positions,
-            order: UserOrder::new(dataset),
+            place: Place::new(dataset),
             labels: vec![],
             values: vec![],
             medians: vec![],
@@ -285,8 +285,8 @@ impl Collected {
     ) -> Result<(), ScoreError> {
         self.labels.extend_from_slice(&encoded.labels);
         if let Some(model) = model {
-            let rows = Scored::of(raw, "").map_err(|e| self.order.place(e))?;
-            self.order.skip(raw.num_rows());
+            let rows = Scored::of(raw, "").map_err(|e| self.place.place(e))?;
+            self.place.skip(raw.num_rows());
             let width = model.horizons().len();
             let mut labels = vec![f64::NAN; raw.num_rows() * width];
             let own = encoded.labels.chunks_exact(self.positions.len());

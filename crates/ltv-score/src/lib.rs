@@ -8,7 +8,7 @@
 //! | [`evaluate`] | labels against the predictions of a model and of the baselines |
 //! | [`importance`](mod@importance) | what predictions owe to each feature |
 //! | [`error`] | what can go wrong, and whose fault it is |
-//! | `model`, `users`, `output` | does the model fit the dataset; ids and their order; the files |
+//! | `model`, `users`, `part`, `output` | does the model fit the dataset; ids and their order; a part of a snapshot; its files |
 //!
 //! Nothing here knows a network: a model is a [`ltv_core::predictor::Predictor`].
 
@@ -18,6 +18,7 @@ pub mod evaluate;
 pub mod importance;
 mod model;
 mod output;
+mod part;
 pub mod snapshot;
 #[cfg(test)]
 mod testing;
@@ -30,4 +31,5 @@ pub use error::ScoreError;
 pub use evaluate::{EvaluateOptions, Evidence, assess_dataset, evaluate_dataset};
 pub use importance::{Importance, ImportanceOptions, importance};
 pub use model::check_fit;
-pub use snapshot::{PAST_HORIZON, PastHorizon, ScoreOptions, score};
+pub use part::PAST_HORIZON;
+pub use snapshot::{PastHorizon, ScoreOptions, score};

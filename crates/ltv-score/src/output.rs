@@ -1,26 +1,109 @@
-//! The files of a snapshot: made in a hidden folder, which takes the output's place in one step.
+//! The folder of a snapshot while it is made: its parts, and what is known of each, which a run that is
+//! started again goes on with.
+//!
+//! ```text
+//! parent/
+//!   snapshot/                  the old one, whole, until the new one is
+//!   .ltv-part-snapshot/
+//!     new/part-00000.parquet   a part, whole
+//!     part-00000.json          what is known of it, written after it
+//! ```
 
-use crate::ScoreError;
-use arrow::record_batch::RecordBatch;
+use crate::{ScoreError, part::Made};
+use arrow::datatypes::{DataType, Schema};
 use ltv_core::{
-    artefact::AtomicFolder,
-    manifest::{FileEntry, SnapshotManifest},
+    artefact::{self, AtomicFolder},
+    manifest::SnapshotManifest,
 };
 use ltv_data::part::{PartError, PartFile};
-use std::path::{Path, PathBuf};
+use parquet::file::properties::WriterProperties;
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
-/// Starts the snapshot that will be at `out`, which must be replaceable.
-pub(crate) fn begin(out: &Path) -> Result<AtomicFolder, ScoreError> {
-    check_output(out)?;
-    Ok(AtomicFolder::create(out)?)
+/// A snapshot under construction.
+pub(crate) struct Output {
+    folder: AtomicFolder,
 }
 
-/// Writes the manifest and gives the folder its name.
-pub(crate) fn commit(folder: AtomicFolder, manifest: &SnapshotManifest) -> Result<(), ScoreError> {
-    manifest.write(folder.path())?;
-    // Whatever arrived there while we were scoring is not ours to remove.
-    check_output(folder.target())?;
-    Ok(folder.commit()?)
+impl Output {
+    /// Starts the snapshot that will be at `out`, which must be replaceable, or goes on with one for the
+    /// same purpose; with what is known of the parts that are there, of so many.
+    pub(crate) fn begin(
+        out: &Path,
+        purpose: &str,
+        parts: usize,
+    ) -> Result<(Self, Vec<Option<Made>>), ScoreError> {
+        check_output(out)?;
+        let (folder, goes_on) = AtomicFolder::resume(out, purpose)?;
+        let output = Self { folder };
+        let made = (0..parts).map(|number| match goes_on {
+            true => output.found(number),
+            false => Ok(None),
+        });
+        let made = made.collect::<Result<Vec<_>, _>>()?;
+        output.keep_only(&made)?;
+        Ok((output, made))
+    }
+
+    /// Where parts are made.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn record(&self, number: usize) -> PathBuf {
+        self.folder.scratch().join(PartFile::name(number)).with_extension("json")
+    }
+
+    /// Writes down what is known of a part, so that no run has to make it again.
+    pub(crate) fn remember(&self, number: usize, made: &Made) -> Result<(), ScoreError> {
+        Ok(artefact::write_json(self.record(number), made)?)
+    }
+
+    /// What is known of a part whose file has the content that was written. Should the folder hold another
+    /// snapshot's files, as it does after a kill right when they changed places, they are not taken for
+    /// this one's.
+    fn found(&self, number: usize) -> Result<Option<Made>, ScoreError> {
+        let record = self.record(number);
+        if !record.exists() {
+            return Ok(None);
+        }
+        let Ok(made) = artefact::read_json::<Made>(&record) else {
+            return Ok(None);
+        };
+        let Some(file) = &made.file else {
+            return Ok(Some(made));
+        };
+        let path = self.path().join(&file.path);
+        let is_whole = path.exists() && artefact::checksum(&path)? == file.blake3;
+        Ok(is_whole.then_some(made))
+    }
+
+    /// Removes all files but those of the parts that were found.
+    fn keep_only(&self, made: &[Option<Made>]) -> Result<(), ScoreError> {
+        let files = made.iter().flatten().filter_map(|made| made.file.as_ref());
+        let own: HashSet<&str> = files.map(|file| file.path.as_str()).collect();
+        let folder = self.path();
+        let failed = |e| ltv_core::Error::io(folder, "list", e);
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if !own.contains(&*name) {
+                fs::remove_file(&path).map_err(|e| ltv_core::Error::io(&path, "remove", e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the manifest and gives the folder its name.
+    pub(crate) fn commit(self, manifest: &SnapshotManifest) -> Result<(), ScoreError> {
+        manifest.write(self.folder.path())?;
+        // Whatever arrived there while we were scoring is not ours to remove.
+        check_output(self.folder.target())?;
+        Ok(self.folder.commit()?)
+    }
 }
 
 /// Nothing is ever replaced but a snapshot and its own files.
@@ -34,55 +117,17 @@ fn check_output(out: &Path) -> Result<(), ScoreError> {
     }
 }
 
-/// Writes rows to `part-00000.parquet`, `part-00001.parquet`, ... in a folder.
-pub(crate) struct Parts {
-    folder: PathBuf,
-    file_rows: usize,
-    open: Option<PartFile>,
-    finished: Vec<FileEntry>,
-}
-
-impl Parts {
-    /// Starts with no file at all; each gets `file_rows` rows, the last what is left.
-    pub(crate) fn new(folder: PathBuf, file_rows: usize) -> Self {
-        Self {
-            folder,
-            file_rows,
-            open: None,
-            finished: vec![],
+/// As all artefacts are written, but for predictions, no two of which are equal: looking each up in a
+/// dictionary takes longer than all the rest.
+pub(crate) fn properties(schema: &Schema) -> WriterProperties {
+    let mut properties = PartFile::properties().into_builder();
+    for field in schema.fields() {
+        if *field.data_type() == DataType::Float64 {
+            let column = field.name().as_str().into();
+            properties = properties.set_column_dictionary_enabled(column, false);
         }
     }
-
-    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), ScoreError> {
-        let mut start = 0;
-        while start < batch.num_rows() {
-            let mut part = match self.open.take() {
-                Some(part) => part,
-                None => {
-                    let name = PartFile::name(self.finished.len());
-                    let properties = PartFile::properties();
-                    PartFile::create(&self.folder, name, batch.schema(), properties)?
-                }
-            };
-            let rows = (batch.num_rows() - start).min(self.file_rows - part.rows() as usize);
-            part.add(&batch.slice(start, rows))?;
-            start += rows;
-            if part.rows() as usize == self.file_rows {
-                self.finished.push(part.finish()?);
-            } else {
-                self.open = Some(part);
-            }
-        }
-        Ok(())
-    }
-
-    /// Finishes the last file; all files in order.
-    pub(crate) fn finish(mut self) -> Result<Vec<FileEntry>, ScoreError> {
-        if let Some(part) = self.open.take() {
-            self.finished.push(part.finish()?);
-        }
-        Ok(self.finished)
-    }
+    properties.build()
 }
 
 impl From<PartError> for ScoreError {

@@ -1,44 +1,43 @@
 //! From a dataset and a model to a snapshot: every user exactly once, or nothing.
 //!
 //! ```text
-//!   reading and encoding  -->  predicting       -->  writing
-//!   (a thread)                 (a pool)              (a thread)
+//!   portions of the dataset      threads, each: read, encode, predict, write
+//!   (row groups of a file)  -->  part-00000.parquet, part-00001.parquet, ...  -->  manifest
 //! ```
 //!
-//! Memory depends on `batch_rows` and on the size of a row group, not on the size of the dataset.
+//! Memory depends on the number of threads and on the size of a row group, not on the size of the
+//! dataset. Why it is made so: docs/decisions/0023-scoring-in-parts.md.
 
 use crate::{
     ScoreError,
-    batch::Rows,
-    model::{at_least_one, check_fit, pool},
-    output::{self, Parts},
-    users::UserOrder,
+    model::{check_fit, pool},
+    output::Output,
+    part::{Made, PAST_HORIZON, Task},
 };
-use arrow::{array::BooleanArray, record_batch::RecordBatch};
 use ltv_core::{
-    encoding::EncodedRows,
-    manifest::{FileEntry, SnapshotManifest},
-    predictor::{Predictions, Predictor},
-    progress::{Progress, Stretch},
+    manifest::{SnapshotInput, SnapshotManifest},
+    predictor::Predictor,
+    progress::Progress,
 };
-use ltv_data::{
-    Dataset,
-    stream::{StreamOptions, stream_with_raw},
-};
+use ltv_data::{Dataset, dataset::Portion, encoding::Encoder};
 use ltv_eval::Sum;
-use rayon::ThreadPool;
 use std::{
     collections::BTreeMap,
+    panic::resume_unwind,
     path::Path,
     sync::{
         Arc,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        atomic::{AtomicUsize, Ordering},
     },
     thread,
 };
 
-/// Batches that wait for the writer.
-const WAITING: usize = 2;
+/// Parts of a snapshot that is neither small nor large.
+const PARTS: u64 = 16;
+/// Users in a part of a small snapshot.
+const LEAST: u64 = 65_536;
+/// Users in a part of a large one.
+const MOST: u64 = 1_000_000;
 
 /// What happens to users who are older than the longest horizon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,55 +52,82 @@ pub enum PastHorizon {
 /// How to score, as opposed to what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScoreOptions {
-    /// Rows predicted at a time, at least 1.
-    pub batch_rows: usize,
-    /// Threads of the pool that the model predicts in, at least 1; reading and writing have one
-    /// each beside it. The bytes of the snapshot do not depend on it.
+    /// Parts that are made side by side, and threads of the pool that the model predicts in, at least 1.
+    /// The bytes of the snapshot do not depend on it.
     pub threads: usize,
     /// How the model decodes `ltv_<N>`, for the manifest.
     pub decoding: String,
     /// Whether the model guarantees order across horizons; a breach is then an error.
     pub monotone: bool,
-    /// Most rows of a file, at least 1.
-    pub file_rows: usize,
+    /// Most users in a part, at least 1, but for row groups of the dataset that are larger: none is cut.
+    /// When `None`, a sixteenth of all, from 65,536 to 1,000,000.
+    pub file_rows: Option<u64>,
     /// What happens to users who are older than the longest horizon.
     pub past_horizon: PastHorizon,
     /// Days of the observation window that the model was trained on; not checked when `None`.
     pub expected_window: Option<u32>,
+    /// BLAKE3 checksum of the model's content, for the manifest.
+    pub model_blake3: String,
 }
 
 impl Default for ScoreOptions {
-    /// One thread, 16,384 rows at a time, 2,000,000 rows in a file.
+    /// One thread.
     fn default() -> Self {
         Self {
-            batch_rows: 16_384,
             threads: 1,
             decoding: "expectation".to_owned(),
             monotone: true,
-            file_rows: 2_000_000,
+            file_rows: None,
             past_horizon: PastHorizon::Keep,
             expected_window: None,
+            model_blake3: String::new(),
         }
     }
 }
 
 impl ScoreOptions {
     fn check(&self) -> Result<(), ScoreError> {
-        at_least_one("batch_rows", self.batch_rows)?;
-        at_least_one("file_rows", self.file_rows)
+        match self.file_rows {
+            Some(0) => Err(ltv_core::Error::config("file_rows", "must be at least 1").into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn file_rows(&self, users: u64) -> u64 {
+        let usual = (users / PARTS).clamp(LEAST, MOST);
+        self.file_rows.unwrap_or(usual)
+    }
+
+    /// All that decides the bytes of a part, in words.
+    fn purpose(&self, dataset: &Dataset, model: &dyn Predictor) -> Result<String, ScoreError> {
+        let lines = [
+            ("program", env!("CARGO_PKG_VERSION").to_owned()),
+            ("dataset", dataset.fingerprint()?),
+            ("model", model.model_id().to_owned()),
+            ("model_blake3", self.model_blake3.clone()),
+            ("decoding", self.decoding.clone()),
+            ("monotone", self.monotone.to_string()),
+            ("past_horizon", format!("{:?}", self.past_horizon)),
+            ("file_rows", self.file_rows(dataset.rows()).to_string()),
+        ];
+        let lines = lines.map(|(name, value)| format!("{name} = {value}\n"));
+        Ok(lines.concat())
     }
 }
 
 /// Scores every user of `dataset` and commits the snapshot to the folder `out`.
 ///
-/// The files are made in a hidden folder beside `out`, which then takes its place; whatever fails,
-/// `out` is as it was. The same dataset, model and options give the same bytes, for any number of
-/// threads. See [`SnapshotManifest`] for the layout.
+/// The parts are made in a hidden folder beside `out`, which then takes its place; whatever fails,
+/// `out` is as it was. Parts that were finished before a run failed or was killed stay there, and the
+/// next run with the same dataset, model and options makes only those that are missing. The same
+/// dataset, model and options give the same bytes, in one run or in several, with any number of threads.
+/// See [`SnapshotManifest`] for the layout.
 ///
 /// # Errors
-/// When model and dataset do not fit each other; when `out` holds anything but a snapshot; when a
-/// file cannot be read or written, or is not strictly ordered by user. As a defect: a prediction
-/// that is negative, not finite or, with `monotone`, out of order, and rows that went missing.
+/// When model and dataset do not fit each other; when `out` holds anything but a snapshot, or another
+/// process is making it; when a file cannot be read or written, or is not strictly ordered by user. As a
+/// defect: a prediction that is negative, not finite or, with `monotone`, out of order, and rows that
+/// went missing.
 pub fn score(
     dataset: &Dataset,
     model: &dyn Predictor,
@@ -112,181 +138,132 @@ pub fn score(
     options.check()?;
     check_fit(dataset, model, options.expected_window)?;
     let pool = pool(options.threads)?;
-    let folder = output::begin(out)?;
-    let parts = Parts::new(folder.path().to_path_buf(), options.file_rows);
-    let mut run = Run::new(dataset, model, options);
+    let portions = dataset.portions(options.file_rows(dataset.rows()));
+    let purpose = options.purpose(dataset, model)?;
+    let (output, found) = Output::begin(out, &purpose, portions.len())?;
     progress.start("score", Some(dataset.rows()));
-    let files = thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(WAITING);
-        let writer = scope.spawn(move || write(parts, &receiver));
-        let scored = run.stream(&pool, progress, &sender);
-        drop(sender);
-        let written = writer.join();
-        scored?;
-        written.map_err(|_| ScoreError::internal("the writing thread panicked"))?
-    })?;
+    let task = Task {
+        dataset,
+        model,
+        encoder: Encoder::new(Arc::new(model.encoding().clone())),
+        options,
+        threads: options.threads.min(portions.len()),
+        pool,
+        progress,
+        folder: output.path(),
+    };
+    let made = make_all(&task, &output, &portions, found)?;
     progress.finish();
-    let manifest = run.manifest(files)?;
-    output::commit(folder, &manifest)?;
+    check_users(dataset, &portions, &made)?;
+    let manifest = manifest(&task, made)?;
+    output.commit(&manifest)?;
     Ok(manifest)
 }
 
-fn write(mut parts: Parts, batches: &Receiver<RecordBatch>) -> Result<Vec<FileEntry>, ScoreError> {
-    for batch in batches {
-        parts.add(&batch)?;
-    }
-    parts.finish()
-}
-
-/// One dataset under one model, and what was counted on the way.
-struct Run<'a> {
-    dataset: &'a Dataset,
-    model: &'a dyn Predictor,
-    options: &'a ScoreOptions,
-    dropped: u64,
-    projected: u64,
-    order_violations: u64,
-    totals: Vec<Sum>,
-}
-
-impl<'a> Run<'a> {
-    fn new(dataset: &'a Dataset, model: &'a dyn Predictor, options: &'a ScoreOptions) -> Self {
-        Self {
-            dataset,
-            model,
-            options,
-            dropped: 0,
-            projected: 0,
-            order_violations: 0,
-            totals: vec![Sum::default(); model.horizons().len()],
+/// Makes all parts that were not found, on as many threads as wanted.
+fn make_all(
+    task: &Task<'_>,
+    output: &Output,
+    portions: &[Portion],
+    found: Vec<Option<Made>>,
+) -> Result<Vec<Made>, ScoreError> {
+    let missing: Vec<usize> = (0..found.len()).filter(|&i| found[i].is_none()).collect();
+    task.progress.advance(found.iter().flatten().map(Made::rows).sum());
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
+    let work = || {
+        let mut made = vec![];
+        while let Some(&part) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // Parts before one that failed are still made: the first failure is the one to tell.
+            if part > failed.load(Ordering::Relaxed) {
+                break;
+            }
+            let outcome = make(task, output, part, &portions[part]);
+            if outcome.is_err() {
+                failed.fetch_min(part, Ordering::Relaxed);
+            }
+            made.push((part, outcome));
         }
-    }
+        made
+    };
+    let mut made: Vec<(usize, Result<Made, ScoreError>)> = thread::scope(|scope| {
+        let threads = (0..task.threads).map(|_| scope.spawn(work));
+        let threads: Vec<_> = threads.collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined.flat_map(|made| made.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    let known = found.into_iter().enumerate();
+    made.extend(known.filter_map(|(part, made)| Some((part, Ok(made?)))));
+    made.sort_by_key(|(part, _)| *part);
+    made.into_iter().map(|(_, made)| made).collect()
+}
 
-    /// Sends the scores of all users, in the order of the dataset, until nobody wants more.
-    fn stream(
-        &mut self,
-        pool: &ThreadPool,
-        progress: &dyn Progress,
-        out: &SyncSender<RecordBatch>,
-    ) -> Result<(), ScoreError> {
-        let stream = StreamOptions {
-            batch_rows: self.options.batch_rows,
-            ..StreamOptions::scoring(Arc::new(self.model.encoding().clone()))
+fn make(
+    task: &Task<'_>,
+    output: &Output,
+    part: usize,
+    portion: &Portion,
+) -> Result<Made, ScoreError> {
+    let made = task.make(part, portion)?;
+    output.remember(part, &made)?;
+    task.progress.advance(made.rows());
+    Ok(made)
+}
+
+/// Within a file, users rise from portion to portion too. Files hold different users by their
+/// construction, a hash of the id.
+fn check_users(dataset: &Dataset, portions: &[Portion], made: &[Made]) -> Result<(), ScoreError> {
+    let all: Vec<_> = portions.iter().zip(made).collect();
+    for pair in all.windows(2) {
+        let ((before, one), (after, other)) = (pair[0], pair[1]);
+        let (Some((_, last)), Some((first, _))) = (&one.users, &other.users) else {
+            continue;
         };
-        let mut order = UserOrder::new(self.dataset);
-        for item in stream_with_raw(self.dataset, stream)?.told(progress) {
-            let (encoded, raw) = item?;
-            let rows = Rows::of(&raw, "").map_err(|e| order.place(e))?;
-            order.follow(&rows.users)?;
-            let (encoded, rows) = self.wanted(encoded, rows)?;
-            if !rows.is_empty() {
-                let predictions = Stretch::of(progress, "predicting", || {
-                    pool.install(|| rows.predict(self.model, &encoded))
-                })?;
-                self.count(&rows, &predictions)?;
-                let as_of = self.dataset.manifest().as_of;
-                let scored = rows.scored(self.model, &predictions, as_of)?;
-                // A writer that is gone has failed, and says why itself.
-                let sent = Stretch::of(progress, "waiting for the writer", || out.send(scored));
-                if sent.is_err() {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The rows that get a score.
-    fn wanted(
-        &mut self,
-        encoded: EncodedRows,
-        rows: Rows,
-    ) -> Result<(EncodedRows, Rows), ScoreError> {
-        let stays = |status: Option<&str>| status != Some(PAST_HORIZON);
-        let mask: Vec<bool> = rows.status.iter().map(stays).collect();
-        let dropped = mask.iter().filter(|&&stays| !stays).count();
-        if self.options.past_horizon == PastHorizon::Keep || dropped == 0 {
-            return Ok((encoded, rows));
-        }
-        self.dropped += dropped as u64;
-        let encoded = filter_encoded(&encoded, &mask);
-        Ok((encoded, rows.filter(&BooleanArray::from(mask))?))
-    }
-
-    fn count(&mut self, rows: &Rows, predictions: &Predictions) -> Result<(), ScoreError> {
-        let horizons = self.model.horizons();
-        for (row, values) in predictions.values.chunks_exact(horizons.len()).enumerate() {
-            for (total, &value) in self.totals.iter_mut().zip(values) {
-                total.add(value);
-            }
-            let Some(t) = values.windows(2).position(|w| w[0] > w[1]) else {
-                continue;
-            };
-            self.order_violations += 1;
-            if self.options.monotone {
-                return Err(ScoreError::Order {
-                    model_id: self.model.model_id().to_owned(),
-                    user: rows.users.name(row),
-                    shorter: horizons.days()[t],
-                    longer: horizons.days()[t + 1],
-                });
-            }
-        }
-        self.projected += predictions.projected.iter().filter(|&&p| p).count() as u64;
-        Ok(())
-    }
-
-    /// Users left out, by reason.
-    fn dropped(&self) -> BTreeMap<String, u64> {
-        let reason = (PAST_HORIZON.to_owned(), self.dropped);
-        BTreeMap::from_iter((self.dropped > 0).then_some(reason))
-    }
-
-    /// The manifest, once every row of the dataset is accounted for.
-    fn manifest(self, files: Vec<FileEntry>) -> Result<SnapshotManifest, ScoreError> {
-        let rows = files.iter().map(|f| f.rows).sum();
-        if rows + self.dropped != self.dataset.rows() {
-            return Err(ScoreError::Rows {
-                path: self.dataset.folder().to_path_buf(),
-                expected: self.dataset.rows(),
-                found: rows + self.dropped,
+        if before.file == after.file && last >= first {
+            return Err(ScoreError::Users {
+                path: dataset.files()[after.file].path().to_owned(),
+                row: after.first_row + 1,
+                user: first.to_string(),
+                previous: last.to_string(),
             });
         }
-        Ok(SnapshotManifest {
-            format: SnapshotManifest::FORMAT.into(),
-            version: SnapshotManifest::VERSION,
-            as_of: self.dataset.manifest().as_of,
-            model_id: self.model.model_id().to_owned(),
-            horizons: self.model.horizons().clone(),
-            decoding: self.options.decoding.clone(),
-            rows,
-            dropped: self.dropped(),
-            projected: self.projected,
-            order_violations: self.order_violations,
-            monotone: self.options.monotone,
-            totals: self.totals.iter().map(|total| total.value()).collect(),
-            files,
-        })
     }
+    Ok(())
 }
 
-/// The reason in [`SnapshotManifest::dropped`] for users older than the longest horizon.
-pub const PAST_HORIZON: &str = "past_horizon";
-
-/// The rows where `mask` is true.
-fn filter_encoded(encoded: &EncodedRows, mask: &[bool]) -> EncodedRows {
-    fn pick<T: Copy>(values: &[T], mask: &[bool]) -> Vec<T> {
-        let width = values.len() / mask.len().max(1);
-        let kept = (0..mask.len()).filter(|&row| mask[row]);
-        kept.flat_map(|row| &values[row * width..(row + 1) * width])
-            .copied()
-            .collect()
+/// The manifest, once every row of the dataset is accounted for.
+fn manifest(task: &Task<'_>, made: Vec<Made>) -> Result<SnapshotManifest, ScoreError> {
+    let (dataset, options) = (task.dataset, task.options);
+    let found = made.iter().map(Made::rows).sum();
+    if found != dataset.rows() {
+        return Err(ScoreError::Rows {
+            path: dataset.folder().to_path_buf(),
+            expected: dataset.rows(),
+            found,
+        });
     }
-    EncodedRows {
-        rows: mask.iter().filter(|&&kept| kept).count(),
-        cells: pick(&encoded.cells, mask),
-        numbers: pick(&encoded.numbers, mask),
-        plain: pick(&encoded.plain, mask),
-        labels: pick(&encoded.labels, mask),
-    }
+    let sum = |of: fn(&Made) -> u64| made.iter().map(of).sum();
+    let dropped: u64 = sum(|made| made.dropped);
+    let reason = (PAST_HORIZON.to_owned(), dropped);
+    let total = |t: usize| made.iter().map(|made| made.totals[t]).collect::<Sum>().value();
+    Ok(SnapshotManifest {
+        format: SnapshotManifest::FORMAT.into(),
+        version: SnapshotManifest::VERSION,
+        as_of: dataset.manifest().as_of,
+        model_id: task.model.model_id().to_owned(),
+        model_blake3: options.model_blake3.clone(),
+        input: SnapshotInput {
+            blake3: dataset.fingerprint()?,
+            rows: dataset.rows(),
+            events: dataset.manifest().events,
+        },
+        horizons: task.model.horizons().clone(),
+        decoding: options.decoding.clone(),
+        rows: found - dropped,
+        dropped: BTreeMap::from_iter((dropped > 0).then_some(reason)),
+        projected: sum(|made| made.projected),
+        order_violations: sum(|made| made.order_violations),
+        monotone: options.monotone,
+        totals: (0..task.model.horizons().len()).map(total).collect(),
+        files: made.into_iter().filter_map(|made| made.file).collect(),
+    })
 }

@@ -26,7 +26,10 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 use tempfile::TempDir;
 
@@ -38,8 +41,7 @@ fn people(folder: &Path) -> Dataset {
 
 fn options() -> ScoreOptions {
     ScoreOptions {
-        batch_rows: 37,
-        file_rows: 110,
+        file_rows: Some(80),
         ..ScoreOptions::default()
     }
 }
@@ -117,7 +119,7 @@ fn everybody_is_scored_whatever_the_status() {
     let manifest = run(&dataset, &Fake::new(), &out).unwrap();
     assert_eq!(manifest, SnapshotManifest::read(&out).unwrap());
     let rows: Vec<u64> = manifest.files.iter().map(|f| f.rows).collect();
-    assert_eq!((manifest.rows, rows), (300, vec![110, 110, 80]));
+    assert_eq!((manifest.rows, rows), (300, vec![80, 20, 80, 20, 80, 20]));
     let batch = read(&out);
     let expected = snapshot_schema(&DataType::Int64, &Horizons::new(vec![30, 90]).unwrap());
     assert_eq!(batch.schema().fields(), expected.fields());
@@ -179,22 +181,27 @@ fn while_a_run_goes_on_and_after_it_fails_the_old_snapshot_stays() {
     let (seen, old) = (out.clone(), before.clone());
     let broken = Fake::with(move |rows, predictions| {
         assert_eq!(contents(&seen), old);
-        if rows.rows < 37 {
+        if rows.rows < 40 {
             predictions.values[3] = f64::NAN;
         }
     });
     let error = run(&dataset, &broken, &out).unwrap_err();
     assert_eq!(error.fault(), Fault::Internal);
-    // 300 = 8 * 37 + 4: the second of the last 4 users, on 90 days.
+    // The second of the last 20 users of the first file, on 90 days.
     let message = error.to_string();
-    assert!(message.contains("ltv_90 = NaN for user 293"), "{message}");
+    assert!(message.contains("ltv_90 = NaN for user 243"), "{message}");
     assert_eq!(contents(&out), before);
-    // Nothing hidden is left either.
-    assert_eq!(fs::read_dir(folder.path().join("out")).unwrap().count(), 1);
 
     let doubled = Fake::with(|_, p| p.values.iter_mut().for_each(|x| *x *= 2.0));
-    run(&dataset, &doubled, &out).unwrap();
-    assert_ne!(contents(&out), before);
+    let other = ScoreOptions {
+        model_blake3: "of another model".into(),
+        ..options()
+    };
+    score(&dataset, &doubled, &out, &other, &Silent).unwrap();
+    let total: f64 = (0..300).map(|i| 2.0 * predicted(i, 0)).sum();
+    let manifest = SnapshotManifest::read(&out).unwrap();
+    assert!((manifest.totals[0] - total).abs() < 1e-9, "all of one model");
+    // Nothing hidden is left either.
     assert_eq!(fs::read_dir(folder.path().join("out")).unwrap().count(), 1);
 }
 
@@ -209,10 +216,46 @@ fn a_first_run_that_fails_or_panics_leaves_nothing() {
     });
     let error = run(&dataset, &short, &out).unwrap_err();
     assert!(matches!(error, ScoreError::Shape { .. }), "{error}");
-    let dying = Fake::with(|rows, _| assert!(rows.rows == 37, "planned"));
+    let dying = Fake::with(|rows, _| assert!(rows.rows == 41, "planned"));
     let run = std::panic::AssertUnwindSafe(|| run(&dataset, &dying, &out));
     assert!(std::panic::catch_unwind(run).is_err());
     assert_eq!(fs::read_dir(folder.path().join("out")).unwrap().count(), 0);
+}
+
+/// Killed or failed after any part, a run goes on with the next, and ends in the same bytes.
+#[test]
+fn parts_that_were_finished_are_not_made_again() {
+    let (folder, dataset, out) = place();
+    let whole = folder.path().join("whole");
+    run(&dataset, &Fake::new(), &whole).unwrap();
+    let scored = Arc::new(AtomicUsize::new(0));
+    for part in 1..6 {
+        let (seen, until) = (scored.clone(), 50 * part);
+        let dying = Fake::with(move |rows, p| {
+            if seen.fetch_add(rows.rows, Relaxed) >= until {
+                p.values[0] = -1.0;
+            }
+        });
+        scored.store(50 * (part - 1), Relaxed);
+        run(&dataset, &dying, &out).unwrap_err();
+        assert!(!out.exists());
+    }
+    // A part that was damaged meanwhile is made again.
+    let hidden = out.with_file_name(".ltv-part-snapshot/new");
+    let first = hidden.join("part-00000.parquet");
+    let mut bytes = fs::read(&first).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&first, bytes).unwrap();
+    fs::write(hidden.join("part-00077.parquet"), "of another run").unwrap();
+    scored.store(0, Relaxed);
+    let seen = scored.clone();
+    let counting = Fake::with(move |rows, _| {
+        seen.fetch_add(rows.rows, Relaxed);
+    });
+    run(&dataset, &counting, &out).unwrap();
+    assert_eq!(scored.load(Relaxed), 80 + 20, "the damaged one and the last");
+    assert_eq!(contents(&out), contents(&whole));
+    assert_eq!(fs::read_dir(out.parent().unwrap()).unwrap().count(), 1);
 }
 
 #[test]
@@ -286,11 +329,7 @@ fn a_model_that_does_not_fit_the_dataset_is_refused() {
             ..ScoreOptions::default()
         },
         ScoreOptions {
-            batch_rows: 0,
-            ..ScoreOptions::default()
-        },
-        ScoreOptions {
-            file_rows: 0,
+            file_rows: Some(0),
             ..ScoreOptions::default()
         },
     ] {
@@ -402,15 +441,13 @@ fn a_batch_in_and_a_batch_out() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(16))]
 
-    /// However rows are cut into batches and files, the snapshot holds the same rows.
+    /// However rows are cut into files, the snapshot holds the same rows.
     #[test]
-    fn cuts_do_not_matter(batch_rows in 1usize..200, file_rows in 1usize..200) {
+    fn cuts_do_not_matter(file_rows in 1u64..200, threads in 1usize..4) {
         let (_folder, dataset, out) = place();
-        let options = ScoreOptions { batch_rows, file_rows, ..ScoreOptions::default() };
+        let options = ScoreOptions { file_rows: Some(file_rows), threads, ..ScoreOptions::default() };
         let manifest = score(&dataset, &Fake::new(), &out, &options, &Silent).unwrap();
-        let (last, full) = manifest.files.split_last().unwrap();
-        proptest::prop_assert!(full.iter().all(|f| f.rows == file_rows as u64));
-        proptest::prop_assert!(last.rows <= file_rows as u64);
+        proptest::prop_assert!(manifest.files.iter().all(|f| f.rows <= file_rows.max(40)));
         let order: Vec<usize> = (0..3).flat_map(|k| (0..300).filter(move |i| i % 3 == k)).collect();
         proptest::prop_assert_eq!(users(&read(&out)), order);
     }

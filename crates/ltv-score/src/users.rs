@@ -1,4 +1,4 @@
-//! User ids: integers or text, and the order in which a dataset's files hold them.
+//! User ids, integers or text, and the places of rows in the files of a dataset.
 
 use crate::ScoreError;
 use arrow::{
@@ -11,7 +11,8 @@ use ltv_data::{
     Dataset,
     stream::{StreamError, columns},
 };
-use std::{path::PathBuf, sync::Arc};
+use serde::{Deserialize, Serialize};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 /// The ids of a batch; none is null.
 #[derive(Debug, Clone)]
@@ -71,7 +72,27 @@ impl Users {
         }
     }
 
-    fn only(&self, row: usize) -> Self {
+    /// The id in `row`.
+    pub(crate) fn id(&self, row: usize) -> UserId {
+        match self {
+            Self::Numbers(ids) => UserId::Number(ids.value(row)),
+            Self::Text(ids) => UserId::Text(ids.value(row).to_owned()),
+        }
+    }
+
+    /// The first row whose id does not come after the one before it, with that one; `before` ends with
+    /// the id before the first row.
+    pub(crate) fn disorder(&self, before: Option<&Self>) -> Option<(usize, String)> {
+        (0..self.len()).find_map(|row| {
+            let (other, at) = match row.checked_sub(1) {
+                Some(at) => (self, at),
+                None => before.and_then(|other| Some((other, other.len().checked_sub(1)?)))?,
+            };
+            (!self.after(row, other, at)).then(|| (row, other.name(at)))
+        })
+    }
+
+    pub(crate) fn only(&self, row: usize) -> Self {
         match self {
             Self::Numbers(ids) => Self::Numbers(ids.slice(row, 1)),
             Self::Text(ids) => Self::Text(ids.slice(row, 1)),
@@ -79,24 +100,39 @@ impl Users {
     }
 }
 
-/// Follows the rows of a dataset from file to file: within each the ids must rise, so that no user
-/// appears twice in it. Files hold different users by their construction (a hash of the id).
+/// One id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum UserId {
+    Number(i64),
+    Text(String),
+}
+
+/// As it is shown in messages.
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(id) => write!(f, "{id}"),
+            Self::Text(id) => write!(f, "'{id}'"),
+        }
+    }
+}
+
+/// Where the rows are that are read now: in which file of a dataset.
 #[derive(Debug)]
-pub(crate) struct UserOrder {
+pub(crate) struct Place {
     /// Files not yet read to their end, the current one last, with their rows.
     files: Vec<(PathBuf, u64)>,
     /// Row of the current file.
     row: u64,
-    last: Option<Users>,
 }
 
-impl UserOrder {
+impl Place {
     pub(crate) fn new(dataset: &Dataset) -> Self {
         let files = dataset.files().iter().rev();
         Self {
             files: files.map(|f| (f.path().to_owned(), f.rows())).collect(),
             row: 0,
-            last: None,
         }
     }
 
@@ -107,7 +143,6 @@ impl UserOrder {
             self.row -= of_file;
             self.files.pop();
         }
-        self.last = None;
     }
 
     /// The same error, about the next rows, with the file and the row in it, from 1, in place of
@@ -134,42 +169,5 @@ impl UserOrder {
             *row = at + 1;
         }
         error
-    }
-
-    /// Checks the next rows.
-    pub(crate) fn follow(&mut self, users: &Users) -> Result<(), ScoreError> {
-        for row in 0..users.len() {
-            while self.files.last().is_some_and(|(_, rows)| self.row >= *rows) {
-                self.files.pop();
-                (self.row, self.last) = (0, None);
-            }
-            let (before, at) = match &self.last {
-                Some(last) if row == 0 => (last, 0),
-                None => {
-                    // The first row of a file; from the second on, `users` itself is looked at.
-                    self.last = Some(users.only(row));
-                    self.row += 1;
-                    continue;
-                }
-                Some(_) => (users, row - 1),
-            };
-            if !users.after(row, before, at) {
-                return Err(self.disorder(users.name(row), before.name(at)));
-            }
-            self.row += 1;
-        }
-        if let Some(row) = users.len().checked_sub(1) {
-            self.last = Some(users.only(row));
-        }
-        Ok(())
-    }
-
-    fn disorder(&self, user: String, previous: String) -> ScoreError {
-        ScoreError::Users {
-            path: self.files.last().map(|f| f.0.clone()).unwrap_or_default(),
-            row: self.row + 1,
-            user,
-            previous,
-        }
     }
 }

@@ -94,7 +94,7 @@ fn threads_change_no_byte() {
             "train --data data{threads} --epochs 2 --out {threads}.ltv {same}"
         ));
         at.ok(&format!(
-            "score --model {threads}.ltv --data data{threads} --batch 500 --out snap{threads} {same}"
+            "score --model {threads}.ltv --data data{threads} --out snap{threads} {same}"
         ));
     }
     for threads in [2, 4] {

@@ -8,6 +8,7 @@
 //!     new/             becomes target/
 //!     old/             the old artefact, for an instant, where the system cannot exchange folders
 //!     ...              scratch files
+//!   .ltv-part-target/  the same, of one that is made in several runs
 //! ```
 
 use super::{parent, sync_folder};
@@ -20,6 +21,10 @@ use std::{
 
 /// How the names of work folders start.
 const PREFIX: &str = ".ltv-work-";
+/// How the names of work folders start that outlive a run that did not finish.
+const PART: &str = ".ltv-part-";
+/// What is made in one of those, so that nothing else goes on with it.
+const PURPOSE: &str = "purpose";
 /// Work folders tried before giving up; a second try is needed only when another process sweeps
 /// the first one away between its birth and its lock.
 const TRIES: usize = 100;
@@ -37,6 +42,8 @@ pub struct AtomicFolder {
     work: PathBuf,
     /// Whether the work folder holds the only copy of something when this is dropped.
     keep: bool,
+    /// Whether what has been made is for the next run when this is dropped.
+    outlives: bool,
     /// Held open, and with it the lock, until the work folder is gone.
     _lock: File,
 }
@@ -60,11 +67,55 @@ impl AtomicFolder {
             new: work.join("new"),
             work,
             keep: false,
+            outlives: false,
             _lock: lock,
         };
         // A folder of its own, because the work folder is for its owner's eyes only.
         super::create_folder(&made.new)?;
         Ok(made)
+    }
+
+    /// As [`AtomicFolder::create`], but goes on with what a run for the same `purpose` left when it failed
+    /// or was killed: what it had put into the folder, and its scratch files, are there. What was left for
+    /// another purpose is removed. The second value says whether anything was there.
+    ///
+    /// Dropped without a commit, the folder stays for the next run, unless it is empty. Files in it have to
+    /// be whole whenever the process is killed: see [`super::AtomicFile`].
+    ///
+    /// # Errors
+    /// As [`AtomicFolder::create`]; when another process is making the same target.
+    pub fn resume(target: impl AsRef<Path>, purpose: &str) -> Result<(Self, bool)> {
+        let target = target.as_ref();
+        crate::address::check_output(target)?;
+        let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_path_buf());
+        let folder = parent(&target);
+        super::create_folder(folder)?;
+        sweep(folder);
+        let mut name = std::ffi::OsString::from(PART);
+        name.push(target.file_name().unwrap_or_default());
+        let work = folder.join(name);
+        let lock = held(&work, &target)?;
+        if !put_back(folder, &work.join("old")) {
+            let hint = "an old artefact was set aside in its folder 'old': move it away";
+            return Err(Error::artefact(&work, "not free to be used again", hint));
+        }
+        let found = fs::read_to_string(work.join(PURPOSE));
+        let goes_on = found.is_ok_and(|found| found == purpose);
+        let new = work.join("new");
+        if !goes_on {
+            empty(&work);
+            super::create_folder(&new)?;
+            super::write(work.join(PURPOSE), purpose.as_bytes())?;
+        }
+        let made = Self {
+            target,
+            new,
+            work,
+            keep: false,
+            outlives: true,
+            _lock: lock,
+        };
+        Ok((made, goes_on))
     }
 
     /// The folder that becomes the target.
@@ -103,6 +154,7 @@ impl AtomicFolder {
             return self.rescue(failure);
         }
         // Dropping removes the old artefact. Should that fail, the next run sweeps it.
+        self.outlives = false;
         sync_folder(parent(&self.target))
     }
 
@@ -122,7 +174,8 @@ impl AtomicFolder {
 
 impl Drop for AtomicFolder {
     fn drop(&mut self) {
-        if !self.keep {
+        let has_parts = || fs::read_dir(&self.new).is_ok_and(|mut parts| parts.next().is_some());
+        if !self.keep && !(self.outlives && has_parts()) {
             remove(&self.work);
         }
     }
@@ -130,6 +183,16 @@ impl Drop for AtomicFolder {
 
 /// Removes a work folder, its lock last: whatever a kill leaves of it can be swept.
 fn remove(work: &Path) {
+    empty(work);
+    let others = fs::read_dir(work).into_iter().flatten().count();
+    if others <= 1 {
+        let _ = fs::remove_file(work.join("lock"));
+        let _ = fs::remove_dir(work);
+    }
+}
+
+/// Removes all but its lock.
+fn empty(work: &Path) {
     for entry in fs::read_dir(work).into_iter().flatten().flatten() {
         let path = entry.path();
         // What cannot be removed now is swept by the next run.
@@ -138,11 +201,6 @@ fn remove(work: &Path) {
             _ if entry.file_name() == "lock" => continue,
             _ => fs::remove_file(path),
         };
-    }
-    let others = fs::read_dir(work).into_iter().flatten().count();
-    if others <= 1 {
-        let _ = fs::remove_file(work.join("lock"));
-        let _ = fs::remove_dir(work);
     }
 }
 
@@ -243,6 +301,27 @@ fn locked(folder: &Path) -> Result<(PathBuf, File)> {
         }
     }
     Err(fail(last))
+}
+
+/// The lock of a work folder that is known by its name, which is made where it is not there.
+fn held(work: &Path, target: &Path) -> Result<File> {
+    let path = work.join("lock");
+    for _ in 0..TRIES {
+        super::create_folder(work)?;
+        let Ok(lock) = File::options().create(true).append(true).open(&path) else {
+            continue;
+        };
+        if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+            let hint = "wait until it is done, or give another output";
+            return Err(Error::artefact(target, "another process is making it", hint));
+        }
+        // Whoever had it may have removed the folder just now.
+        if path.exists() {
+            return Ok(lock);
+        }
+    }
+    let refused = io::ErrorKind::PermissionDenied.into();
+    Err(Error::io(work, "write to", refused))
 }
 
 /// Removes the work folders in `folder` that nobody holds. An old artefact that was set aside in
@@ -409,6 +488,38 @@ mod tests {
         );
         held.commit().unwrap();
         assert_eq!(entries(&path("other")), ["1"]);
+    }
+
+    #[test]
+    fn what_a_run_left_is_there_for_the_same_purpose_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("target");
+        let resume = |purpose: &str| AtomicFolder::resume(&target, purpose).unwrap();
+        let (folder, goes_on) = resume("a");
+        assert!(!goes_on);
+        let error = AtomicFolder::resume(&target, "a").unwrap_err().to_string();
+        assert!(error.contains("another process"), "{error}");
+        drop(folder);
+        assert_eq!(entries(place.path()), [] as [&str; 0], "nothing was made");
+
+        let (folder, _) = resume("a");
+        fs::write(folder.path().join("part"), "1").unwrap();
+        drop(folder);
+        let (folder, goes_on) = resume("a");
+        assert_eq!(
+            (goes_on, entries(folder.path())),
+            (true, vec!["part".into()])
+        );
+        drop(folder);
+        // Others sweep beside it.
+        drop(AtomicFolder::create(place.path().join("other")).unwrap());
+        let (folder, goes_on) = resume("b");
+        assert_eq!((goes_on, entries(folder.path())), (false, vec![]));
+        fs::write(folder.path().join("part"), "2").unwrap();
+        folder.commit().unwrap();
+        assert_eq!(entries(place.path()), ["target"]);
+        assert_eq!(fs::read(target.join("part")).unwrap(), b"2");
+        assert!(!resume("b").1, "it was finished");
     }
 
     #[test]

@@ -199,7 +199,7 @@ impl StreamError {
     }
 
     /// The same error with rows counted from the file's first row, not the batch's.
-    pub(crate) fn offset_by(mut self, first_row: u64) -> Self {
+    pub fn offset_by(mut self, first_row: u64) -> Self {
         if let Self::Null { row, .. } | Self::Label { row, .. } = &mut self {
             *row += first_row;
         }
