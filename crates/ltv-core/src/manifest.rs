@@ -184,10 +184,12 @@ pub struct SnapshotManifest {
     pub as_of: Day,
     /// Id of the model: the BLAKE3 checksum of its bundle's content, shortened.
     pub model_id: String,
-    /// The whole checksum, in hexadecimal.
-    pub model_blake3: String,
-    /// What was scored.
-    pub input: SnapshotInput,
+    /// The whole checksum, in hexadecimal; unknown in snapshots of early programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_blake3: Option<String>,
+    /// What was scored; unknown in snapshots of early programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<SnapshotInput>,
     /// Horizons.
     pub horizons: Horizons,
     /// How `ltv_<N>` was decoded.

@@ -144,10 +144,7 @@ mod tests {
                 Problem::Region,
             ),
             (denied("RequestTimeTooSkewed"), Problem::Clock),
-            (
-                denied("NotSignedUp"),
-                Problem::Denied(s("NotSignedUp")),
-            ),
+            (denied("NotSignedUp"), Problem::Denied(s("NotSignedUp"))),
             (
                 generic(answer("503 Busy", "SlowDown")),
                 Problem::Refused(s("SlowDown")),

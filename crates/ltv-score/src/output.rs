@@ -54,7 +54,10 @@ impl Output {
     }
 
     fn record(&self, number: usize) -> PathBuf {
-        self.folder.scratch().join(PartFile::name(number)).with_extension("json")
+        self.folder
+            .scratch()
+            .join(PartFile::name(number))
+            .with_extension("json")
     }
 
     /// Writes down what is known of a part, so that no run has to make it again.

@@ -123,6 +123,7 @@ impl<'a> Part<'a> {
 
     fn add(&mut self, piece: Piece) -> Result<(), ScoreError> {
         let task = self.task;
+        let piece_rows = piece.users.num_rows() as u64;
         let rows = Rows::of(&piece.users, &self.path.display().to_string())
             .map_err(|e| e.offset_by(piece.first_row))?;
         self.follow(&rows.users, piece.first_row)?;
@@ -133,8 +134,11 @@ impl<'a> Part<'a> {
             self.count(&rows, &predictions)?;
             let as_of = task.dataset.manifest().as_of;
             let scored = rows.scored(task.model, &predictions, as_of)?;
-            task.timed("writing", || write(&mut self.file, task.folder, &self.name, &scored))?;
+            task.timed("writing", || {
+                write(&mut self.file, task.folder, &self.name, &scored)
+            })?;
         }
+        task.progress.advance(piece_rows);
         Ok(())
     }
 

@@ -67,7 +67,7 @@ pub struct ScoreOptions {
     /// Days of the observation window that the model was trained on; not checked when `None`.
     pub expected_window: Option<u32>,
     /// BLAKE3 checksum of the model's content, for the manifest.
-    pub model_blake3: String,
+    pub model_blake3: Option<String>,
 }
 
 impl Default for ScoreOptions {
@@ -80,7 +80,7 @@ impl Default for ScoreOptions {
             file_rows: None,
             past_horizon: PastHorizon::Keep,
             expected_window: None,
-            model_blake3: String::new(),
+            model_blake3: None,
         }
     }
 }
@@ -104,7 +104,10 @@ impl ScoreOptions {
             ("program", env!("CARGO_PKG_VERSION").to_owned()),
             ("dataset", dataset.fingerprint()?),
             ("model", model.model_id().to_owned()),
-            ("model_blake3", self.model_blake3.clone()),
+            (
+                "model_blake3",
+                self.model_blake3.clone().unwrap_or_default(),
+            ),
             ("decoding", self.decoding.clone()),
             ("monotone", self.monotone.to_string()),
             ("past_horizon", format!("{:?}", self.past_horizon)),
@@ -168,7 +171,8 @@ fn make_all(
     found: Vec<Option<Made>>,
 ) -> Result<Vec<Made>, ScoreError> {
     let missing: Vec<usize> = (0..found.len()).filter(|&i| found[i].is_none()).collect();
-    task.progress.advance(found.iter().flatten().map(Made::rows).sum());
+    task.progress
+        .advance(found.iter().flatten().map(Made::rows).sum());
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
     let work = || {
         let mut made = vec![];
@@ -189,7 +193,9 @@ fn make_all(
         let threads = (0..task.threads).map(|_| scope.spawn(work));
         let threads: Vec<_> = threads.collect();
         let joined = threads.into_iter().map(|thread| thread.join());
-        joined.flat_map(|made| made.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        joined
+            .flat_map(|made| made.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
     });
     let known = found.into_iter().enumerate();
     made.extend(known.filter_map(|(part, made)| Some((part, Ok(made?)))));
@@ -205,7 +211,6 @@ fn make(
 ) -> Result<Made, ScoreError> {
     let made = task.make(part, portion)?;
     output.remember(part, &made)?;
-    task.progress.advance(made.rows());
     Ok(made)
 }
 
@@ -244,18 +249,23 @@ fn manifest(task: &Task<'_>, made: Vec<Made>) -> Result<SnapshotManifest, ScoreE
     let sum = |of: fn(&Made) -> u64| made.iter().map(of).sum();
     let dropped: u64 = sum(|made| made.dropped);
     let reason = (PAST_HORIZON.to_owned(), dropped);
-    let total = |t: usize| made.iter().map(|made| made.totals[t]).collect::<Sum>().value();
+    let total = |t: usize| {
+        made.iter()
+            .map(|made| made.totals[t])
+            .collect::<Sum>()
+            .value()
+    };
     Ok(SnapshotManifest {
         format: SnapshotManifest::FORMAT.into(),
         version: SnapshotManifest::VERSION,
         as_of: dataset.manifest().as_of,
         model_id: task.model.model_id().to_owned(),
         model_blake3: options.model_blake3.clone(),
-        input: SnapshotInput {
+        input: Some(SnapshotInput {
             blake3: dataset.fingerprint()?,
             rows: dataset.rows(),
             events: dataset.manifest().events,
-        },
+        }),
         horizons: task.model.horizons().clone(),
         decoding: options.decoding.clone(),
         rows: found - dropped,

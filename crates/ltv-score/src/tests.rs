@@ -194,13 +194,16 @@ fn while_a_run_goes_on_and_after_it_fails_the_old_snapshot_stays() {
 
     let doubled = Fake::with(|_, p| p.values.iter_mut().for_each(|x| *x *= 2.0));
     let other = ScoreOptions {
-        model_blake3: "of another model".into(),
+        model_blake3: Some("of another model".into()),
         ..options()
     };
     score(&dataset, &doubled, &out, &other, &Silent).unwrap();
     let total: f64 = (0..300).map(|i| 2.0 * predicted(i, 0)).sum();
     let manifest = SnapshotManifest::read(&out).unwrap();
-    assert!((manifest.totals[0] - total).abs() < 1e-9, "all of one model");
+    assert!(
+        (manifest.totals[0] - total).abs() < 1e-9,
+        "all of one model"
+    );
     // Nothing hidden is left either.
     assert_eq!(fs::read_dir(folder.path().join("out")).unwrap().count(), 1);
 }
@@ -253,7 +256,11 @@ fn parts_that_were_finished_are_not_made_again() {
         seen.fetch_add(rows.rows, Relaxed);
     });
     run(&dataset, &counting, &out).unwrap();
-    assert_eq!(scored.load(Relaxed), 80 + 20, "the damaged one and the last");
+    assert_eq!(
+        scored.load(Relaxed),
+        80 + 20,
+        "the damaged one and the last"
+    );
     assert_eq!(contents(&out), contents(&whole));
     assert_eq!(fs::read_dir(out.parent().unwrap()).unwrap().count(), 1);
 }

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Stdio},
     thread::sleep,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use support::Workspace;
 
@@ -23,8 +23,9 @@ const KILLS: u32 = 16;
 /// Whether a work folder beside the output holds a finished artefact that is about to be moved.
 fn about_to_move(place: &Path) -> bool {
     let entries = fs::read_dir(place).unwrap().flatten();
+    let hidden = |name: &str| name.starts_with(".ltv-work-") || name.starts_with(".ltv-part-");
     entries
-        .filter(|e| e.file_name().to_string_lossy().starts_with(".ltv-work-"))
+        .filter(|e| hidden(&e.file_name().to_string_lossy()))
         .any(|e| e.path().join("new/manifest.json").exists())
 }
 
@@ -119,6 +120,62 @@ fn a_snapshot_survives_being_replaced() {
     at.ok("train --data data --epochs 1 --quiet --out model.ltv");
     let line = "score --model model.ltv --data data --file-rows 200 --quiet";
     survives(&at, [line, &format!("{line} --decoding median")], "scores");
+}
+
+/// What is finished of the snapshot `scores`: its parts with a record, and when each was made.
+fn finished(at: &Workspace) -> BTreeMap<PathBuf, SystemTime> {
+    let folder = at.path(".ltv-part-scores");
+    let records = fs::read_dir(&folder).into_iter().flatten().flatten();
+    let records = records
+        .map(|e| e.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "json"));
+    let part = |record: PathBuf| {
+        let name = record.with_extension("parquet");
+        let part = folder.join("new").join(name.file_name().unwrap());
+        let made = fs::metadata(&part).unwrap().modified().unwrap();
+        (part, made)
+    };
+    records.map(part).collect()
+}
+
+/// Ten kills in one scoring: no finished part is lost or made again, and the bytes are those of a run
+/// that nobody disturbed.
+#[test]
+fn a_killed_scoring_goes_on_with_what_is_missing() {
+    let at = simulated();
+    let features = FEATURES.replace("--partitions 3", "--partitions 40");
+    at.ok(&format!("{features} --as-of 2024-04-01 --out data"));
+    at.ok("train --data data --epochs 1 --quiet --out model.ltv");
+    let line = "score --model model.ltv --data data --threads 2 --quiet";
+    let started = Instant::now();
+    at.ok(&format!("{line} --out whole"));
+    let whole = started.elapsed();
+    let (mut before, mut kills) = (BTreeMap::new(), 0);
+    for turn in 0..100 {
+        let mut command = at.ltv(&format!("{line} --out scores"));
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        sleep(whole * (turn % 7) / 10);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if at.path("scores").exists() {
+            break;
+        }
+        kills += 1;
+        let now = finished(&at);
+        assert!(
+            before
+                .iter()
+                .all(|(part, made)| now.get(part) == Some(made))
+        );
+        before = now;
+        if kills == 10 {
+            break;
+        }
+    }
+    assert!(kills > 2, "killed {kills} times only");
+    at.ok(&format!("{line} --out scores"));
+    assert!(at.files("scores") == at.files("whole"));
+    assert!(!at.path(".ltv-part-scores").exists());
 }
 
 #[test]

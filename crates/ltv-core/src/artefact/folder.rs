@@ -313,7 +313,11 @@ fn held(work: &Path, target: &Path) -> Result<File> {
         };
         if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
             let hint = "wait until it is done, or give another output";
-            return Err(Error::artefact(target, "another process is making it", hint));
+            return Err(Error::artefact(
+                target,
+                "another process is making it",
+                hint,
+            ));
         }
         // Whoever had it may have removed the folder just now.
         if path.exists() {

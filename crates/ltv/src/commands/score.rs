@@ -158,7 +158,7 @@ pub(super) fn defaults(model: &Model, threads: usize) -> ScoreOptions {
         decoding: model.decoding().to_string(),
         monotone: document.config.model.monotone,
         expected_window: Some(document.window_days),
-        model_blake3: model.blake3().to_owned(),
+        model_blake3: Some(model.blake3().to_owned()),
         ..ScoreOptions::default()
     }
 }

@@ -86,21 +86,33 @@ const LONG: &[(&str, &str)] = &[
     ),
     (
         "score",
-        "score --quiet --model model.ltv --data data --batch 1 --file-rows 10 --out snap",
+        "score --quiet --model model.ltv --data many --out snap",
     ),
 ];
 
+/// As `with_trained`, and a dataset that takes a while to score.
+fn with_many() -> Cases {
+    let cases = with_trained();
+    cases.at.ok("simulate --users 20000 --quiet --out crowd");
+    let features = SIMULATED
+        .replace("sim/", "crowd/")
+        .replace("--partitions 1", "--partitions 20");
+    cases.at.ok(&format!("{features} --out many"));
+    cases
+}
+
 #[test]
 fn a_stopped_program_leaves_nothing() {
-    let mut cases = with_trained();
+    let mut cases = with_many();
     for (what, line) in LONG {
         for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
             let before = cases.at.everything();
             let output = stopped(&cases, line, signal);
             let error = support::text(&output.stderr);
             assert_eq!(output.status.code(), Some(code), "{what}: {error}");
-            // A checkpoint is there to be left.
+            // A checkpoint is there to be left, and so are finished parts.
             let _ = fs::remove_file(cases.at.path("part"));
+            let _ = fs::remove_dir_all(cases.at.path(".ltv-part-snap"));
             cases.unchanged(what, &before);
             cases.add(&format!("{what}, {signal}"), line, &error);
         }
@@ -111,11 +123,11 @@ fn a_stopped_program_leaves_nothing() {
 /// Nobody can tidy up after SIGKILL; but nothing looks finished, and the next run does not mind.
 #[test]
 fn a_killed_program_leaves_nothing_that_looks_finished() {
-    let cases = with_trained();
-    let line = "score --quiet --model model.ltv --data data --batch 1 --file-rows 10 --out snap";
+    let cases = with_many();
+    let line = "score --quiet --model model.ltv --data many --out snap";
     let output = stopped(&cases, line, "-KILL");
     assert_eq!(output.status.code(), None);
     assert!(!cases.at.path("snap").exists());
-    cases.at.ok(&line.replace("--batch 1 --file-rows 10 ", ""));
+    cases.at.ok(line);
     cases.at.ok("inspect snap --verify");
 }

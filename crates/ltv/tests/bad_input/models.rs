@@ -57,7 +57,7 @@ const EVALUATE: &[(&str, &str)] = &[
 
 const SCORE: &[(&str, &str)] = &[
     ("a quantile above 1", "--out snap --decoding quantile:1.5"),
-    ("a batch of no rows", "--out snap --batch 0"),
+    ("files of no users", "--out snap --file-rows 0"),
     ("an output folder with other things", "--out full"),
     ("an output that is a dataset", "--out data"),
     ("an output that is a file", "--out words.ltv"),
