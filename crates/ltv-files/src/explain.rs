@@ -13,6 +13,8 @@ const CREDENTIALS: &[&str] = &[
     "InvalidToken",
     "TokenRefreshRequired",
     "InvalidClientTokenId",
+    // Of an account that has no such store; some servers say so of a key that they do not know.
+    "NotSignedUp",
 ];
 
 /// What happened to the object or prefix `url`.
