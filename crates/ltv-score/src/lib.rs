@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`batch`] | the engine-neutral core: a record batch of users to a record batch of scores |
 //! | [`snapshot`] | the scores of every user of a dataset, committed whole or not at all |
+//! | [`diff`](mod@diff) | what moved from one snapshot to another |
 //! | [`evaluate`] | labels against the predictions of a model and of the baselines |
 //! | [`importance`](mod@importance) | what predictions owe to each feature |
 //! | [`error`] | what can go wrong, and whose fault it is |
@@ -13,6 +14,7 @@
 //! Nothing here knows a network: a model is a [`ltv_core::predictor::Predictor`].
 
 pub mod batch;
+pub mod diff;
 pub mod error;
 pub mod evaluate;
 pub mod importance;
@@ -27,6 +29,7 @@ mod tests;
 mod users;
 
 pub use batch::{score_batch, snapshot_schema};
+pub use diff::{Diff, DiffOptions, diff};
 pub use error::ScoreError;
 pub use evaluate::{EvaluateOptions, Evidence, assess_dataset, evaluate_dataset};
 pub use importance::{Importance, ImportanceOptions, importance};

@@ -19,6 +19,7 @@ pub(crate) enum Kind {
     Bundle,
     Checkpoint,
     Evaluation,
+    Diff,
     Page,
 }
 
@@ -34,6 +35,7 @@ impl Kind {
             Self::Bundle => "a model bundle",
             Self::Checkpoint => "a checkpoint",
             Self::Evaluation => "an evaluation",
+            Self::Diff => "a comparison of snapshots",
             Self::Page => "a report page",
         }
     }
@@ -43,6 +45,7 @@ impl Kind {
             Self::Bundle => ltv_model::bundle::FORMAT.name,
             Self::Checkpoint => ltv_train::checkpoint::FORMAT.name,
             Self::Evaluation => ltv_eval::report::FORMAT,
+            Self::Diff => ltv_score::Diff::FORMAT,
             Self::Page => PAGE,
         }
     }

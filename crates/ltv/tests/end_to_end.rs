@@ -8,6 +8,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
@@ -111,6 +112,46 @@ fn threads_change_no_byte() {
     assert!(
         bundle("1.ltv") != bundle("other.ltv"),
         "the seed does nothing"
+    );
+}
+
+/// Two models' snapshots of the same users, and one without those who are past the horizon.
+#[test]
+fn what_moved_between_snapshots_is_said() {
+    let at = dataset(2000);
+    for seed in [1, 2] {
+        at.ok(&format!(
+            "train --data data --epochs 1 --quiet --seed {seed} --out {seed}.ltv"
+        ));
+    }
+    at.ok("score --model 1.ltv --data data --quiet --out old");
+    at.ok("score --model 2.ltv --data data --quiet --past-horizon drop --out new");
+    let line = "diff old new --quiet --out diff.json";
+    let text = at.ok(line);
+    assert!(
+        text.contains("gone, 0 arrived") && text.contains("up 10 %"),
+        "{text}"
+    );
+    let document = fs::read_to_string(at.path("diff.json")).unwrap();
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let manifest = |name: &str| -> Value {
+        let text = fs::read_to_string(at.path(name).join("manifest.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let (old, new) = (manifest("old"), manifest("new"));
+    assert_eq!(document["both"], new["rows"]);
+    assert_eq!(document["gone"], new["dropped"]["past_horizon"]);
+    assert_eq!(document["horizons"][3]["old_total"], old["totals"][3]);
+    assert_eq!(document["new"]["model_id"], new["model_id"]);
+    // A document of another kind is not written over.
+    let output = at.ltv("diff old new --quiet --out 1.ltv").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let spilled = at.ok("diff old new --quiet --memory 1 --json --moved 0");
+    let spilled: Value = serde_json::from_str(&spilled).unwrap();
+    assert_eq!(spilled["both"], document["both"]);
+    assert_eq!(
+        spilled["horizons"][0]["psi"],
+        document["horizons"][0]["psi"]
     );
 }
 
