@@ -146,7 +146,10 @@ mod tests {
                 Problem::Region,
             ),
             (denied("RequestTimeTooSkewed"), Problem::Clock),
-            (denied("NotSignedUp"), Problem::Denied(s("NotSignedUp"))),
+            (
+                denied("NotSignedUp"),
+                Problem::Credentials(s("NotSignedUp")),
+            ),
             (
                 generic(answer("503 Busy", "SlowDown")),
                 Problem::Refused(s("SlowDown")),

@@ -175,7 +175,8 @@ impl AtomicFolder {
 impl Drop for AtomicFolder {
     fn drop(&mut self) {
         let has_parts = || fs::read_dir(&self.new).is_ok_and(|mut parts| parts.next().is_some());
-        if !self.keep && !(self.outlives && has_parts()) {
+        let stays = self.keep || (self.outlives && has_parts());
+        if !stays {
             remove(&self.work);
         }
     }
