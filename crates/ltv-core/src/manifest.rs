@@ -216,7 +216,8 @@ pub struct SnapshotManifest {
 /// The dataset that a snapshot was made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotInput {
-    /// BLAKE3 checksum of its manifest, which names the checksums of its files.
+    /// BLAKE3 checksum of its manifest without the names of its files: of what was made and how, wherever it
+    /// lies.
     pub blake3: String,
     /// Users in it: those of the snapshot, and those who were left out.
     pub rows: u64,
@@ -233,13 +234,33 @@ impl SnapshotManifest {
     /// Reads the manifest of the snapshot in `folder`.
     ///
     /// # Errors
-    /// When the folder has no manifest, or one of another kind or version.
+    /// When the folder has no manifest, or one of another kind or version, or one that contradicts itself.
     pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
         let missing = (
             "not a snapshot: it has no manifest.json",
             "make one with 'ltv score'",
         );
-        read_manifest(folder.as_ref(), Self::FORMAT, Self::VERSION, missing)
+        let folder = folder.as_ref();
+        let manifest: Self = read_manifest(folder, Self::FORMAT, Self::VERSION, missing)?;
+        match manifest.contradiction() {
+            Some(problem) => {
+                let hint = "make the snapshot again";
+                Err(Error::artefact(folder.join(MANIFEST), problem, hint))
+            }
+            None => Ok(manifest),
+        }
+    }
+
+    /// What it says of itself that cannot be.
+    fn contradiction(&self) -> Option<String> {
+        let mut rows = self.files.iter().map(|file| file.rows);
+        let sum = rows.try_fold(0, u64::checked_add);
+        if sum != Some(self.rows) {
+            let sum = sum.map_or("too many".into(), |sum| sum.to_string());
+            return Some(format!("{} rows, but {sum} in its files", self.rows));
+        }
+        let (totals, horizons) = (self.totals.len(), self.horizons.len());
+        (totals != horizons).then(|| format!("{totals} totals of {horizons} horizons"))
     }
 
     /// Writes the manifest into `folder`, whole or not at all.

@@ -7,7 +7,7 @@ mod shards;
 
 pub use file::DatasetFile;
 pub(crate) use file::column_ranges;
-pub use portion::Portion;
+pub use portion::{Portion, Run};
 pub use shards::{first_manifest, shard_folders};
 
 use crate::stream::StreamError;
@@ -165,15 +165,16 @@ impl Dataset {
         Ok(())
     }
 
-    /// BLAKE3 checksum of its manifest, in hexadecimal: the same where and only where the same rows were
-    /// made in the same way. Of shards, of the manifest of all.
+    /// BLAKE3 checksum, in hexadecimal, of its manifest without the names of its files, whose checksums are
+    /// in it: the same for the same rows made in the same way, wherever they lie.
     ///
     /// # Errors
     /// When the manifest cannot be written down, which is a defect.
     pub fn fingerprint(&self) -> Result<String, StreamError> {
         let folder = self.folder.display().to_string();
-        let bytes = serde_json::to_vec(&*self.manifest);
-        let bytes = bytes.map_err(|e| StreamError::internal(&folder, e))?;
+        let mut manifest = DatasetManifest::clone(&self.manifest);
+        manifest.files.iter_mut().for_each(|file| file.path.clear());
+        let bytes = serde_json::to_vec(&manifest).map_err(|e| StreamError::internal(&folder, e))?;
         Ok(blake3::hash(&bytes).to_hex().to_string())
     }
 

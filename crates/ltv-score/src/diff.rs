@@ -15,7 +15,10 @@ use deal::Deal;
 use ltv_core::{
     Day, Error, Horizons, labels::LabelHistogram, manifest::SnapshotManifest, progress::Progress,
 };
-use ltv_eval::drift::{self, Psi, Reading};
+use ltv_eval::{
+    Sum,
+    drift::{self, Psi, Reading},
+};
 use rows::Row;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -123,7 +126,7 @@ pub struct Movement {
 /// Compares the snapshot in `new` with the one in `old`.
 ///
 /// # Errors
-/// When either is no snapshot, lacks or has damaged files, or names a user twice; when they predict other
+/// When either is no snapshot, lacks a file or has one of another length, or names a user twice; when they predict other
 /// horizons, or their user ids are of different types; when scratch files cannot be written.
 pub fn diff(
     old: &Path,
@@ -176,6 +179,9 @@ struct Tally {
     /// Distributions of all users, old and new.
     values: Vec<[LabelHistogram; 2]>,
     relative: Vec<LabelHistogram>,
+    /// Of users in both, old and new: what they add up to does not depend on the order in which they meet,
+    /// but for the last digit.
+    sums: Vec<[Sum; 2]>,
 }
 
 impl Tally {
@@ -198,6 +204,7 @@ impl Tally {
             movements: horizons.days().iter().map(movement).collect(),
             values: vec![Default::default(); horizons.len()],
             relative: vec![LabelHistogram::default(); horizons.len()],
+            sums: vec![Default::default(); horizons.len()],
         }
     }
 
@@ -229,10 +236,10 @@ impl Tally {
     fn pair(&mut self, old: &[f64], new: &[f64]) {
         self.both += 1;
         let pairs = old.iter().zip(new);
-        let all = self.movements.iter_mut().zip(&mut self.relative).zip(pairs);
-        for ((movement, relative), (&old, &new)) in all {
-            movement.old_of_both += old;
-            movement.new_of_both += new;
+        let all = self.movements.iter_mut().zip(&mut self.relative);
+        for (((movement, relative), sums), (&old, &new)) in all.zip(&mut self.sums).zip(pairs) {
+            sums[0].add(old);
+            sums[1].add(new);
             if old > 0.0 {
                 relative.add((new - old).abs() / old);
             }
@@ -257,6 +264,8 @@ impl Tally {
                 Movement {
                     old_total: before.totals[t],
                     new_total: after.totals[t],
+                    old_of_both: self.sums[t][0].value(),
+                    new_of_both: self.sums[t][1].value(),
                     relative: (relative.count() > 0).then(|| LEVELS.map(|p| relative.quantile(p))),
                     reading: psi.map(|psi| psi.reading()),
                     psi,
@@ -293,7 +302,8 @@ fn by_user<'a>(
     let all: HashMap<u128, &[f64]> = rows.iter().map(|(user, v)| (*user, &v[..])).collect();
     if all.len() < rows.len() {
         let problem = "names a user twice";
-        return Err(Error::artefact(folder, problem, "make the snapshot again").into());
+        let hint = "two of the scored datasets share users: make datasets of different users, and score again";
+        return Err(Error::artefact(folder, problem, hint).into());
     }
     Ok(all)
 }

@@ -94,7 +94,11 @@ impl Output {
             let path = entry.map_err(failed)?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if !own.contains(&*name) {
-                fs::remove_file(&path).map_err(|e| ltv_core::Error::io(&path, "remove", e))?;
+                let removed = match path.is_dir() {
+                    true => fs::remove_dir_all(&path),
+                    false => fs::remove_file(&path),
+                };
+                removed.map_err(|e| ltv_core::Error::io(&path, "remove", e))?;
             }
         }
         Ok(())

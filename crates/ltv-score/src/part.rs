@@ -23,10 +23,7 @@ use ltv_data::{
 use ltv_eval::Sum;
 use rayon::ThreadPool;
 use serde::{Deserialize, Serialize};
-use std::{
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{path::Path, time::Instant};
 
 /// The reason in [`ltv_core::manifest::SnapshotManifest::dropped`] for users older than the longest
 /// horizon.
@@ -73,7 +70,7 @@ pub(crate) struct Task<'a> {
 impl Task<'_> {
     /// Scores a portion into the file of its number.
     pub(crate) fn make(&self, number: usize, portion: &Portion) -> Result<Made, ScoreError> {
-        let mut part = Part::new(self, number, portion);
+        let mut part = Part::new(self, number);
         let read = |piece| part.add(piece);
         read_portion(self.dataset, &self.encoder, portion, read)?;
         part.finish()
@@ -93,20 +90,21 @@ impl Task<'_> {
 struct Part<'a> {
     task: &'a Task<'a>,
     name: String,
-    /// The dataset's file, for messages.
-    path: PathBuf,
+    /// The dataset's file that is read, by its position.
+    source: usize,
     file: Option<PartFile>,
     totals: Vec<Sum>,
     made: Made,
+    /// The last user, of the same file.
     last: Option<Users>,
 }
 
 impl<'a> Part<'a> {
-    fn new(task: &'a Task<'a>, number: usize, portion: &Portion) -> Self {
+    fn new(task: &'a Task<'a>, number: usize) -> Self {
         Self {
             task,
             name: PartFile::name(number),
-            path: task.dataset.files()[portion.file].path().to_owned(),
+            source: usize::MAX,
             file: None,
             totals: vec![Sum::default(); task.model.horizons().len()],
             made: Made {
@@ -124,9 +122,13 @@ impl<'a> Part<'a> {
     fn add(&mut self, piece: Piece) -> Result<(), ScoreError> {
         let task = self.task;
         let piece_rows = piece.users.num_rows() as u64;
-        let rows = Rows::of(&piece.users, &self.path.display().to_string())
+        let path = task.dataset.files()[piece.file].path();
+        let rows = Rows::of(&piece.users, &path.display().to_string())
             .map_err(|e| e.offset_by(piece.first_row))?;
-        self.follow(&rows.users, piece.first_row)?;
+        if piece.file != self.source {
+            (self.source, self.last) = (piece.file, None);
+        }
+        self.follow(&rows.users, path, piece.first_row)?;
         let (encoded, rows) = self.wanted(piece.rows, rows)?;
         if !rows.is_empty() {
             let predict = || task.pool.install(|| rows.predict(task.model, &encoded));
@@ -142,11 +144,11 @@ impl<'a> Part<'a> {
         Ok(())
     }
 
-    /// Checks that users rise.
-    fn follow(&mut self, users: &Users, first_row: u64) -> Result<(), ScoreError> {
+    /// Checks that users rise within a file.
+    fn follow(&mut self, users: &Users, path: &Path, first_row: u64) -> Result<(), ScoreError> {
         if let Some((row, previous)) = users.disorder(self.last.as_ref()) {
             return Err(ScoreError::Users {
-                path: self.path.clone(),
+                path: path.to_owned(),
                 row: first_row + row as u64 + 1,
                 user: users.name(row),
                 previous,

@@ -1,8 +1,8 @@
-//! From a dataset and a model to a snapshot: every user exactly once, or nothing.
+//! From a dataset and a model to a snapshot: every row of the dataset exactly once, or nothing.
 //!
 //! ```text
 //!   portions of the dataset      threads, each: read, encode, predict, write
-//!   (row groups of a file)  -->  part-00000.parquet, part-00001.parquet, ...  -->  manifest
+//!   (row groups)            -->  part-00000.parquet, part-00001.parquet, ...  -->  manifest
 //! ```
 //!
 //! Memory depends on the number of threads and on the size of a row group, not on the size of the
@@ -145,6 +145,10 @@ pub fn score(
     let purpose = options.purpose(dataset, model)?;
     let (output, found) = Output::begin(out, &purpose, portions.len())?;
     progress.start("score", Some(dataset.rows()));
+    let there = found.iter().flatten().count();
+    if there > 0 {
+        progress.note(&format!("{there} of {} files were there", found.len()));
+    }
     let task = Task {
         dataset,
         model,
@@ -214,19 +218,22 @@ fn make(
     Ok(made)
 }
 
-/// Within a file, users rise from portion to portion too. Files hold different users by their
-/// construction, a hash of the id.
+/// Within a file, users rise from portion to portion too. The files of a dataset hold different users by their
+/// construction, a hash of the id; those of its shards as far as their footers told when it was opened.
 fn check_users(dataset: &Dataset, portions: &[Portion], made: &[Made]) -> Result<(), ScoreError> {
     let all: Vec<_> = portions.iter().zip(made).collect();
     for pair in all.windows(2) {
         let ((before, one), (after, other)) = (pair[0], pair[1]);
+        let (Some(ended), Some(begun)) = (before.runs.last(), after.runs.first()) else {
+            continue;
+        };
         let (Some((_, last)), Some((first, _))) = (&one.users, &other.users) else {
             continue;
         };
-        if before.file == after.file && last >= first {
+        if ended.file == begun.file && last >= first {
             return Err(ScoreError::Users {
-                path: dataset.files()[after.file].path().to_owned(),
-                row: after.first_row + 1,
+                path: dataset.files()[begun.file].path().to_owned(),
+                row: begun.first_row + 1,
                 user: first.to_string(),
                 previous: last.to_string(),
             });

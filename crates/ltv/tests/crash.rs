@@ -146,7 +146,7 @@ fn a_killed_scoring_goes_on_with_what_is_missing() {
     let features = FEATURES.replace("--partitions 3", "--partitions 40");
     at.ok(&format!("{features} --as-of 2024-04-01 --out data"));
     at.ok("train --data data --epochs 1 --quiet --out model.ltv");
-    let line = "score --model model.ltv --data data --threads 2 --quiet";
+    let line = "score --model model.ltv --data data --file-rows 1 --threads 2 --quiet";
     let started = Instant::now();
     at.ok(&format!("{line} --out whole"));
     let whole = started.elapsed();

@@ -30,7 +30,8 @@ const PURPOSE: &str = "purpose";
 const TRIES: usize = 100;
 
 /// A folder under construction: made in a hidden work folder beside its target, whose place it
-/// takes by [`AtomicFolder::commit`]. Dropped without a commit, it leaves nothing behind.
+/// takes by [`AtomicFolder::commit`]. Dropped without a commit, it leaves nothing behind, but for what
+/// [`AtomicFolder::resume`] is to go on with.
 ///
 /// Whenever the process is killed, the target holds the old artefact or the new one, whole. A work
 /// folder that a killed process left behind is removed by the next one that makes an
@@ -99,9 +100,10 @@ impl AtomicFolder {
             let hint = "an old artefact was set aside in its folder 'old': move it away";
             return Err(Error::artefact(&work, "not free to be used again", hint));
         }
-        let found = fs::read_to_string(work.join(PURPOSE));
-        let goes_on = found.is_ok_and(|found| found == purpose);
         let new = work.join("new");
+        let found = fs::read_to_string(work.join(PURPOSE));
+        // Killed right after its commit, a run leaves the purpose alone.
+        let goes_on = found.is_ok_and(|found| found == purpose) && new.is_dir();
         if !goes_on {
             empty(&work);
             super::create_folder(&new)?;
@@ -192,8 +194,9 @@ fn remove(work: &Path) {
     }
 }
 
-/// Removes all but its lock.
+/// Removes all but its lock, first of all what it is for: half of it is of no use to anybody.
 fn empty(work: &Path) {
+    let _ = fs::remove_file(work.join(PURPOSE));
     for entry in fs::read_dir(work).into_iter().flatten().flatten() {
         let path = entry.path();
         // What cannot be removed now is swept by the next run.
@@ -307,11 +310,18 @@ fn locked(folder: &Path) -> Result<(PathBuf, File)> {
 /// The lock of a work folder that is known by its name, which is made where it is not there.
 fn held(work: &Path, target: &Path) -> Result<File> {
     let path = work.join("lock");
+    let mut last = io::ErrorKind::WouldBlock.into();
     for _ in 0..TRIES {
-        super::create_folder(work)?;
-        let Ok(lock) = File::options().create(true).append(true).open(&path) else {
-            continue;
+        let opened =
+            private(work).and_then(|()| File::options().create(true).append(true).open(&path));
+        let lock = match opened {
+            Ok(lock) => lock,
+            Err(e) => {
+                last = e;
+                continue;
+            }
         };
+        // Where locks are not supported, nobody can be told apart.
         if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
             let hint = "wait until it is done, or give another output";
             return Err(Error::artefact(
@@ -320,13 +330,39 @@ fn held(work: &Path, target: &Path) -> Result<File> {
                 hint,
             ));
         }
-        // Whoever had it may have removed the folder just now.
-        if path.exists() {
+        // Whoever had it may have removed the folder just now, and others made it anew.
+        if is_at(&lock, &path) {
             return Ok(lock);
         }
     }
-    let refused = io::ErrorKind::PermissionDenied.into();
-    Err(Error::io(work, "write to", refused))
+    Err(Error::io(work, "lock", last))
+}
+
+/// Makes a folder for its owner's eyes alone, unless it is there.
+fn private(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(folder) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+/// Whether the open file is the one that has this name now.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(held), Ok(named)) = (file.metadata(), fs::metadata(path)) else {
+        return false;
+    };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        (held.dev(), held.ino()) == (named.dev(), named.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        held.len() == named.len()
+    }
 }
 
 /// Removes the work folders in `folder` that nobody holds. An old artefact that was set aside in
@@ -338,8 +374,15 @@ fn sweep(folder: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            sweep_one(folder, &entry.path());
+        let (name, work) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        if name.starts_with(PREFIX) {
+            sweep_one(folder, &work);
+        }
+        // What is made in several runs stays, but for an old artefact that it had set aside.
+        let lock = File::open(work.join("lock")).ok();
+        if name.starts_with(PART) && lock.is_some_and(|lock| lock.try_lock().is_ok()) {
+            let _ = put_back(folder, &work.join("old"));
         }
     }
 }
@@ -525,6 +568,13 @@ mod tests {
         assert_eq!(entries(place.path()), ["target"]);
         assert_eq!(fs::read(target.join("part")).unwrap(), b"2");
         assert!(!resume("b").1, "it was finished");
+
+        // Killed right after its commit, a run leaves all but the folder, which has moved away.
+        let left = place.path().join(".ltv-part-target");
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("purpose"), "c").unwrap();
+        let (folder, goes_on) = resume("c");
+        assert!(!goes_on && folder.path().is_dir());
     }
 
     #[test]

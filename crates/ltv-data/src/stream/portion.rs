@@ -23,11 +23,13 @@ pub struct Piece {
     pub rows: EncodedRows,
     /// `user_id` and `status` of the same rows; text may be in any of Arrow's layouts.
     pub users: RecordBatch,
+    /// The file, by its position in [`Dataset::files`].
+    pub file: usize,
     /// Rows of the file before the first of these.
     pub first_row: u64,
 }
 
-/// Calls `sink` with a portion of `dataset`, piece by piece in the order of the file, until it fails.
+/// Calls `sink` with a portion of `dataset`, piece by piece in the order of the files, until it fails.
 ///
 /// # Errors
 /// When the file cannot be read or lacks a column; whatever `sink` returns.
@@ -40,24 +42,28 @@ pub fn read_portion<E: From<StreamError>>(
     let columns = encoder.encoding().columns();
     let columns = columns.chain(USERS.map(String::from));
     let plan = Plan::new(dataset, columns, None, None)?.numbered();
-    let order: Vec<RowGroup> = portion.groups.clone().map(|g| (portion.file, g)).collect();
     let mut lookups = Lookups::default();
-    // What the sink fails with does not pass through the reader.
-    let mut failed = None;
-    reader::read(dataset, &plan, &order, &mut |chunk| {
-        let users = users(&chunk.batch, &chunk.place)?;
-        let piece = Piece {
-            rows: encoder.encode_at(&chunk.batch, None, (&chunk.place, &mut lookups))?,
-            users,
-            first_row: chunk.first_row,
-        };
-        failed = sink(piece).err();
-        Ok(match failed {
-            None => ControlFlow::Continue(()),
-            Some(_) => ControlFlow::Break(()),
-        })
-    })?;
-    failed.map_or(Ok(()), Err)
+    for run in &portion.runs {
+        let order: Vec<RowGroup> = run.groups.clone().map(|g| (run.file, g)).collect();
+        // What the sink fails with does not pass through the reader.
+        let mut failed = None;
+        reader::read(dataset, &plan, &order, &mut |chunk| {
+            let users = users(&chunk.batch, &chunk.place)?;
+            let piece = Piece {
+                rows: encoder.encode_at(&chunk.batch, None, (&chunk.place, &mut lookups))?,
+                users,
+                file: run.file,
+                first_row: chunk.first_row,
+            };
+            failed = sink(piece).err();
+            Ok(match failed {
+                None => ControlFlow::Continue(()),
+                Some(_) => ControlFlow::Break(()),
+            })
+        })?;
+        failed.map_or(Ok(()), Err)?;
+    }
+    Ok(())
 }
 
 fn users(batch: &RecordBatch, place: &str) -> Result<RecordBatch, StreamError> {

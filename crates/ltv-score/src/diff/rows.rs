@@ -82,7 +82,7 @@ pub(super) fn read(
         let mut rows = 0;
         for batch in reader {
             let batch = batch.map_err(|e| damaged(&path, e))?;
-            each(&batch, &manifest.horizons, &path, sink)?;
+            each((&batch, rows), &manifest.horizons, &path, sink)?;
             rows += batch.num_rows() as u64;
             progress.advance(batch.num_rows() as u64);
         }
@@ -113,8 +113,9 @@ fn damaged(path: &Path, problem: impl Display) -> ScoreError {
     Error::artefact(path, problem.to_string(), AGAIN).into()
 }
 
+/// The rows of a batch before which so many were read.
 fn each(
-    batch: &RecordBatch,
+    (batch, before): (&RecordBatch, u64),
     horizons: &Horizons,
     path: &Path,
     sink: &mut dyn FnMut(Row<'_>) -> Result<(), ScoreError>,
@@ -147,9 +148,10 @@ fn each(
             .iter()
             .all(|value| value.is_finite() && *value >= 0.0)
         {
+            let row = before + r as u64 + 1;
             return Err(damaged(
                 path,
-                format!("row {}: {values:?} is no prediction", r + 1),
+                format!("row {row}: {values:?} is no prediction"),
             ));
         }
         sink(Row { user, values })?;

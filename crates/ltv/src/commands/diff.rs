@@ -77,6 +77,11 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     }
     if let Some(out) = &flags.out {
         outputs::check(out, Kind::Diff)?;
+        let folder = artefact::parent(out);
+        if !folder.is_dir() {
+            let message = format!("{}: its folder is not there; make it first", out.display());
+            return Err(Failure::user(message));
+        }
     }
     let how = DiffOptions {
         moved: options.moved,
@@ -108,7 +113,7 @@ fn text(diff: &Diff) -> String {
         count(diff.gone),
         count(diff.arrived)
     );
-    let by = format!("{} %", 100.0 * diff.moved_by);
+    let by = format!("{} %", (10_000.0 * diff.moved_by).round() / 100.0);
     let _ = writeln!(
         out,
         "{:>9}  {:>9}  {:>9}  {:>10}  {:>10}  {:>23}  PSI",
@@ -162,7 +167,9 @@ fn line(movement: &Movement, both: u64) -> String {
 /// The change from one total to another.
 fn change(old: f64, new: f64) -> String {
     if old > 0.0 {
-        format!("{:+.2} %", 100.0 * (new - old) / old)
+        // Not a minus before nothing.
+        let percent = (10_000.0 * (new - old) / old).round() / 100.0 + 0.0;
+        format!("{percent:+.2} %")
     } else {
         "-".to_owned()
     }
