@@ -10,8 +10,10 @@
 //! | `users`, where there is a user table | `user_id`, `reg_day` (integer, null where unknown) where a registration column is configured, `profile_<column>` (text or double), `keep_<column>` |
 //! | `calendar` | one row for each day: `day`, `weekday`, `month`, `weekend`, `holiday` (text); `weekend_share`, `holiday_share` (double) of the window that starts that day |
 //!
-//! `reg_day` comes out as an integer; everything else has its final type.
+//! `reg_day` comes out as an integer; everything else has its final type. [`printed_sql`] says the
+//! same, column by column, to whoever runs the statement elsewhere.
 
+mod tables;
 mod words;
 
 use self::words::{identifier, indent, name, select};
@@ -49,6 +51,16 @@ pub fn feature_sql(config: &FeatureConfig, with_users: bool) -> String {
         .map(|(name, body)| format!("{name} AS (\n{}\n)", indent(body)))
         .collect();
     format!("WITH {}\n{}\n", tables.join(",\n"), query.last())
+}
+
+/// The same text below comments that say, for each column of the tables that it reads, what it holds
+/// and which column of the input it comes from.
+pub fn printed_sql(config: &FeatureConfig, with_users: bool) -> String {
+    let (comments, sql) = (
+        tables::comments(config, with_users),
+        feature_sql(config, with_users),
+    );
+    format!("{comments}\n{sql}")
 }
 
 /// The SQL text that makes one row for each user with events: first and last day, days with
