@@ -20,6 +20,9 @@ const IDS: [&str; 12] = [
 ];
 const WORDS: [&str; 6] = ["b", "a", "", "é", "B", "ab"];
 
+/// Zeros are one and the same.
+const RANKS: [f64; 4] = [0.0, -0.0, 1.0 / 3.0, f64::NAN];
+
 /// Draws for one log.
 pub(crate) struct Draw(ChaCha8Rng);
 
@@ -141,6 +144,7 @@ fn events(at: &Workspace, draw: &mut Draw, text: bool, start: i64) {
         // Neither more digits than a decimal of a statement has, nor exact in binary.
         1 => 987_654.123_457,
         2 => 0.1,
+        3 => -0.0,
         k => k as f64 / 8.0 - 1.0,
     };
     let columns: [(&str, ArrayRef); 9] = [
@@ -151,7 +155,7 @@ fn events(at: &Workspace, draw: &mut Draw, text: bool, start: i64) {
             floats((0..n).map(|_| (draw.below(2_000) - 500) as f64 / 100.0)),
         ),
         ("seq", ints(draw.some(n, |d| d.below(3)))),
-        ("rank", floats(draw.some(n, |d| d.below(3) as f64 / 3.0))),
+        ("rank", floats(draw.some(n, |d| d.one(&RANKS)))),
         ("Word", words(draw.some(n, |d| d.one(&WORDS)))),
         ("code", narrow(draw.some(n, |d| d.below(14) - 2))),
         ("is it", flags(draw.some(n, Draw::yes))),

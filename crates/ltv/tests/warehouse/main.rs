@@ -133,7 +133,7 @@ fn random_logs_become_the_same_dataset() {
     let (mut folders, mut empty) = (vec![], 0);
     let mut all = Cases::default();
     let at = Workspace::new();
-    for seed in 0..60 {
+    for seed in 0..40 {
         let log = Workspace::new();
         let config = logs::write(&log, seed);
         log.write("features.toml", &config);
@@ -144,7 +144,7 @@ fn random_logs_become_the_same_dataset() {
         empty += usize::from(!some);
         folders.push(log);
     }
-    assert!(empty < 10, "{empty} logs without users");
+    assert!(empty < 8, "{empty} logs without users");
     all.check(&python, &at);
 }
 

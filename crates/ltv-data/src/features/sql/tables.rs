@@ -107,7 +107,9 @@ fn holidays(config: &FeatureConfig) -> String {
         ));
     }
     if holidays.simulator {
-        parts.push("the holidays of 'ltv simulate'".into());
+        let simulated = "the holidays of 'ltv simulate' (January 1-3, February 10-16, May 1-5, October 1-7, \
+                         November 11, December 24-26)";
+        parts.push(simulated.into());
     }
     parts.join(", ")
 }

@@ -106,7 +106,7 @@ fn collect(session: &SessionContext, sql: &str) -> BTreeMap<i64, Row> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn the_printed_statement_makes_the_dataset(

@@ -68,8 +68,8 @@ fn the_printed_statement_says_what_it_reads() {
     );
     for column in [
         "user_id <- user_id",
-        "day <- timestamp",
-        "time_ns <- timestamp",
+        "day <- \"timestamp\"",
+        "time_ns <- \"timestamp\"",
         "event_order <- seq",
         "num_size <- size",
         "\"cat_Word\" <- \"Word\"",
