@@ -71,7 +71,10 @@ impl<'a> FileReader<'a> {
     }
 
     fn normalise(&self, batch: &RecordBatch, as_of: Day) -> Result<RecordBatch> {
-        let time = self.wanted.iter().find(|w| w.role == Role::Time);
+        let time = self
+            .wanted
+            .iter()
+            .find(|w| matches!(w.role, Role::Day | Role::Time));
         let Some(time) = time else {
             return self.columns(batch, None, None);
         };
@@ -110,10 +113,12 @@ impl<'a> FileReader<'a> {
         let mut time = time;
         let mut columns: Vec<ArrayRef> = vec![];
         for wanted in self.wanted {
-            if wanted.role == Role::Time {
+            if matches!(wanted.role, Role::Day | Role::Time) {
                 if let Some((day, ns)) = time.take() {
                     columns.push(Arc::new(day));
-                    columns.push(Arc::new(ns));
+                    if wanted.role == Role::Time {
+                        columns.push(Arc::new(ns));
+                    }
                 }
                 continue;
             }

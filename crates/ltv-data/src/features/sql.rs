@@ -6,7 +6,7 @@
 //!
 //! | table | columns |
 //! |---|---|
-//! | `events` | `user_id`; `day` (integer, days since 1970-01-01 in UTC); `time_ns` (integer, nanoseconds into the day); `event_order` where an order column is configured; `num_<column>` (double, null for missing) for numeric columns; `cat_<column>` (integer or text) for columns of first and most frequent values |
+//! | `events` | `user_id`; `day` (integer, days since 1970-01-01 in UTC); `time_ns` (integer, nanoseconds into the day) for first values; `event_order` where an order column is configured; `num_<column>` (double, null for missing) for numeric columns; `cat_<column>` (integer or text) for columns of first and most frequent values |
 //! | `users`, where there is a user table | `user_id`, `reg_day` (integer, null where unknown) where a registration column is configured, `profile_<column>` (text or double), `keep_<column>` |
 //! | `calendar` | one row for each day: `day`, `weekday`, `month`, `weekend`, `holiday` (text); `weekend_share`, `holiday_share` (double) of the window that starts that day |
 //!
@@ -39,7 +39,7 @@ pub fn feature_sql(config: &FeatureConfig, with_users: bool) -> String {
         ("totals".to_string(), query.totals()),
         ("labels".to_string(), query.labels()),
     ];
-    if query.has_first() {
+    if columns::reads_firsts(config) {
         tables.push(("ranked".into(), query.ranked()));
         tables.push(("firsts".into(), query.firsts()));
     }
@@ -107,11 +107,6 @@ impl Query<'_> {
         self.window() + self.config.dataset.horizons.longest() as i32
     }
 
-    fn has_first(&self) -> bool {
-        let aggregates = &self.config.aggregates;
-        !aggregates.first.is_empty() || !aggregates.first_numeric.is_empty()
-    }
-
     fn first_event(&self) -> String {
         format!(
             "SELECT user_id, MIN(day) AS first_day\nFROM events\nWHERE day < {}\nGROUP BY user_id",
@@ -161,11 +156,10 @@ impl Query<'_> {
 
     /// Known events of chosen users, from registration to the end of the longest horizon.
     fn timed(&self) -> String {
-        let mut items = vec![
-            "e.user_id".to_string(),
-            "e.day - c.reg_day AS rel".into(),
-            "e.time_ns".into(),
-        ];
+        let mut items = vec!["e.user_id".to_string(), "e.day - c.reg_day AS rel".into()];
+        if columns::reads_firsts(self.config) {
+            items.push("e.time_ns".into());
+        }
         if self.config.events.order.is_some() {
             items.push("e.event_order".into());
         }
@@ -354,7 +348,7 @@ impl Query<'_> {
         items.extend(self.label_columns());
         let mut joins = String::from("\nLEFT JOIN totals t ON t.user_id = c.user_id");
         joins += "\nLEFT JOIN labels l ON l.user_id = c.user_id";
-        if self.has_first() {
+        if columns::reads_firsts(self.config) {
             joins += "\nLEFT JOIN firsts f ON f.user_id = c.user_id";
         }
         for index in 0..self.config.aggregates.mode.len() {

@@ -38,21 +38,22 @@ fn sources(wanted: &Wanted) -> Vec<String> {
         let source = plain(&identifier(&wanted.column));
         format!("  {} <- {source}: {words}", plain(target))
     };
-    if wanted.role == Role::Time {
-        let day = line(
-            &wanted.target,
-            "INTEGER, days since 1970-01-01 in UTC, never null",
-        );
-        return vec![day, line("time_ns", "BIGINT, nanoseconds into that day")];
+    let day = "INTEGER, days since 1970-01-01 in UTC, never null";
+    match wanted.role {
+        Role::Day => vec![line(&wanted.target, day)],
+        Role::Time => vec![
+            line(&wanted.target, day),
+            line("time_ns", "BIGINT, nanoseconds into that day"),
+        ],
+        role => vec![line(&identifier(&wanted.target), words(role))],
     }
-    vec![line(&identifier(&wanted.target), words(wanted.role))]
 }
 
 /// What a column must hold.
 fn words(role: Role) -> &'static str {
     match role {
         Role::User => "BIGINT or text, never null",
-        Role::Time | Role::Registration => {
+        Role::Day | Role::Time | Role::Registration => {
             "INTEGER, days since 1970-01-01 in UTC, null where unknown"
         }
         Role::Value => "DOUBLE, never null, finite, its size below 1e14",
