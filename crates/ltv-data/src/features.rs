@@ -35,4 +35,4 @@ mod tests;
 
 pub use build::{BuildOptions, build_dataset};
 pub use history::{Purchases, purchases};
-pub use sql::feature_sql;
+pub use sql::{feature_sql, printed_sql};

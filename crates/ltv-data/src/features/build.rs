@@ -118,14 +118,19 @@ fn check_output(out: &Path) -> Result<()> {
     }
 }
 
-struct Inputs {
-    events: Table,
-    users: Option<Table>,
+/// The checked input.
+pub(crate) struct Inputs {
+    pub(crate) events: Table,
+    pub(crate) users: Option<Table>,
     layout: Layout,
 }
 
 impl Inputs {
-    fn open(events: &[PathBuf], users: Option<&[PathBuf]>, config: &FeatureConfig) -> Result<Self> {
+    pub(crate) fn open(
+        events: &[PathBuf],
+        users: Option<&[PathBuf]>,
+        config: &FeatureConfig,
+    ) -> Result<Self> {
         let columns = &config.users;
         if users.is_none() {
             let absent = [

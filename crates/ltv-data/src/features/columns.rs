@@ -59,6 +59,12 @@ pub(crate) fn categories(config: &FeatureConfig) -> Vec<String> {
     )
 }
 
+/// Whether the first event of a user is asked for, and so the time within a day.
+pub(crate) fn reads_firsts(config: &FeatureConfig) -> bool {
+    let aggregates = &config.aggregates;
+    !aggregates.first.is_empty() || !aggregates.first_numeric.is_empty()
+}
+
 /// Calendar features: name, column of the calendar table, kind.
 pub(crate) fn calendar(config: &FeatureConfig) -> Vec<(&'static str, &'static str, FeatureKind)> {
     use FeatureKind::{Categorical, Numeric};

@@ -24,6 +24,8 @@ use std::{
 pub(crate) enum Role {
     /// Int64 or Utf8, never null.
     User,
+    /// A point in time, never null; becomes its day.
+    Day,
     /// A point in time, never null; becomes two columns, day and nanoseconds into it.
     Time,
     /// A day, null where unknown.
@@ -68,9 +70,13 @@ impl Wanted {
 /// Columns wanted from the event log.
 pub(crate) fn event_columns(config: &FeatureConfig) -> Vec<Wanted> {
     let events = &config.events;
+    let time = match columns::reads_firsts(config) {
+        true => Role::Time,
+        false => Role::Day,
+    };
     let mut all = vec![
         Wanted::new(&events.user, "events.user", "user_id", Role::User),
-        Wanted::new(&events.time, "events.time", "day", Role::Time),
+        Wanted::new(&events.time, "events.time", "day", time),
     ];
     if let Some(order) = &events.order {
         all.push(Wanted::new(
@@ -265,7 +271,10 @@ impl Table {
 fn normal_schema(wanted: &[Wanted], types: &[DataType]) -> SchemaRef {
     let mut fields = vec![];
     for (wanted, data_type) in wanted.iter().zip(types) {
-        let never_null = matches!(wanted.role, Role::User | Role::Time | Role::Value);
+        let never_null = matches!(
+            wanted.role,
+            Role::User | Role::Day | Role::Time | Role::Value
+        );
         fields.push(Field::new(&wanted.target, data_type.clone(), !never_null));
         if wanted.role == Role::Time {
             fields.push(Field::new("time_ns", DataType::Int64, false));
@@ -367,8 +376,8 @@ fn target_type(role: Role, found: &DataType) -> Result<DataType, &'static str> {
         Role::User if integer => Ok(Int64),
         Role::User if text => Ok(Utf8),
         Role::User => Err("an integer of at most 63 bits, or text"),
-        Role::Time | Role::Registration if moment => Ok(Int32),
-        Role::Time | Role::Registration => Err("a timestamp or a date"),
+        Role::Day | Role::Time | Role::Registration if moment => Ok(Int32),
+        Role::Day | Role::Time | Role::Registration => Err("a timestamp or a date"),
         Role::Value if number => Ok(Float64),
         Role::Value => Err("a number"),
         Role::Number if number || *found == Boolean => Ok(Float64),

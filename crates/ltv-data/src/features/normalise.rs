@@ -71,7 +71,10 @@ impl<'a> FileReader<'a> {
     }
 
     fn normalise(&self, batch: &RecordBatch, as_of: Day) -> Result<RecordBatch> {
-        let time = self.wanted.iter().find(|w| w.role == Role::Time);
+        let time = self
+            .wanted
+            .iter()
+            .find(|w| matches!(w.role, Role::Day | Role::Time));
         let Some(time) = time else {
             return self.columns(batch, None, None);
         };
@@ -110,10 +113,12 @@ impl<'a> FileReader<'a> {
         let mut time = time;
         let mut columns: Vec<ArrayRef> = vec![];
         for wanted in self.wanted {
-            if wanted.role == Role::Time {
+            if matches!(wanted.role, Role::Day | Role::Time) {
                 if let Some((day, ns)) = time.take() {
                     columns.push(Arc::new(day));
-                    columns.push(Arc::new(ns));
+                    if wanted.role == Role::Time {
+                        columns.push(Arc::new(ns));
+                    }
                 }
                 continue;
             }
@@ -177,6 +182,9 @@ impl Place<'_> {
             }
             Role::Number => self.number(column, false),
             Role::Profile if *target == DataType::Float64 => self.number(column, false),
+            Role::Order if *target == DataType::Float64 => {
+                Ok(ordinary(self.cast(column, target)?.as_primitive()))
+            }
             Role::User => {
                 self.no_nulls(column, "the user id is missing (null)")?;
                 self.cast(column, target)
@@ -209,13 +217,14 @@ impl Place<'_> {
         })
     }
 
-    /// Finite numbers of bounded size; unless `strict`, NaN becomes null.
+    /// Finite numbers of bounded size, none of them -0; unless `strict`, NaN becomes null.
     fn number(&self, column: &ArrayRef, strict: bool) -> Result<ArrayRef> {
         let cast = self.cast(column, &DataType::Float64)?;
         let numbers = cast.as_primitive::<Float64Type>();
-        let mut missing = false;
+        let (mut missing, mut negative_zero) = (false, false);
         for (row, x) in numbers.iter().enumerate() {
             let Some(x) = x else { continue };
+            negative_zero |= x.to_bits() == (-0.0f64).to_bits();
             if x.is_nan() && !strict {
                 missing = true;
             } else if x.is_nan() {
@@ -227,11 +236,15 @@ impl Place<'_> {
                 return Err(self.bad(row, problem));
             }
         }
-        if !missing {
-            return Ok(cast);
+        if missing {
+            let known: Float64Array = numbers.iter().map(|x| x.filter(|x| !x.is_nan())).collect();
+            return Ok(ordinary(&known));
         }
-        let known: Float64Array = numbers.iter().map(|x| x.filter(|x| !x.is_nan())).collect();
-        Ok(Arc::new(known))
+        Ok(if negative_zero {
+            ordinary(numbers)
+        } else {
+            cast
+        })
     }
 
     /// Day number and nanoseconds into the day, in UTC; nulls stay.
@@ -271,6 +284,13 @@ impl Place<'_> {
         let ticks = self.cast(&plain, &DataType::Int64)?;
         Ok(ticks.as_primitive::<Int64Type>().clone())
     }
+}
+
+/// The same numbers with one zero and one NaN: SQL knows no two of either, but our engine orders them
+/// by their bits.
+fn ordinary(numbers: &Float64Array) -> ArrayRef {
+    let one = |x: f64| if x.is_nan() { f64::NAN } else { x + 0.0 };
+    Arc::new(numbers.unary::<_, Float64Type>(one))
 }
 
 fn value_type(column: &ArrayRef) -> DataType {

@@ -4,7 +4,7 @@
 //! the rows out to files of neighbouring parts, and these are divided again, in as many passes as
 //! it takes. Rows keep their order in every pass, so a part is the same whatever the passes.
 
-use super::input::Table;
+use super::{input::Table, normalise::Normalised};
 use crate::{DataError, Result, hash::mix};
 use arrow::{
     array::{Array, AsArray, RecordBatch, UInt32Array},
@@ -17,13 +17,17 @@ use std::{
     fs::{self, File},
     io::{BufReader, BufWriter, Write},
     ops::Range,
+    panic::resume_unwind,
     path::{Path, PathBuf},
+    sync::mpsc::{SyncSender, sync_channel},
 };
 
 /// Rows gathered before they are dealt out to the parts.
 const GATHER: usize = 1 << 18;
 /// Files written side by side: well below the 256 open files that some systems allow a process.
 pub(crate) const MOST_FILES: usize = 128;
+/// Batches read ahead of the one that is dealt out.
+const AHEAD: usize = 8;
 /// Rows in a batch given to the query engine.
 const BATCH: usize = 8192;
 
@@ -86,16 +90,18 @@ impl Parts {
             first_day: None,
         };
         let mut writer = Writer::create(&table.schema, stem, scratch, 0..scratch.count)?;
-        for reader in table.readers() {
-            let mut reader = reader?;
-            while let Some(next) = reader.next(as_of)? {
+        std::thread::scope(|scope| {
+            let (sender, batches) = sync_channel(AHEAD);
+            let reading = scope.spawn(move || read_ahead(table, as_of, &sender));
+            for next in batches {
                 parts.read += next.read;
                 parts.kept += next.batch.num_rows() as u64;
                 parts.first_day = earliest(parts.first_day, smallest_day(&next.batch));
                 writer.add(next.batch)?;
                 progress.advance(next.read);
             }
-        }
+            reading.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })?;
         parts.place = writer.finish()?;
         Ok(parts)
     }
@@ -141,6 +147,19 @@ impl Parts {
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
+}
+
+/// Hands over the batches of `table` until there are none, or nobody takes them any more.
+fn read_ahead(table: &Table, as_of: Day, batches: &SyncSender<Normalised>) -> Result<()> {
+    for reader in table.readers() {
+        let mut reader = reader?;
+        while let Some(next) = reader.next(as_of)? {
+            if batches.send(next).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The smaller of two days that may be unknown.

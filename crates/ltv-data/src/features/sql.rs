@@ -6,12 +6,14 @@
 //!
 //! | table | columns |
 //! |---|---|
-//! | `events` | `user_id`; `day` (integer, days since 1970-01-01 in UTC); `time_ns` (integer, nanoseconds into the day); `event_order` where an order column is configured; `num_<column>` (double, null for missing) for numeric columns; `cat_<column>` (integer or text) for columns of first and most frequent values |
+//! | `events` | `user_id`; `day` (integer, days since 1970-01-01 in UTC); `time_ns` (integer, nanoseconds into the day) for first values; `event_order` where an order column is configured; `num_<column>` (double, null for missing) for numeric columns; `cat_<column>` (integer or text) for columns of first and most frequent values |
 //! | `users`, where there is a user table | `user_id`, `reg_day` (integer, null where unknown) where a registration column is configured, `profile_<column>` (text or double), `keep_<column>` |
 //! | `calendar` | one row for each day: `day`, `weekday`, `month`, `weekend`, `holiday` (text); `weekend_share`, `holiday_share` (double) of the window that starts that day |
 //!
-//! `reg_day` comes out as an integer; everything else has its final type.
+//! `reg_day` comes out as an integer; everything else has its final type. [`printed_sql`] says the
+//! same, column by column, to whoever runs the statement elsewhere.
 
+mod tables;
 mod words;
 
 use self::words::{identifier, indent, name, select};
@@ -37,7 +39,7 @@ pub fn feature_sql(config: &FeatureConfig, with_users: bool) -> String {
         ("totals".to_string(), query.totals()),
         ("labels".to_string(), query.labels()),
     ];
-    if query.has_first() {
+    if columns::reads_firsts(config) {
         tables.push(("ranked".into(), query.ranked()));
         tables.push(("firsts".into(), query.firsts()));
     }
@@ -49,6 +51,16 @@ pub fn feature_sql(config: &FeatureConfig, with_users: bool) -> String {
         .map(|(name, body)| format!("{name} AS (\n{}\n)", indent(body)))
         .collect();
     format!("WITH {}\n{}\n", tables.join(",\n"), query.last())
+}
+
+/// The same text below comments that say, for each column of the tables that it reads, what it holds
+/// and which column of the input it comes from.
+pub fn printed_sql(config: &FeatureConfig, with_users: bool) -> String {
+    let (comments, sql) = (
+        tables::comments(config, with_users),
+        feature_sql(config, with_users),
+    );
+    format!("{comments}\n{sql}")
 }
 
 /// The SQL text that makes one row for each user with events: first and last day, days with
@@ -93,11 +105,6 @@ impl Query<'_> {
     /// Days from registration to the end of the longest horizon.
     fn span(&self) -> i32 {
         self.window() + self.config.dataset.horizons.longest() as i32
-    }
-
-    fn has_first(&self) -> bool {
-        let aggregates = &self.config.aggregates;
-        !aggregates.first.is_empty() || !aggregates.first_numeric.is_empty()
     }
 
     fn first_event(&self) -> String {
@@ -149,11 +156,10 @@ impl Query<'_> {
 
     /// Known events of chosen users, from registration to the end of the longest horizon.
     fn timed(&self) -> String {
-        let mut items = vec![
-            "e.user_id".to_string(),
-            "e.day - c.reg_day AS rel".into(),
-            "e.time_ns".into(),
-        ];
+        let mut items = vec!["e.user_id".to_string(), "e.day - c.reg_day AS rel".into()];
+        if columns::reads_firsts(self.config) {
+            items.push("e.time_ns".into());
+        }
         if self.config.events.order.is_some() {
             items.push("e.event_order".into());
         }
@@ -342,7 +348,7 @@ impl Query<'_> {
         items.extend(self.label_columns());
         let mut joins = String::from("\nLEFT JOIN totals t ON t.user_id = c.user_id");
         joins += "\nLEFT JOIN labels l ON l.user_id = c.user_id";
-        if self.has_first() {
+        if columns::reads_firsts(self.config) {
             joins += "\nLEFT JOIN firsts f ON f.user_id = c.user_id";
         }
         for index in 0..self.config.aggregates.mode.len() {

@@ -13,7 +13,7 @@ use ltv_core::{
     config::{FeatureConfig, Label, Measure, Sequence},
     manifest::DatasetManifest,
 };
-use ltv_data::{BuildOptions, build_dataset, features::feature_sql, simulate::SimulateConfig};
+use ltv_data::{BuildOptions, build_dataset, features::printed_sql, simulate::SimulateConfig};
 use std::path::{Path, PathBuf};
 
 /// Turn events and users into a dataset: one row for each user, with features and labels
@@ -39,7 +39,8 @@ pub(crate) struct Flags {
     /// Parts to work on the users in; more need less memory [default: from the size of the input]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     partitions: Option<u16>,
-    /// Print the SQL statement that makes the dataset, and stop
+    /// Print the SQL statement that makes the dataset, below comments on the tables that it reads, and
+    /// stop
     #[arg(long)]
     print_sql: bool,
     #[command(flatten)]
@@ -274,7 +275,7 @@ impl AggregateFlags {
 pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let config = flags.resolve()?;
     let Some(out) = flags.out.as_ref().filter(|_| !flags.print_sql) else {
-        let sql = feature_sql(&config, reads_users(&flags, &config));
+        let sql = printed_sql(&config, reads_users(&flags, &config));
         return Report::new(sql.clone(), &serde_json::json!({ "sql": sql }));
     };
     let options = BuildOptions {

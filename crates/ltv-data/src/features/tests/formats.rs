@@ -3,7 +3,7 @@
 use super::house::{self, Cell};
 use crate::{BuildOptions, build_dataset};
 use arrow::{
-    array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray},
+    array::{ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray},
     compute::cast,
     datatypes::{DataType, TimeUnit},
 };
@@ -55,6 +55,10 @@ fn config() -> FeatureConfig {
 }
 
 fn dataset(batch: &RecordBatch, codec: Compression) -> Vec<RecordBatch> {
+    dataset_of(batch, codec, &config())
+}
+
+fn dataset_of(batch: &RecordBatch, codec: Compression, config: &FeatureConfig) -> Vec<RecordBatch> {
     let folder = tempfile::tempdir().unwrap();
     let (log, out) = (folder.path().join("log.parquet"), folder.path().join("out"));
     let properties = WriterProperties::builder().set_compression(codec).build();
@@ -66,7 +70,7 @@ fn dataset(batch: &RecordBatch, codec: Compression) -> Vec<RecordBatch> {
         partitions: Some(2),
         threads: 1,
     };
-    let manifest = build_dataset(&[log], None, &config(), &out, &options, &Silent).unwrap();
+    let manifest = build_dataset(&[log], None, config, &out, &options, &Silent).unwrap();
     let read = |path: &str| house::read_batches(Path::new(&out.join(path)));
     manifest.files.iter().flat_map(|f| read(&f.path)).collect()
 }
@@ -167,6 +171,41 @@ fn dates_and_zones_name_the_same_days() {
         &Timestamp(TimeUnit::Microsecond, Some("+08:00".into())),
     );
     assert_eq!(dataset(&zoned, Compression::SNAPPY), expected);
+}
+
+/// Both events of a user come first, whatever the signs, and the smaller word is theirs.
+#[test]
+fn zeros_and_nans_of_either_sign_are_one() {
+    let mut config = config();
+    config.events.order = Some("place".into());
+    config.aggregates.first_numeric = vec!["place".into()];
+    let built = |places: [f64; 4]| {
+        let columns: [(&str, ArrayRef); 5] = [
+            ("user_id", Arc::new(Int64Array::from(vec![1, 1, 2, 2]))),
+            ("timestamp", Arc::new(Date32Array::from(vec![19_000; 4]))),
+            ("value", Arc::new(Float64Array::from(vec![-0.0; 4]))),
+            (
+                "word",
+                Arc::new(StringArray::from(vec!["b", "a", "b", "a"])),
+            ),
+            ("place", Arc::new(Float64Array::from(places.to_vec()))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        dataset_of(&batch, Compression::SNAPPY, &config)
+    };
+    let plain = built([0.0, 0.0, f64::NAN, f64::NAN]);
+    let text = |batch: &RecordBatch| {
+        let words = batch.column_by_name("first_word").unwrap();
+        words
+            .as_string::<i32>()
+            .iter()
+            .all(|word| word == Some("a"))
+    };
+    assert!(plain.iter().all(text), "{plain:?}");
+    let signed = built([-0.0, 0.0, -f64::NAN, f64::NAN]);
+    // `==` alone would not tell the zeros apart.
+    assert_eq!(format!("{plain:?}"), format!("{signed:?}"));
+    assert!(!format!("{plain:?}").contains("-0.0"));
 }
 
 #[test]

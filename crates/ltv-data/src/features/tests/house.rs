@@ -269,7 +269,7 @@ pub(super) fn read_batches(path: &Path) -> Vec<RecordBatch> {
     reader.build().unwrap().map(|b| b.unwrap()).collect()
 }
 
-fn cell(column: &ArrayRef, row: usize) -> Cell {
+pub(super) fn cell(column: &ArrayRef, row: usize) -> Cell {
     if column.is_null(row) {
         return Cell::Null;
     }

@@ -1,7 +1,7 @@
 //! Properties of the query's text.
 
 use super::house;
-use crate::features::feature_sql;
+use crate::features::{feature_sql, printed_sql};
 use ltv_core::config::Label;
 
 #[test]
@@ -50,4 +50,42 @@ fn names_are_quoted_where_needed() {
     assert!(sql.contains("c.profile_plain AS plain"));
     assert!(sql.contains("SUM(CASE WHEN rel = 1 THEN n END) AS day_cnt_d1"));
     assert!(sql.contains("SUM(CAST(num_value AS DECIMAL(20, 6)))"));
+}
+
+/// Comments stay comments whatever a column is called, and name every column that is read.
+#[test]
+fn the_printed_statement_says_what_it_reads() {
+    let mut config = house::with_users(house::full_config(19_000, 2, Label::Value), true);
+    config.events.order = Some("seq".into());
+    config.users.keep = vec!["two\nlines; DROP".into()];
+    let (printed, sql) = (printed_sql(&config, true), feature_sql(&config, true));
+    let comments = printed.strip_suffix(&sql).unwrap();
+    assert!(
+        comments
+            .lines()
+            .all(|l| l.is_empty() || l.starts_with("--")),
+        "{comments}"
+    );
+    for column in [
+        "user_id <- user_id",
+        "day <- \"timestamp\"",
+        "time_ns <- \"timestamp\"",
+        "event_order <- seq",
+        "num_size <- size",
+        "\"cat_Word\" <- \"Word\"",
+        "reg_day <- signup",
+        "profile_channel <- channel",
+    ] {
+        assert!(
+            comments.contains(&format!("--   {column}: ")),
+            "{column}\n{comments}"
+        );
+    }
+    assert!(
+        comments.contains("'1' on 2022-01-05, 2021-12-29, else"),
+        "{comments}"
+    );
+    config.holidays = Default::default();
+    assert!(!printed_sql(&config, false).contains("holiday"));
+    assert!(!printed_sql(&config, false).contains("-- users"));
 }
