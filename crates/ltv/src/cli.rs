@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        backtest, bench, compare, completions, evaluate, features, inspect, quickstart, score,
-        simulate, train,
+        backtest, bench, compare, completions, evaluate, export, features, inspect, quickstart,
+        score, simulate, train,
     },
     log::Format,
 };
@@ -39,6 +39,7 @@ pub(crate) enum Command {
     Compare(compare::Flags),
     Backtest(backtest::Flags),
     Score(score::Flags),
+    Export(export::Flags),
     Inspect(inspect::Flags),
     Bench(bench::Flags),
     Completions(completions::Flags),
@@ -56,6 +57,7 @@ impl Command {
             Self::Compare(flags) => &flags.common,
             Self::Backtest(flags) => &flags.common,
             Self::Score(flags) => &flags.common,
+            Self::Export(flags) => &flags.common,
             Self::Inspect(flags) => &flags.common,
             Self::Bench(flags) => &flags.common,
             Self::Completions(_) => return Format::Text,

@@ -6,6 +6,7 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod evaluate;
 mod experiment;
+pub(crate) mod export;
 pub(crate) mod features;
 pub(crate) mod inspect;
 pub(crate) mod quickstart;
@@ -39,6 +40,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     | Command::Compare(_)
     | Command::Backtest(_)
     | Command::Score(_)
+    | Command::Export(_)
     | Command::Bench(_)
     | Command::Quickstart(_) = command
     {
@@ -52,6 +54,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Compare(flags) => within(&flags.common.clone(), |c| compare::run(flags, c)),
         Command::Backtest(flags) => within(&flags.common.clone(), |c| backtest::run(flags, c)),
         Command::Score(flags) => timed(&flags.common.clone(), |c| score::run(flags, c)),
+        Command::Export(flags) => within(&flags.common.clone(), |c| export::run(&flags, c)),
         Command::Quickstart(flags) => within(&flags.common.clone(), |c| quickstart::run(flags, c)),
         Command::Inspect(flags) => within(&flags.common.clone(), |c| inspect::run(flags, c)),
         Command::Bench(flags) => within(&flags.common.clone(), |c| bench::run(flags, c)),

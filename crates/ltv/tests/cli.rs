@@ -22,6 +22,7 @@ fn help_of_every_command() {
         "compare",
         "backtest",
         "score",
+        "export",
         "inspect",
         "bench",
         "completions",
