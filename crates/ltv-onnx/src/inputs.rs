@@ -293,3 +293,74 @@ fn ages(g: &mut Graph, cohort: &Cohort, day: Value) -> Value {
     let y = standardise(g, y, &[cohort.scale]);
     g.cast(y, Element::Float)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ltv_core::Day;
+
+    fn words(name: &str, values: &[&str]) -> FeatureEncoding {
+        FeatureEncoding {
+            name: name.into(),
+            columns: vec![name.into()],
+            cells: Cells::Vocabulary {
+                values: values.iter().map(ToString::to_string).collect(),
+            },
+            scale: None,
+        }
+    }
+
+    fn number(name: &str) -> FeatureEncoding {
+        FeatureEncoding {
+            cells: Cells::Bins { edges: vec![1.0] },
+            ..words(name, &[])
+        }
+    }
+
+    fn encoding(features: Vec<FeatureEncoding>) -> Encoding {
+        Encoding {
+            features,
+            ..Encoding::default()
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_told_from_what_is_known() {
+        let text = |values: &[&str]| missing_text(&encoding(vec![number("x"), words("y", values)]));
+        assert_eq!(text(&["a", "b"]), "");
+        assert_eq!(text(&["", "b"]), "<missing>");
+        assert_eq!(text(&["", "<missing>"]), "<<missing>>");
+    }
+
+    /// Numbers come first among the inputs, whatever the order of features; a column that is read twice
+    /// is one input.
+    #[test]
+    fn a_column_is_an_input_once() {
+        let features = vec![words("channel", &["ads"]), number("x"), number("x")];
+        let mut g = Graph::default();
+        let (columns, _) = build(&mut g, &encoding(features)).unwrap();
+        let names: Vec<_> = columns.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["x", "channel"]);
+    }
+
+    #[test]
+    fn a_column_of_two_kinds_is_refused() {
+        let twice = encoding(vec![number("x"), words("x", &["1"])]);
+        let Err(error) = build(&mut Graph::default(), &twice) else {
+            panic!("it was taken")
+        };
+        let expected = "column 'x': the model reads it as a number and as a category";
+        assert!(error.to_string().starts_with(expected), "{error}");
+        let scale = Scale { mean: 0.0, sd: 1.0 };
+        let cohort = Some(Cohort {
+            as_of: Day(0),
+            scale,
+            least: vec![0.0],
+        });
+        let day = Encoding {
+            cohort,
+            ..encoding(vec![number(Cohort::COLUMN)])
+        };
+        assert!(build(&mut Graph::default(), &day).is_err());
+    }
+}

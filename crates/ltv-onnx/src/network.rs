@@ -92,9 +92,7 @@ fn one(
         }
         Formula::Columns { x, order } => {
             let x = nodes.read(g, *x)?;
-            let order: Vec<i64> = order.iter().map(|&i| i as i64).collect();
-            let order = g.ints(&[order.len()], &order);
-            g.gather(x, order, 1)
+            columns(g, x, order)
         }
         Formula::Concat { parts } => {
             let parts = nodes.read_all(g, parts)?;
@@ -174,6 +172,17 @@ fn numbers_of(
             "numbers that the encoding does not have",
         )),
     }
+}
+
+/// Columns in any order; those that follow each other are cut out as one, which is much faster.
+fn columns(g: &mut Graph, x: Value, order: &[usize]) -> Value {
+    if order.windows(2).all(|w| w[0] + 1 == w[1]) {
+        let first = order.first().copied().unwrap_or(0);
+        return g.slice(x, first..first + order.len());
+    }
+    let order: Vec<i64> = order.iter().map(|&i| i as i64).collect();
+    let order = g.ints(&[order.len()], &order);
+    g.gather(x, order, 1)
 }
 
 fn linear(g: &mut Graph, x: Value, (w, b): (&[f32], &[f32]), inputs: usize) -> Value {

@@ -8,58 +8,30 @@ use ltv_core::order::in_proportion;
 /// means of values `i` to `j` (Robertson, Wright and Dykstra, Order Restricted Statistical Inference,
 /// 1988, theorem 1.4.4).
 pub(super) fn project(g: &mut Graph, x: Value, weights: &[f64]) -> Value {
-    let blocks = Blocks::new(weights);
-    let (n, count) = (weights.len(), blocks.ends.len());
-    let means = g.doubles(&[n, count], &blocks.shares(n));
+    let n = weights.len();
+    let means = g.doubles(&[n, n * n * n], &means(weights));
     let means = g.op("MatMul", &[x, means]);
-    let which = g.ints(&[n, n, n], &blocks.around(n));
-    let around = g.gather(means, which, 1);
-    let smallest = g.extreme("ReduceMin", around, 3);
+    let means = g.reshape(means, &[n, n, n]);
+    let smallest = g.extreme("ReduceMin", means, 3);
     g.extreme("ReduceMax", smallest, 2)
 }
 
-/// All runs of horizons.
-struct Blocks {
-    weights: Vec<f64>,
-    /// First and last horizon of each.
-    ends: Vec<(usize, usize)>,
-}
-
-impl Blocks {
-    fn new(weights: &[f64]) -> Self {
-        let n = weights.len();
-        Self {
-            weights: in_proportion(weights).collect(),
-            ends: (0..n).flat_map(|i| (i..n).map(move |j| (i, j))).collect(),
+/// The matrix that makes of `n` values the mean from `i` to `j` for every `t`, `[n, (t, i, j)]`. Where
+/// such a run does not reach around `t` it is drawn up to it, which changes neither the smallest nor the
+/// largest.
+fn means(weights: &[f64]) -> Vec<f64> {
+    let n = weights.len();
+    let weights: Vec<f64> = in_proportion(weights).collect();
+    let share = |value: usize, column: usize| {
+        let (t, i, j) = (column / (n * n), column / n % n, column % n);
+        let run = i.min(t)..=j.max(t);
+        match run.contains(&value) {
+            true => weights[value] / weights[run].iter().sum::<f64>(),
+            false => 0.0,
         }
-    }
-
-    /// The share that each horizon has in each block's mean, `[horizons, blocks]`.
-    fn shares(&self, n: usize) -> Vec<f64> {
-        let share = |t: usize, &(i, j): &(usize, usize)| {
-            let total: f64 = self.weights[i..=j].iter().sum();
-            if (i..=j).contains(&t) {
-                self.weights[t] / total
-            } else {
-                0.0
-            }
-        };
-        let row = |t| self.ends.iter().map(move |ends| share(t, ends));
-        (0..n).flat_map(row).collect()
-    }
-
-    /// For every horizon `t` the blocks from `i` to `j`, `[t, i, j]`; where one does not reach around
-    /// `t`, that of the nearest ends that do, which changes neither the smallest nor the largest.
-    fn around(&self, n: usize) -> Vec<i64> {
-        let place = |i: usize, j: usize| self.ends.iter().position(|e| *e == (i, j)).unwrap_or(0);
-        let mut out = vec![];
-        for t in 0..n {
-            for i in 0..n {
-                out.extend((0..n).map(|j| place(i.min(t), j.max(t)) as i64));
-            }
-        }
-        out
-    }
+    };
+    let row = |value| (0..n * n * n).map(move |column| share(value, column));
+    (0..n).flat_map(row).collect()
 }
 
 #[cfg(test)]
@@ -70,16 +42,16 @@ mod tests {
     /// What the operators compute.
     fn projected(x: &[f64], weights: &[f64]) -> Vec<f64> {
         let n = x.len();
-        let blocks = Blocks::new(weights);
-        let (shares, count) = (blocks.shares(n), blocks.ends.len());
-        let mean = |b: usize| (0..n).map(|t| x[t] * shares[t * count + b]).sum::<f64>();
-        let around = blocks.around(n);
+        let means = means(weights);
+        let mean = |column: usize| {
+            (0..n)
+                .map(|v| x[v] * means[v * n * n * n + column])
+                .sum::<f64>()
+        };
         let value = |t: usize| {
             let smallest = |i: usize| {
-                let js = &around[(t * n + i) * n..][..n];
-                js.iter()
-                    .map(|&b| mean(b as usize))
-                    .fold(f64::INFINITY, f64::min)
+                let js = (0..n).map(|j| mean((t * n + i) * n + j));
+                js.fold(f64::INFINITY, f64::min)
             };
             (0..n).map(smallest).fold(f64::NEG_INFINITY, f64::max)
         };
