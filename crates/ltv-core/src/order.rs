@@ -10,13 +10,11 @@ pub fn project(values: &mut [f64], weights: &[f64]) -> bool {
     if values.windows(2).all(|w| w[0] <= w[1]) {
         return false;
     }
-    let unit = power_of_two(weights.iter().copied().fold(0.0, f64::max));
     let mut pools: Vec<Pool> = Vec::with_capacity(values.len());
-    for (&value, &weight) in values.iter().zip(weights) {
+    for (&value, weight) in values.iter().zip(in_proportion(weights)) {
         pools.push(Pool {
             mean: value,
-            // Sums of products with huge weights would overflow, those with tiny ones vanish.
-            weight: (weight / unit).max(LEAST_RATIO),
+            weight,
             count: 1,
         });
         while let [.., a, b] = pools[..]
@@ -32,6 +30,13 @@ pub fn project(values: &mut [f64], weights: &[f64]) -> bool {
         at += pool.count;
     }
     true
+}
+
+/// The weights that [`project`] works with: in the same proportion, neither so large that sums of their
+/// products with values overflow nor so small that they vanish.
+pub fn in_proportion(weights: &[f64]) -> impl Iterator<Item = f64> + '_ {
+    let unit = power_of_two(weights.iter().copied().fold(0.0, f64::max));
+    weights.iter().map(move |w| (w / unit).max(LEAST_RATIO))
 }
 
 /// Weights below this share of the largest count as this share.

@@ -3,7 +3,7 @@
 
 mod log_normals;
 
-pub use log_normals::{Component, LogNormals};
+pub use log_normals::{Component, LEAST_LOGARITHM, LogNormals};
 
 pub use ltv_core::order::project;
 use ltv_core::{Error, Result};

@@ -16,7 +16,7 @@ use ltv_core::predictor::Predictions;
 use ltv_nn::runner::Outputs;
 
 /// The quantiles that are always given.
-const QUANTILES: [f64; 3] = [0.1, 0.5, 0.9];
+pub const QUANTILES: [f64; 3] = [0.1, 0.5, 0.9];
 
 /// Decodes the distributions of every horizon.
 ///
@@ -62,6 +62,21 @@ impl Decoder {
             maps: by.iter().zip(&spec.horizons).map(map).collect(),
             ..self
         }
+    }
+
+    /// The outputs that it decodes, one for each horizon.
+    pub fn heads(&self) -> &[Head] {
+        &self.heads
+    }
+
+    /// What follows the expectation, for each horizon; empty where nothing does.
+    pub fn maps(&self) -> &[Map] {
+        &self.maps
+    }
+
+    /// Weights of the order projection, one for each horizon; none where horizons are free of order.
+    pub fn order(&self) -> Option<&[f64]> {
+        self.order.as_deref()
     }
 
     /// Makes values of the expectations of a row.
@@ -159,7 +174,9 @@ impl Decoder {
 }
 
 /// What follows an expectation.
-enum Map {
+#[derive(Debug, Clone, PartialEq)]
+pub enum Map {
+    /// A curve.
     Matched(Curve),
     /// With the largest label.
     Recalibrated(Recalibration, f64),

@@ -13,8 +13,7 @@ mod mono;
 mod towers;
 
 pub use log_normals::{LogNormalColumns, LogNormalHead};
-pub(crate) use mdme::MIDDLE;
-pub use mdme::{BucketColumns, BucketHead};
+pub use mdme::{BucketColumns, BucketHead, MIDDLE};
 
 use crate::{buckets::Buckets, spec::Spec};
 use ltv_core::config::{HeadKind, ModelConfig};

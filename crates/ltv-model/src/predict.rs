@@ -76,6 +76,16 @@ impl Model {
         &self.blake3
     }
 
+    /// Its scoring network, with its weights.
+    pub fn network(&self) -> &Runner<f32> {
+        &self.runner
+    }
+
+    /// What makes values of the network's outputs.
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
     /// How its values are decoded.
     pub fn decoding(&self) -> Decoding {
         self.decoder.decoding()

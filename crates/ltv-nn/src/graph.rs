@@ -25,6 +25,11 @@ impl Node {
         self.width
     }
 
+    /// Where its features lie among all features of a row: a slice of a node lies inside it.
+    pub fn features(self) -> Range<usize> {
+        self.at..self.at + self.width
+    }
+
     /// Whether rows are contiguous instead of features: so are embedded inputs, which only dense
     /// layers and [`Builder::columns`] read.
     pub fn is_row_major(self) -> bool {

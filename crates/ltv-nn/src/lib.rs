@@ -16,6 +16,7 @@
 
 pub mod adam;
 pub mod batch;
+pub mod formula;
 pub mod graph;
 pub mod layout;
 pub mod ops;

@@ -32,10 +32,15 @@ mod survival;
 mod weigh;
 
 pub use input::FieldSpec;
-pub use log_normals::{LogNormals, log_normal_scale};
+pub use log_normals::{LEAST_SQUARED_SCALE, LogNormals, log_normal_scale};
 pub use softmax::Softmax;
 
-use crate::{Real, plan::Wiring, tile::Tile};
+use crate::{
+    Real,
+    formula::{Parameters, Step},
+    plan::Wiring,
+    tile::Tile,
+};
 
 /// An operation of the graph.
 pub(crate) trait Op<T: Real>: Send + Sync {
@@ -45,6 +50,11 @@ pub(crate) trait Op<T: Real>: Send + Sync {
     fn forward(&self, tile: &mut Tile<'_, T>);
     /// Sends gradients back to its inputs and parameters.
     fn backward(&self, tile: &mut Tile<'_, T>);
+    /// What it computes of what; none of an operation that has no place in a network that predicts,
+    /// as losses have none.
+    fn step<'a>(&'a self, _: Parameters<'a, T>) -> Option<Step<'a, T>> {
+        None
+    }
     /// Multiply-adds of one row in matrix products.
     fn multiply_adds(&self) -> u64 {
         0

@@ -2,6 +2,7 @@
 
 use crate::{
     Batch, Graph, Node, Real,
+    formula::{Parameters, Step},
     layout::{Kind, Param},
     tile::Tile,
     trainer::{Weights, Worker, derive},
@@ -63,6 +64,17 @@ impl<T: Real> Runner<T> {
     /// The network.
     pub fn graph(&self) -> &Graph<T> {
         &self.graph
+    }
+
+    /// What it computes, in order.
+    pub fn steps(&self) -> impl Iterator<Item = Step<'_, T>> {
+        let parameters = Parameters {
+            dense: &self.weights.dense,
+            derived: &self.derived,
+            tables: &self.weights.tables,
+        };
+        let ops = self.graph.ops.iter();
+        ops.filter_map(move |op| op.step(parameters))
     }
 
     /// Predicts a batch: `decode` turns each tile's nodes into `per_row` results for each row.
@@ -143,11 +155,10 @@ impl<T: Real> Runner<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{graph::Builder, ops::FieldSpec};
+    use crate::{formula::Formula, graph::Builder, ops::FieldSpec};
 
-    /// One row at a time gives what a batch of several tiles gives.
-    #[test]
-    fn one_row() {
+    /// A small network of two layers, with its output.
+    fn network() -> (Runner<f64>, Node) {
         let mut b = Builder::<f64>::inference();
         let table = b.table("a", 9, 3);
         let x = b.input(&[FieldSpec { table }], 1);
@@ -156,13 +167,76 @@ mod tests {
         let z = b.linear(h, second, false);
         let p = b.softmax(z).probabilities;
         let graph = b.build(16);
-        let shape = graph.shape();
         let mut weights = Weights {
             dense: vec![0.0; graph.layout.dense],
             tables: vec![0.0; graph.layout.table],
         };
         crate::check::fill(&mut weights);
-        let runner = Runner::new(graph, weights);
+        (Runner::new(graph, weights), p)
+    }
+
+    /// What steps say of one row, computed as they say it.
+    fn follow(runner: &Runner<f64>, id: usize, number: f64) -> Vec<f64> {
+        let mut values = vec![0.0; runner.graph().features];
+        for step in runner.steps() {
+            let of = |node: Node| values[node.features()].to_vec();
+            let out: Vec<f64> = match step.formula {
+                Formula::Input { tables, fields, .. } => {
+                    let (from, dim) = fields[0];
+                    let embedding = &tables[from + id * dim..][..dim];
+                    [embedding, &[number]].concat()
+                }
+                Formula::Linear {
+                    x,
+                    weights,
+                    biases,
+                    relu,
+                } => {
+                    let x = of(x);
+                    let dot = |w: &[f64]| w.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>();
+                    let rows = weights.chunks(x.len()).zip(biases);
+                    let least = if relu { 0.0 } else { f64::NEG_INFINITY };
+                    rows.map(|(w, b)| (dot(w) + b).max(least)).collect()
+                }
+                Formula::Softmax { logits } => {
+                    let powers: Vec<f64> = of(logits).iter().map(|z| z.exp()).collect();
+                    let sum: f64 = powers.iter().sum();
+                    powers.iter().map(|e| e / sum).collect()
+                }
+                other => panic!("{other:?}"),
+            };
+            values[step.out.features()].copy_from_slice(&out);
+        }
+        values
+    }
+
+    #[test]
+    fn steps_are_what_is_computed() {
+        let (runner, p) = network();
+        assert_eq!(runner.steps().count(), 4);
+        let mut batch = Batch::new(runner.graph().shape(), 20);
+        for r in 0..20 {
+            (batch.ids[r], batch.numbers[r]) = ((r % 9) as u32, r as f64 / 7.0 - 1.0);
+        }
+        let mut out = vec![0.0; 100];
+        runner.run(&batch, &mut out, 5, |outputs, rows| {
+            for (r, row) in rows.chunks_exact_mut(5).enumerate() {
+                (0..5).for_each(|j| row[j] = outputs.feature(p, j)[r]);
+            }
+        });
+        for (r, found) in out.chunks(5).enumerate() {
+            let values = follow(&runner, batch.ids[r] as usize, batch.numbers[r]);
+            for (a, b) in found.iter().zip(&values[p.features()]) {
+                assert!((a - b).abs() < 1e-14, "row {r}: {a} against {b}");
+            }
+        }
+    }
+
+    /// One row at a time gives what a batch of several tiles gives.
+    #[test]
+    fn one_row() {
+        let (runner, p) = network();
+        let shape = runner.graph().shape();
         let run = |batch: &Batch<f64>| {
             let mut out = vec![0.0; batch.rows * 5];
             runner.run(batch, &mut out, 5, |outputs, rows| {

@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        backtest, bench, compare, completions, diff, evaluate, features, inspect, quickstart,
-        score, simulate, train,
+        backtest, bench, compare, completions, diff, evaluate, export, features, inspect,
+        quickstart, score, simulate, train,
     },
     log::Format,
 };
@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Backtest(backtest::Flags),
     Score(score::Flags),
     Diff(diff::Flags),
+    Export(export::Flags),
     Inspect(inspect::Flags),
     Bench(bench::Flags),
     Completions(completions::Flags),
@@ -58,6 +59,7 @@ impl Command {
             Self::Backtest(flags) => &flags.common,
             Self::Score(flags) => &flags.common,
             Self::Diff(flags) => &flags.common,
+            Self::Export(flags) => &flags.common,
             Self::Inspect(flags) => &flags.common,
             Self::Bench(flags) => &flags.common,
             Self::Completions(_) => return Format::Text,

@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod evaluate;
 mod experiment;
+pub(crate) mod export;
 pub(crate) mod features;
 pub(crate) mod inspect;
 pub(crate) mod quickstart;
@@ -41,6 +42,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     | Command::Backtest(_)
     | Command::Score(_)
     | Command::Diff(_)
+    | Command::Export(_)
     | Command::Bench(_)
     | Command::Quickstart(_) = command
     {
@@ -55,6 +57,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Backtest(flags) => within(&flags.common.clone(), |c| backtest::run(flags, c)),
         Command::Score(flags) => timed(&flags.common.clone(), |c| score::run(flags, c)),
         Command::Diff(flags) => within(&flags.common.clone(), |c| diff::run(flags, c)),
+        Command::Export(flags) => within(&flags.common.clone(), |c| export::run(&flags, c)),
         Command::Quickstart(flags) => within(&flags.common.clone(), |c| quickstart::run(flags, c)),
         Command::Inspect(flags) => within(&flags.common.clone(), |c| inspect::run(flags, c)),
         Command::Bench(flags) => within(&flags.common.clone(), |c| bench::run(flags, c)),

@@ -60,6 +60,7 @@ from_library!(
     ltv_train::TrainError,
     ltv_score::ScoreError,
     ltv_lab::LabError,
+    ltv_onnx::OnnxError,
 );
 
 /// Whether a panic has been reported.

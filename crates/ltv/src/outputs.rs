@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     Checkpoint,
     Evaluation,
     Diff,
+    Onnx,
     Page,
 }
 
@@ -36,6 +37,7 @@ impl Kind {
             Self::Checkpoint => "a checkpoint",
             Self::Evaluation => "an evaluation",
             Self::Diff => "a comparison of snapshots",
+            Self::Onnx => "a model that 'ltv export' wrote",
             Self::Page => "a report page",
         }
     }
@@ -46,6 +48,7 @@ impl Kind {
             Self::Checkpoint => ltv_train::checkpoint::FORMAT.name,
             Self::Evaluation => ltv_eval::report::FORMAT,
             Self::Diff => ltv_score::Diff::FORMAT,
+            Self::Onnx => ltv_onnx::FORMAT,
             Self::Page => PAGE,
         }
     }
@@ -76,6 +79,14 @@ pub(crate) fn check(path: &Path, kind: Kind) -> Result<(), Failure> {
 fn format(path: &Path) -> Result<Option<String>, Failure> {
     if let Some(header) = header(path)? {
         return Ok(header["__metadata__"]["format"].as_str().map(String::from));
+    }
+    let mut start = vec![];
+    let file = File::open(path).map_err(|e| Error::io(path, "read", e))?;
+    file.take(LOOK as u64)
+        .read_to_end(&mut start)
+        .map_err(|e| Error::io(path, "read", e))?;
+    if ltv_onnx::is_export(&start) {
+        return Ok(Some(ltv_onnx::FORMAT.to_owned()));
     }
     let text = fs::read_to_string(path).unwrap_or_default();
     if text
@@ -126,6 +137,10 @@ mod tests {
         let evaluation = at("eval.json", br#"{"format": "ltv-evaluation"}"#);
         let log = at("events.parquet", b"PAR1 and much more");
         let page = at("report.html", format!("<!doctype html>\n{PAGE}").as_bytes());
+        let onnx = at("model.onnx", b"\x08\x08\x12\x03ltv\x1a\x050.1.0");
+        let foreign = at("torch.onnx", b"\x08\x08\x12\x07pytorch");
+        check(&onnx, Kind::Onnx).unwrap();
+        assert!(check(&foreign, Kind::Onnx).is_err());
         let other = at("index.html", b"<!doctype html>\n<title>mine</title>");
         check(&page, Kind::Page).unwrap();
         assert!(check(&other, Kind::Page).is_err());

@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["ltv-core", "ltv-nn"],
     &["ltv-files"],
     &["ltv-data", "ltv-model", "ltv-baselines", "ltv-eval"],
-    &["ltv-train", "ltv-score"],
+    &["ltv-train", "ltv-score", "ltv-onnx"],
     &["ltv-lab"],
     &["ltv"],
 ];

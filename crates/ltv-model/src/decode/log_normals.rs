@@ -32,7 +32,7 @@ pub struct Component {
 /// How near a quantile's logarithm is found: the quantile is as near in relation to its size.
 const NEAR: f64 = 1e-10;
 /// Logarithms below this are those of zero.
-const LEAST: f64 = -745.0;
+pub const LEAST_LOGARITHM: f64 = -745.0;
 
 /// A level of a distribution, with the smaller of both its sides, which is the precise one.
 #[derive(Clone, Copy)]
@@ -111,7 +111,10 @@ impl LogNormals {
             (l.min(x), h.max(x))
         });
         let most = self.cap.ln();
-        (low, high) = (low.clamp(LEAST, most), high.clamp(LEAST, most));
+        (low, high) = (
+            low.clamp(LEAST_LOGARITHM, most),
+            high.clamp(LEAST_LOGARITHM, most),
+        );
         if high - low <= NEAR {
             return high;
         }

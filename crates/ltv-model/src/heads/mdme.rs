@@ -28,7 +28,7 @@ use ltv_core::config::ModelConfig;
 use ltv_nn::{Batch, Node, Real, graph::Builder, ops::Softmax};
 
 /// Where in a bucket without a bias tower its mass lies on average.
-pub(crate) const MIDDLE: f64 = 0.5;
+pub const MIDDLE: f64 = 0.5;
 
 /// The outputs of one horizon.
 #[derive(Debug, Clone)]

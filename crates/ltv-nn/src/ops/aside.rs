@@ -3,6 +3,7 @@
 use super::Op;
 use crate::{
     Real,
+    formula::{Formula, Parameters, Step},
     graph::{Builder, Node},
     plan::Wiring,
     tile::Tile,
@@ -30,6 +31,14 @@ impl<T: Real> Builder<T> {
 }
 
 impl<T: Real> Op<T> for Aside {
+    fn step<'a>(&'a self, _: Parameters<'a, T>) -> Option<Step<'a, T>> {
+        let formula = Formula::Aside { first: self.first };
+        Some(Step {
+            out: self.out,
+            formula,
+        })
+    }
+
     fn wiring(&self) -> Wiring {
         Wiring {
             reads: vec![],

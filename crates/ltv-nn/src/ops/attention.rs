@@ -3,6 +3,7 @@
 use super::Op;
 use crate::{
     Real,
+    formula::{Formula, Parameters, Step},
     graph::{Builder, Edge, Node},
     plan::Wiring,
     simd::simd,
@@ -101,6 +102,18 @@ impl Attention {
 }
 
 impl<T: Real> Op<T> for Attention {
+    fn step<'a>(&'a self, _: Parameters<'a, T>) -> Option<Step<'a, T>> {
+        let formula = Formula::Attention {
+            x: self.x,
+            tokens: self.tokens,
+            heads: self.heads,
+        };
+        Some(Step {
+            out: self.out,
+            formula,
+        })
+    }
+
     fn wiring(&self) -> Wiring {
         Wiring {
             reads: vec![self.out],

@@ -3,6 +3,7 @@
 use super::{Op, narrow};
 use crate::{
     Real,
+    formula::{Formula, Parameters, Step},
     graph::{Builder, Dense, Edge, Node},
     plan::Wiring,
     real::{View, product},
@@ -81,6 +82,21 @@ impl Convolve {
 }
 
 impl<T: Real> Op<T> for Convolve {
+    fn step<'a>(&'a self, p: Parameters<'a, T>) -> Option<Step<'a, T>> {
+        let (weights, biases) = p.layer(&self.layer);
+        let formula = Formula::Convolve {
+            x: self.x,
+            weights,
+            biases,
+            tokens: self.tokens,
+            relu: self.relu,
+        };
+        Some(Step {
+            out: self.out,
+            formula,
+        })
+    }
+
     fn wiring(&self) -> Wiring {
         Wiring {
             reads: vec![self.out],

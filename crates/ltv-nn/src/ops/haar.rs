@@ -3,6 +3,7 @@
 use super::Op;
 use crate::{
     Real,
+    formula::{Formula, Parameters, Step},
     graph::{Builder, Edge, Node},
     plan::Wiring,
     simd::simd,
@@ -62,6 +63,17 @@ fn butterfly<T: Real>(from: [&[T]; 2], to: [&mut [T]; 2]) {
 }
 
 impl<T: Real> Op<T> for Haar {
+    fn step<'a>(&'a self, _: Parameters<'a, T>) -> Option<Step<'a, T>> {
+        let formula = Formula::Haar {
+            x: self.x,
+            tokens: self.x.width / self.channels,
+        };
+        Some(Step {
+            out: self.out,
+            formula,
+        })
+    }
+
     fn wiring(&self) -> Wiring {
         Wiring {
             reads: vec![self.out],

@@ -3,6 +3,7 @@
 use super::Op;
 use crate::{
     Real,
+    formula::{Formula, Parameters, Step},
     graph::{Builder, InputSpec, Node},
     plan::Wiring,
     tile::Tile,
@@ -57,6 +58,18 @@ impl<T: Real> Builder<T> {
 }
 
 impl<T: Real> Op<T> for Input {
+    fn step<'a>(&'a self, p: Parameters<'a, T>) -> Option<Step<'a, T>> {
+        let formula = Formula::Input {
+            tables: p.tables,
+            fields: &self.tables,
+            numbers: self.numbers,
+        };
+        Some(Step {
+            out: self.out,
+            formula,
+        })
+    }
+
     fn wiring(&self) -> Wiring {
         let reads = if self.out.differentiable {
             vec![self.out]

@@ -3,6 +3,7 @@
 use super::{Op, narrow};
 use crate::{
     Real,
+    formula::{Formula, Parameters, Step},
     graph::{Builder, Edge, Node},
     layout::Kind,
     plan::Wiring,
@@ -68,6 +69,21 @@ impl<T: Real> Builder<T> {
 }
 
 impl<T: Real> Op<T> for LayerNorm {
+    fn step<'a>(&'a self, p: Parameters<'a, T>) -> Option<Step<'a, T>> {
+        let channels = self.out.width / self.tokens;
+        let formula = Formula::LayerNorm {
+            x: self.x,
+            tokens: self.tokens,
+            gain: p.vector(self.gain, channels),
+            offset: p.vector(self.offset, channels),
+            floor: FLOOR,
+        };
+        Some(Step {
+            out: self.out,
+            formula,
+        })
+    }
+
     fn wiring(&self) -> Wiring {
         Wiring {
             reads: vec![self.out],

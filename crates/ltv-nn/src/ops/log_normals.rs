@@ -19,7 +19,7 @@ const POSITIVE: i32 = 1;
 
 /// The square of the smallest scale of a log-normal: the epsilon of Keras, which bounds the scale
 /// in google/lifetime_value's loss.
-const LEAST_SQUARED_SCALE: f64 = 1e-7;
+pub const LEAST_SQUARED_SCALE: f64 = 1e-7;
 
 /// The scale of a log-normal from its raw output, `max(ln(1 + e^raw), sqrt(1e-7))`: what the loss
 /// uses and what whoever predicts must use too. NaN stays NaN.

@@ -3,6 +3,7 @@
 use super::Op;
 use crate::{
     Real,
+    formula::{Formula, Parameters, Step},
     graph::{Builder, Edge, Node},
     plan::Wiring,
     simd::simd,
@@ -58,6 +59,17 @@ impl<T: Real> Builder<T> {
 }
 
 impl<T: Real> Op<T> for Mixture {
+    fn step<'a>(&'a self, _: Parameters<'a, T>) -> Option<Step<'a, T>> {
+        let formula = Formula::Mixture {
+            p: self.p,
+            q: self.parts.iter().map(|part| part.q).collect(),
+        };
+        Some(Step {
+            out: self.out,
+            formula,
+        })
+    }
+
     fn wiring(&self) -> Wiring {
         let writes = self
             .parts

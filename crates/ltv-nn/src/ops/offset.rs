@@ -3,6 +3,7 @@
 use super::{Op, narrow};
 use crate::{
     Real,
+    formula::{Formula, Parameters, Step},
     graph::{Builder, Edge, Node},
     layout::Kind,
     plan::Wiring,
@@ -38,6 +39,17 @@ impl<T: Real> Builder<T> {
 }
 
 impl<T: Real> Op<T> for Offset {
+    fn step<'a>(&'a self, p: Parameters<'a, T>) -> Option<Step<'a, T>> {
+        let formula = Formula::Offset {
+            x: self.x,
+            by: p.vector(self.at, self.out.width),
+        };
+        Some(Step {
+            out: self.out,
+            formula,
+        })
+    }
+
     fn wiring(&self) -> Wiring {
         Wiring {
             reads: vec![self.out],

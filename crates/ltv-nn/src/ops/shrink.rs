@@ -3,6 +3,7 @@
 use super::{Op, narrow};
 use crate::{
     Real,
+    formula::{Formula, Parameters, Step},
     graph::{Builder, Edge, Node},
     layout::Kind,
     plan::Wiring,
@@ -53,6 +54,17 @@ fn slope<T: Real>(x: T, h: T) -> T {
 }
 
 impl<T: Real> Op<T> for Shrink {
+    fn step<'a>(&'a self, p: Parameters<'a, T>) -> Option<Step<'a, T>> {
+        let formula = Formula::Shrink {
+            x: self.x,
+            thresholds: &p.derived[self.at..][..self.out.width],
+        };
+        Some(Step {
+            out: self.out,
+            formula,
+        })
+    }
+
     fn wiring(&self) -> Wiring {
         Wiring {
             reads: vec![self.out],

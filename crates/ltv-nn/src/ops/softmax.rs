@@ -3,6 +3,7 @@
 use super::Op;
 use crate::{
     Real,
+    formula::{Formula, Parameters, Step},
     graph::{Builder, Edge, Node},
     plan::Wiring,
     simd::simd,
@@ -48,6 +49,16 @@ impl<T: Real> Builder<T> {
 }
 
 impl<T: Real> Op<T> for Op_ {
+    fn step<'a>(&'a self, _: Parameters<'a, T>) -> Option<Step<'a, T>> {
+        let formula = Formula::Softmax {
+            logits: self.s.logits,
+        };
+        Some(Step {
+            out: self.s.probabilities,
+            formula,
+        })
+    }
+
     fn wiring(&self) -> Wiring {
         Wiring {
             reads: vec![self.s.probabilities],

@@ -3,6 +3,7 @@
 use super::Op;
 use crate::{
     Real,
+    formula::{Formula, Parameters, Step},
     graph::{Builder, Edge, Node},
     plan::Wiring,
     simd::simd,
@@ -50,6 +51,17 @@ impl<T: Real> Builder<T> {
 }
 
 impl<T: Real> Op<T> for Weigh {
+    fn step<'a>(&'a self, _: Parameters<'a, T>) -> Option<Step<'a, T>> {
+        let formula = Formula::Weigh {
+            gates: self.gates,
+            experts: self.experts.iter().map(|e| e.0).collect(),
+        };
+        Some(Step {
+            out: self.out,
+            formula,
+        })
+    }
+
     fn wiring(&self) -> Wiring {
         let experts = self.experts.iter().filter_map(|e| e.1);
         Wiring {
