@@ -27,6 +27,15 @@ pub enum OnnxError {
         /// Another.
         second: &'static str,
     },
+    /// A column whose name could be that of a value inside the graph.
+    #[error(
+        "column '{column}': names that start with '/' are those of values inside the graph; train on a \
+         dataset in which it has another name"
+    )]
+    Slash {
+        /// The column.
+        column: String,
+    },
     /// More bytes than a file of the format holds.
     #[error(
         "the scoring graph takes {bytes} bytes, and an ONNX file at most {}; train with fewer \

@@ -84,6 +84,11 @@ impl Columns {
                 }),
             };
         }
+        if name.starts_with('/') {
+            return Err(OnnxError::Slash {
+                column: name.to_owned(),
+            });
+        }
         let value = g.input(name, kind.element(), kind.about());
         self.known.insert(name.to_owned(), (kind, value));
         self.list.push(Column {
@@ -351,6 +356,11 @@ mod tests {
         };
         let expected = "column 'x': the model reads it as a number and as a category";
         assert!(error.to_string().starts_with(expected), "{error}");
+        let inner = encoding(vec![number("/Concat_0:0")]);
+        let Err(error) = build(&mut Graph::default(), &inner) else {
+            panic!("it was taken")
+        };
+        assert!(error.to_string().contains("'/Concat_0:0'"), "{error}");
         let scale = Scale { mean: 0.0, sd: 1.0 };
         let cohort = Some(Cohort {
             as_of: Day(0),

@@ -66,6 +66,10 @@ pub(crate) fn check(path: &Path, kind: Kind) -> Result<(), Failure> {
         let problem = "is a folder; give the name of a file to write";
         return Err(Failure::user(format!("{}: {problem}", path.display())));
     }
+    if !metadata.is_file() {
+        let problem = "is no file but a device or a pipe; give the name of a file to write";
+        return Err(Failure::user(format!("{}: {problem}", path.display())));
+    }
     if metadata.len() == 0 || format(path)?.is_some_and(|f| f == kind.format()) {
         return Ok(());
     }
@@ -137,6 +141,12 @@ mod tests {
         let evaluation = at("eval.json", br#"{"format": "ltv-evaluation"}"#);
         let log = at("events.parquet", b"PAR1 and much more");
         let page = at("report.html", format!("<!doctype html>\n{PAGE}").as_bytes());
+        #[cfg(unix)]
+        {
+            let socket = folder.path().join("socket");
+            let _bound = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+            assert!(check(&socket, Kind::Evaluation).is_err());
+        }
         let onnx = at("model.onnx", b"\x08\x08\x12\x03ltv\x1a\x050.1.0");
         let foreign = at("torch.onnx", b"\x08\x08\x12\x07pytorch");
         check(&onnx, Kind::Onnx).unwrap();
