@@ -21,10 +21,7 @@ use ltv_eval::{
 };
 use rows::Row;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// Bins that distributions are compared in: tenths of the old snapshot's users.
 const BINS: u32 = 10;
@@ -215,17 +212,19 @@ impl Tally {
         }
     }
 
-    /// Rows of both sides, of the same share of users.
+    /// Rows of both sides, by user, of the same share of users.
     fn meet(
         &mut self,
         old: &[(u128, Vec<f64>)],
         new: &[(u128, Vec<f64>)],
         folders: (&Path, &Path),
     ) -> Result<(), ScoreError> {
-        by_user(old, folders.0)?;
-        let after = by_user(new, folders.1)?;
+        check_users(old, folders.0)?;
+        check_users(new, folders.1)?;
+        let mut new = new.iter().peekable();
         for (user, old) in old {
-            if let Some(new) = after.get(user) {
+            while new.next_if(|(other, _)| other < user).is_some() {}
+            if let Some((_, new)) = new.next_if(|(other, _)| other == user) {
                 self.pair(old, new);
             }
         }
@@ -295,15 +294,13 @@ fn side(manifest: SnapshotManifest) -> Side {
     }
 }
 
-fn by_user<'a>(
-    rows: &'a [(u128, Vec<f64>)],
-    folder: &Path,
-) -> Result<HashMap<u128, &'a [f64]>, ScoreError> {
-    let all: HashMap<u128, &[f64]> = rows.iter().map(|(user, v)| (*user, &v[..])).collect();
-    if all.len() < rows.len() {
-        let problem = "names a user twice";
-        let hint = "two of the scored datasets share users: make datasets of different users, and score again";
-        return Err(Error::artefact(folder, problem, hint).into());
+/// Fails when two rows, which are in the order of users, are of one.
+fn check_users(rows: &[(u128, Vec<f64>)], folder: &Path) -> Result<(), ScoreError> {
+    if rows.windows(2).all(|pair| pair[0].0 < pair[1].0) {
+        return Ok(());
     }
-    Ok(all)
+    let problem = "names a user twice";
+    let hint =
+        "two of the scored datasets share users: make datasets of different users, and score again";
+    Err(Error::artefact(folder, problem, hint).into())
 }

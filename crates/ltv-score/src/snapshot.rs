@@ -99,10 +99,10 @@ impl ScoreOptions {
     }
 
     /// All that decides the bytes of a part, in words.
-    fn purpose(&self, dataset: &Dataset, model: &dyn Predictor) -> Result<String, ScoreError> {
+    fn purpose(&self, dataset: &Dataset, fingerprint: &str, model: &dyn Predictor) -> String {
         let lines = [
             ("program", env!("CARGO_PKG_VERSION").to_owned()),
-            ("dataset", dataset.fingerprint()?),
+            ("dataset", fingerprint.to_owned()),
             ("model", model.model_id().to_owned()),
             (
                 "model_blake3",
@@ -114,7 +114,7 @@ impl ScoreOptions {
             ("file_rows", self.file_rows(dataset.rows()).to_string()),
         ];
         let lines = lines.map(|(name, value)| format!("{name} = {value}\n"));
-        Ok(lines.concat())
+        lines.concat()
     }
 }
 
@@ -142,7 +142,8 @@ pub fn score(
     check_fit(dataset, model, options.expected_window)?;
     let pool = pool(options.threads)?;
     let portions = dataset.portions(options.file_rows(dataset.rows()));
-    let purpose = options.purpose(dataset, model)?;
+    let fingerprint = dataset.fingerprint()?;
+    let purpose = options.purpose(dataset, &fingerprint, model);
     let (output, found) = Output::begin(out, &purpose, portions.len())?;
     progress.start("score", Some(dataset.rows()));
     let there = found.iter().flatten().count();
@@ -162,7 +163,7 @@ pub fn score(
     let made = make_all(&task, &output, &portions, found)?;
     progress.finish();
     check_users(dataset, &portions, &made)?;
-    let manifest = manifest(&task, made)?;
+    let manifest = manifest(&task, fingerprint, made)?;
     output.commit(&manifest)?;
     Ok(manifest)
 }
@@ -243,7 +244,11 @@ fn check_users(dataset: &Dataset, portions: &[Portion], made: &[Made]) -> Result
 }
 
 /// The manifest, once every row of the dataset is accounted for.
-fn manifest(task: &Task<'_>, made: Vec<Made>) -> Result<SnapshotManifest, ScoreError> {
+fn manifest(
+    task: &Task<'_>,
+    fingerprint: String,
+    made: Vec<Made>,
+) -> Result<SnapshotManifest, ScoreError> {
     let (dataset, options) = (task.dataset, task.options);
     let found = made.iter().map(Made::rows).sum();
     if found != dataset.rows() {
@@ -269,7 +274,7 @@ fn manifest(task: &Task<'_>, made: Vec<Made>) -> Result<SnapshotManifest, ScoreE
         model_id: task.model.model_id().to_owned(),
         model_blake3: options.model_blake3.clone(),
         input: Some(SnapshotInput {
-            blake3: dataset.fingerprint()?,
+            blake3: fingerprint,
             rows: dataset.rows(),
             events: dataset.manifest().events,
         }),

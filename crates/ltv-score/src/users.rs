@@ -57,10 +57,7 @@ impl Users {
 
     /// The id as it is shown in messages.
     pub(crate) fn name(&self, row: usize) -> String {
-        match self {
-            Self::Numbers(ids) => ids.value(row).to_string(),
-            Self::Text(ids) => format!("'{}'", ids.value(row)),
-        }
+        self.id(row).to_string()
     }
 
     /// Whether the id in `row` comes after the one in `other_row` of `other`.

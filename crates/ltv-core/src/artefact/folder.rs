@@ -56,13 +56,8 @@ impl AtomicFolder {
     /// # Errors
     /// When the parent cannot be created or written to.
     pub fn create(target: impl AsRef<Path>) -> Result<Self> {
-        let target = target.as_ref();
-        crate::address::check_output(target)?;
-        let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_path_buf());
-        let folder = parent(&target);
-        super::create_folder(folder)?;
-        sweep(folder);
-        let (work, lock) = locked(folder)?;
+        let target = prepared(target.as_ref())?;
+        let (work, lock) = locked(parent(&target))?;
         let made = Self {
             target,
             new: work.join("new"),
@@ -86,12 +81,8 @@ impl AtomicFolder {
     /// # Errors
     /// As [`AtomicFolder::create`]; when another process is making the same target.
     pub fn resume(target: impl AsRef<Path>, purpose: &str) -> Result<(Self, bool)> {
-        let target = target.as_ref();
-        crate::address::check_output(target)?;
-        let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_path_buf());
+        let target = prepared(target.as_ref())?;
         let folder = parent(&target);
-        super::create_folder(folder)?;
-        sweep(folder);
         let mut name = std::ffi::OsString::from(PART);
         name.push(target.file_name().unwrap_or_default());
         let work = folder.join(name);
@@ -182,6 +173,15 @@ impl Drop for AtomicFolder {
             remove(&self.work);
         }
     }
+}
+
+/// A target with its links followed, in a folder that is there and swept.
+fn prepared(target: &Path) -> Result<PathBuf> {
+    crate::address::check_output(target)?;
+    let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_path_buf());
+    super::create_folder(parent(&target))?;
+    sweep(parent(&target));
+    Ok(target)
 }
 
 /// Removes a work folder, its lock last: whatever a kill leaves of it can be swept.

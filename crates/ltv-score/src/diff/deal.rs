@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const WAITING: usize = 128 << 10;
 /// Hands at most: what waits in memory grows with them.
 const MOST: u64 = 1024;
-/// Bytes that a user takes while two hands meet, beside the values: id, list and hash table.
+/// Bytes that a user takes while two hands meet, beside the values: id, list and its bytes as dealt.
 const BESIDE: u64 = 80;
 
 /// The hands of both sides.
@@ -83,7 +83,7 @@ impl Deal {
         self.folder.path().join(format!("{side}-{hand}"))
     }
 
-    /// The rows of a side in a hand.
+    /// The rows of a side in a hand, by user.
     pub(super) fn hand(
         &mut self,
         side: usize,
@@ -95,23 +95,16 @@ impl Deal {
             false => vec![],
         };
         bytes.append(&mut self.waiting[side][hand]);
-        let (user, number) = (size_of::<u128>(), size_of::<f64>());
-        let rows = bytes.chunks_exact(user + number * self.width).map(|row| {
-            let (id, values) = row.split_at(user);
-            let id = id
-                .iter()
-                .rev()
-                .fold(0, |id, &byte| id << 8 | u128::from(byte));
-            let (values, _) = values.as_chunks::<8>();
-            (
-                id,
-                values
-                    .iter()
-                    .map(|value| f64::from_le_bytes(*value))
-                    .collect(),
-            )
-        });
-        Ok(rows.collect())
+        let width = size_of::<u128>() + size_of::<f64>() * self.width;
+        let row = |row: &[u8]| {
+            let (user, values) = row.split_first_chunk()?;
+            let values = values.as_chunks().0.iter();
+            let values = values.map(|value| f64::from_le_bytes(*value));
+            Some((u128::from_le_bytes(*user), values.collect()))
+        };
+        let mut rows: Vec<_> = bytes.chunks_exact(width).filter_map(row).collect();
+        rows.sort_unstable_by_key(|(user, _)| *user);
+        Ok(rows)
     }
 }
 
