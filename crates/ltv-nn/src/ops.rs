@@ -12,6 +12,7 @@ mod cumulate;
 mod distill;
 mod dropout;
 mod expectation;
+mod folded;
 mod haar;
 mod hinge;
 mod input;
@@ -27,6 +28,7 @@ mod ordinal;
 mod pick;
 mod shrink;
 mod sigmoid;
+mod single;
 mod softmax;
 mod survival;
 mod weigh;
@@ -35,11 +37,15 @@ pub use input::FieldSpec;
 pub use log_normals::{LEAST_SQUARED_SCALE, LogNormals, log_normal_scale};
 pub use softmax::Softmax;
 
+pub(crate) use folded::{Folded, LANES};
+
 use crate::{
-    Real,
+    Layout, Real,
     formula::{Parameters, Step},
+    graph::InputSpec,
     plan::Wiring,
     tile::Tile,
+    trainer::Weights,
 };
 
 /// An operation of the graph.
@@ -54,6 +60,19 @@ pub(crate) trait Op<T: Real>: Send + Sync {
     /// as losses have none.
     fn step<'a>(&'a self, _: Parameters<'a, T>) -> Option<Step<'a, T>> {
         None
+    }
+    /// Itself applied to embedding tables that no longer change, where it reads nothing but look-ups and
+    /// numbers.
+    fn fold(&self, _: &Layout, _: &InputSpec, _: &Weights<T>) -> Option<Folded<T>> {
+        None
+    }
+    /// As [`Op::forward`], with what [`Op::fold`] made, and its sums for the rows of the tile.
+    fn forward_folded(&self, _: &Folded<T>, _: &[T], tile: &mut Tile<'_, T>) {
+        self.forward(tile);
+    }
+    /// Whether it reads look-ups as they are.
+    fn reads_look_ups(&self) -> bool {
+        false
     }
     /// Multiply-adds of one row in matrix products.
     fn multiply_adds(&self) -> u64 {

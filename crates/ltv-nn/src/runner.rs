@@ -4,17 +4,28 @@ use crate::{
     Batch, Graph, Node, Real,
     formula::{Parameters, Step},
     layout::{Kind, Param},
+    ops::{Folded, LANES},
     tile::Tile,
     trainer::{Weights, Worker, derive},
 };
 use rayon::prelude::*;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
+
+/// Tiles of a task at most: a table of a folded layer is read once for all of them.
+const TILES: usize = 8;
 
 /// A network with its weights, ready to predict; shared between threads.
 pub struct Runner<T> {
     graph: Graph<T>,
     weights: Weights<T>,
     derived: Vec<T>,
+    /// For every operation, itself applied to the embedding tables where that can be.
+    folded: Vec<Option<Folded<T>>>,
+    /// Fields that are looked up as they are all the same.
+    wanted: Vec<usize>,
     /// Arenas that wait for the next tile.
     idle: Mutex<Vec<Worker<T>>>,
 }
@@ -53,7 +64,16 @@ impl<T: Real> Runner<T> {
             .map(Param::range)
             .collect();
         derive(&ranges, &weights.dense, &mut derived);
+        let ops = graph.ops.iter();
+        let folded = ops.map(|op| op.fold(&graph.layout, &graph.input, &weights));
+        let folded: Vec<_> = folded.collect();
+        let mut readers = graph.ops.iter().zip(&folded);
+        let as_they_are = readers.any(|(op, folded)| op.reads_look_ups() && folded.is_none());
+        let is_folded = |field| folded.iter().flatten().all(|f| f.has(field));
+        let fields = 0..graph.shape.fields;
         Self {
+            wanted: fields.filter(|&f| as_they_are || !is_folded(f)).collect(),
+            folded,
             graph,
             weights,
             derived,
@@ -78,7 +98,7 @@ impl<T: Real> Runner<T> {
     }
 
     /// Predicts a batch: `decode` turns each tile's nodes into `per_row` results for each row.
-    /// Runs on the current rayon thread pool, one tile a task; tiles do not influence each other.
+    /// Runs on the current rayon thread pool, a few tiles a task; rows do not influence each other.
     ///
     /// # Panics
     /// When the batch does not fit the graph or `out` is not `rows * per_row` long.
@@ -90,22 +110,54 @@ impl<T: Real> Runner<T> {
         decode: impl Fn(&Outputs<'_, T>, &mut [O]) + Sync,
     ) {
         assert!(out.len() == batch.rows * per_row, "one result for each row");
-        let tile = self.graph.tile;
+        let chunk = self.chunk(batch.rows);
         let task = |(i, out): (usize, &mut [O])| {
             let mut worker = self.worker();
-            let outputs = self.tile(&mut worker, batch, i * tile);
-            decode(&outputs, out);
+            let rows = i * chunk..batch.rows.min((i + 1) * chunk);
+            self.sum_folded(&mut worker, batch, rows.clone());
+            let tile = self.graph.tile;
+            for (base, out) in rows
+                .clone()
+                .step_by(tile)
+                .zip(out.chunks_mut(tile * per_row))
+            {
+                let outputs = self.tile(&mut worker, batch, rows.clone(), base);
+                decode(&outputs, out);
+            }
             self.idle
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(worker);
         };
-        if batch.rows <= tile {
-            out.chunks_mut(tile * per_row).enumerate().for_each(task);
+        if batch.rows <= chunk {
+            out.chunks_mut(chunk * per_row).enumerate().for_each(task);
         } else {
-            out.par_chunks_mut(tile * per_row)
+            out.par_chunks_mut(chunk * per_row)
                 .enumerate()
                 .for_each(task);
+        }
+    }
+
+    /// Rows of a task: several tiles where there are enough for all threads.
+    fn chunk(&self, rows: usize) -> usize {
+        let tile = self.graph.tile;
+        let each = rows.div_ceil(rayon::current_num_threads());
+        tile * each.div_ceil(tile).clamp(1, TILES)
+    }
+
+    /// The sums of all folded layers for some rows, one layer after the other.
+    fn sum_folded(&self, worker: &mut Worker<T>, batch: &Batch<T>, rows: Range<usize>) {
+        let widths = self.folded.iter().flatten().map(Folded::width);
+        worker
+            .sums
+            .resize(rows.len() * widths.sum::<usize>(), T::ZERO);
+        let fields = self.graph.shape.fields;
+        let ids = &batch.ids[rows.start * fields..rows.end * fields];
+        let mut rest = worker.sums.as_mut_slice();
+        for folded in self.folded.iter().flatten() {
+            let (sums, others) = rest.split_at_mut(rows.len() * folded.width());
+            folded.sum(worker.arch, ids, fields, sums);
+            rest = others;
         }
     }
 
@@ -118,12 +170,24 @@ impl<T: Real> Runner<T> {
         waiting.unwrap_or_else(|| Worker::new(&self.graph, false))
     }
 
-    fn tile<'a>(&self, worker: &'a mut Worker<T>, batch: &Batch<T>, base: usize) -> Outputs<'a, T> {
-        let rows = self.graph.tile.min(batch.rows - base);
+    /// Runs the tile that starts with row `base` of the task's rows.
+    fn tile<'a>(
+        &self,
+        worker: &'a mut Worker<T>,
+        batch: &Batch<T>,
+        task: Range<usize>,
+        base: usize,
+    ) -> Outputs<'a, T> {
+        let rows = self.graph.tile.min(task.end - base);
+        // Features of few rows lie close together, those of one row side by side.
+        let ld = match batch.rows {
+            1 => 1,
+            _ => rows.next_multiple_of(LANES),
+        };
         let mut tile = Tile {
             arch: worker.arch,
             rows,
-            ld: self.graph.tile,
+            ld,
             base,
             values: &mut worker.values,
             grads: &mut [],
@@ -132,6 +196,7 @@ impl<T: Real> Runner<T> {
             dense: &self.weights.dense,
             derived: &self.derived,
             tables: &self.weights.tables,
+            wanted: Some(&self.wanted),
             dense_grad: &mut [],
             first: true,
             input_grad: &mut [],
@@ -142,10 +207,20 @@ impl<T: Real> Runner<T> {
             scratch: &mut worker.scratch,
             noise: None,
         };
-        self.graph.forward(&mut tile);
+        let mut sums = worker.sums.as_slice();
+        for (op, folded) in self.graph.ops.iter().zip(&self.folded) {
+            let Some(folded) = folded else {
+                op.forward(&mut tile);
+                continue;
+            };
+            let (mine, others) = sums.split_at(task.len() * folded.width());
+            let mine = &mine[(base - task.start) * folded.width()..][..rows * folded.width()];
+            op.forward_folded(folded, mine, &mut tile);
+            sums = others;
+        }
         Outputs {
             values: &worker.values,
-            ld: self.graph.tile,
+            ld,
             base,
             rows,
         }
@@ -154,15 +229,21 @@ impl<T: Real> Runner<T> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use crate::{formula::Formula, graph::Builder, ops::FieldSpec};
+
+    /// Cells of the fields: two share a table, and one is too large to be folded.
+    const CELLS: [usize; 4] = [9, 2000, 30, 9];
 
     /// A small network of two layers, with its output.
     fn network() -> (Runner<f64>, Node) {
         let mut b = Builder::<f64>::inference();
-        let table = b.table("a", 9, 3);
-        let x = b.input(&[FieldSpec { table }], 1);
-        let (first, second) = (b.dense(&[("l1", 40)], 4), b.dense(&[("l2", 5)], 40));
+        let tables = [(9, 3), (2000, 2), (30, 5)];
+        let tables = tables.map(|(cells, dim)| b.table(&format!("{cells}"), cells, dim));
+        let fields = [0, 1, 2, 0].map(|i| FieldSpec { table: tables[i] });
+        let x = b.input(&fields, 1);
+        let (first, second) = (b.dense(&[("l1", 70)], 14), b.dense(&[("l2", 5)], 70));
         let h = b.linear(x, first, true);
         let z = b.linear(h, second, false);
         let p = b.softmax(z).probabilities;
@@ -175,16 +256,40 @@ mod tests {
         (Runner::new(graph, weights), p)
     }
 
+    /// A batch of so many rows in which every cell may turn up.
+    fn batch(shape: crate::BatchShape, rows: usize) -> Batch<f64> {
+        let mut batch = Batch::new(shape, rows);
+        for r in 0..rows {
+            let ids = CELLS.map(|cells| ((r * 7919 + cells) % cells) as u32);
+            batch.ids[r * CELLS.len()..][..CELLS.len()].copy_from_slice(&ids);
+            batch.numbers[r] = r as f64 / rows as f64 - 0.5;
+        }
+        batch
+    }
+
+    fn predict(runner: &Runner<f64>, p: Node, batch: &Batch<f64>) -> Vec<f64> {
+        let mut out = vec![0.0; batch.rows * 5];
+        runner.run(batch, &mut out, 5, |outputs, rows| {
+            for (r, row) in rows.chunks_exact_mut(5).enumerate() {
+                (0..5).for_each(|j| row[j] = outputs.feature(p, j)[r]);
+            }
+        });
+        out
+    }
+
     /// What steps say of one row, computed as they say it.
-    fn follow(runner: &Runner<f64>, id: usize, number: f64) -> Vec<f64> {
+    fn follow(runner: &Runner<f64>, ids: &[u32], number: f64) -> Vec<f64> {
         let mut values = vec![0.0; runner.graph().features];
         for step in runner.steps() {
             let of = |node: Node| values[node.features()].to_vec();
             let out: Vec<f64> = match step.formula {
                 Formula::Input { tables, fields, .. } => {
-                    let (from, dim) = fields[0];
-                    let embedding = &tables[from + id * dim..][..dim];
-                    [embedding, &[number]].concat()
+                    let cells = fields.iter().zip(ids);
+                    let cell = |(&(from, dim), &id): (&(usize, usize), &u32)| {
+                        tables[from + id as usize * dim..][..dim].to_vec()
+                    };
+                    let embedded = cells.flat_map(cell);
+                    embedded.chain([number]).collect()
                 }
                 Formula::Linear {
                     x,
@@ -210,24 +315,18 @@ mod tests {
         values
     }
 
+    /// The steps know nothing of folding: three tasks of several tiles, and what is left.
     #[test]
     fn steps_are_what_is_computed() {
         let (runner, p) = network();
         assert_eq!(runner.steps().count(), 4);
-        let mut batch = Batch::new(runner.graph().shape(), 20);
-        for r in 0..20 {
-            (batch.ids[r], batch.numbers[r]) = ((r % 9) as u32, r as f64 / 7.0 - 1.0);
-        }
-        let mut out = vec![0.0; 100];
-        runner.run(&batch, &mut out, 5, |outputs, rows| {
-            for (r, row) in rows.chunks_exact_mut(5).enumerate() {
-                (0..5).for_each(|j| row[j] = outputs.feature(p, j)[r]);
-            }
-        });
+        assert_eq!(runner.wanted, [1]);
+        let batch = batch(runner.graph().shape(), 300);
+        let out = predict(&runner, p, &batch);
         for (r, found) in out.chunks(5).enumerate() {
-            let values = follow(&runner, batch.ids[r] as usize, batch.numbers[r]);
+            let values = follow(&runner, &batch.ids[4 * r..][..4], batch.numbers[r]);
             for (a, b) in found.iter().zip(&values[p.features()]) {
-                assert!((a - b).abs() < 1e-14, "row {r}: {a} against {b}");
+                assert!((a - b).abs() < 1e-13, "row {r}: {a} against {b}");
             }
         }
     }
@@ -237,28 +336,31 @@ mod tests {
     fn one_row() {
         let (runner, p) = network();
         let shape = runner.graph().shape();
-        let run = |batch: &Batch<f64>| {
-            let mut out = vec![0.0; batch.rows * 5];
-            runner.run(batch, &mut out, 5, |outputs, rows| {
-                for (r, row) in rows.chunks_exact_mut(5).enumerate() {
-                    (0..5).for_each(|j| row[j] = outputs.feature(p, j)[r]);
-                }
-            });
-            out
-        };
-        let mut whole = Batch::new(shape, 50);
-        for r in 0..50 {
-            whole.ids[r] = (r * 4 % 9) as u32;
-            whole.numbers[r] = r as f64 / 25.0;
-        }
-        let together = run(&whole);
+        let whole = batch(shape, 50);
+        let together = predict(&runner, p, &whole);
         for r in 0..50 {
             let mut one = Batch::new(shape, 1);
-            (one.ids[0], one.numbers[0]) = (whole.ids[r], whole.numbers[r]);
-            let alone = run(&one);
+            one.ids.copy_from_slice(&whole.ids[4 * r..][..4]);
+            one.numbers[0] = whole.numbers[r];
+            let alone = predict(&runner, p, &one);
             for (a, b) in alone.iter().zip(&together[5 * r..]) {
-                assert!((a - b).abs() < 1e-14, "row {r}: {a} against {b}");
+                assert!((a - b).abs() < 1e-13, "row {r}: {a} against {b}");
             }
         }
+    }
+
+    /// How many rows are worked on together decides no bit.
+    #[test]
+    fn threads() {
+        let (runner, p) = network();
+        let batch = batch(runner.graph().shape(), 300);
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            pool.build()
+                .unwrap()
+                .install(|| predict(&runner, p, &batch))
+        };
+        let one = with(1);
+        assert!(with(2) == one && with(7) == one);
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Tile<'a, T> {
     /// For every edge, whether a gradient is there already.
     pub(crate) accumulate: &'a [bool],
     pub(crate) dense: &'a [T],
+    /// Fields whose embeddings are read as they are; all when `None`.
+    pub(crate) wanted: Option<&'a [usize]>,
     /// Softplus of the non-negative parameters, elsewhere rubbish.
     pub(crate) derived: &'a [T],
     pub(crate) tables: &'a [T],

@@ -6,6 +6,7 @@
 //! | [`batch`] | the engine-neutral core: a record batch of users to a record batch of scores |
 //! | [`snapshot`] | the scores of every user of a dataset, committed whole or not at all |
 //! | [`diff`](mod@diff) | what moved from one snapshot to another |
+//! | [`prune`] | the latest snapshots of a folder stay, older ones go |
 //! | [`evaluate`] | labels against the predictions of a model and of the baselines |
 //! | [`importance`](mod@importance) | what predictions owe to each feature |
 //! | [`error`] | what can go wrong, and whose fault it is |
@@ -21,6 +22,7 @@ pub mod importance;
 mod model;
 mod output;
 mod part;
+pub mod prune;
 pub mod snapshot;
 #[cfg(test)]
 mod testing;

@@ -2,7 +2,7 @@
 
 use crate::{
     commands::{
-        backtest, bench, compare, completions, diff, evaluate, export, features, inspect,
+        backtest, bench, compare, completions, diff, evaluate, export, features, inspect, prune,
         quickstart, score, simulate, train,
     },
     log::Format,
@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Backtest(backtest::Flags),
     Score(score::Flags),
     Diff(diff::Flags),
+    Prune(prune::Flags),
     Export(export::Flags),
     Inspect(inspect::Flags),
     Bench(bench::Flags),
@@ -59,6 +60,7 @@ impl Command {
             Self::Backtest(flags) => &flags.common,
             Self::Score(flags) => &flags.common,
             Self::Diff(flags) => &flags.common,
+            Self::Prune(flags) => &flags.common,
             Self::Export(flags) => &flags.common,
             Self::Inspect(flags) => &flags.common,
             Self::Bench(flags) => &flags.common,

@@ -10,6 +10,7 @@ mod experiment;
 pub(crate) mod export;
 pub(crate) mod features;
 pub(crate) mod inspect;
+pub(crate) mod prune;
 pub(crate) mod quickstart;
 pub(crate) mod score;
 pub(crate) mod simulate;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     | Command::Backtest(_)
     | Command::Score(_)
     | Command::Diff(_)
+    | Command::Prune(_)
     | Command::Export(_)
     | Command::Bench(_)
     | Command::Quickstart(_) = command
@@ -57,6 +59,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Backtest(flags) => within(&flags.common.clone(), |c| backtest::run(flags, c)),
         Command::Score(flags) => timed(&flags.common.clone(), |c| score::run(flags, c)),
         Command::Diff(flags) => within(&flags.common.clone(), |c| diff::run(flags, c)),
+        Command::Prune(flags) => within(&flags.common.clone(), |c| prune::run(flags, c)),
         Command::Export(flags) => within(&flags.common.clone(), |c| export::run(&flags, c)),
         Command::Quickstart(flags) => within(&flags.common.clone(), |c| quickstart::run(flags, c)),
         Command::Inspect(flags) => within(&flags.common.clone(), |c| inspect::run(flags, c)),

@@ -23,6 +23,7 @@ fn help_of_every_command() {
         "backtest",
         "score",
         "diff",
+        "prune",
         "export",
         "inspect",
         "bench",

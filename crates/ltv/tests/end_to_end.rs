@@ -155,6 +155,39 @@ fn what_moved_between_snapshots_is_said() {
     );
 }
 
+/// Of one date, the name decides.
+#[test]
+fn old_snapshots_go_and_nothing_else() {
+    let at = dataset(1500);
+    at.ok("train --data data --epochs 1 --quiet --out model.ltv");
+    for name in ["a", "b"] {
+        at.ok(&format!(
+            "score --model model.ltv --data data --quiet --out {name}"
+        ));
+    }
+    let planned = at.ok("prune . --keep 1 --dry-run");
+    assert!(
+        planned.contains("kept      as of 2024-04-01  ./b,")
+            && planned.contains("would go  as of 2024-04-01  ./a,"),
+        "{planned}"
+    );
+    assert!(at.path("a").exists());
+    at.ok("prune . --keep 1");
+    let left = ["b", "data", "sim", "model.ltv"];
+    assert!(!at.path("a").exists() && left.iter().all(|name| at.path(name).exists()));
+    at.ok("inspect b --verify");
+    for (line, part) in [
+        ("prune .", "--keep N"),
+        ("prune b --keep 1", "side by side"),
+        ("prune s3://lake/snapshots --keep 1", "expiry"),
+    ] {
+        let output = at.ltv(line).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(part), "{error}");
+    }
+}
+
 #[test]
 fn shards_are_trained_judged_and_scored_as_one_dataset() {
     let at = Workspace::new();
@@ -347,6 +380,12 @@ fn a_measured_network_says_what_it_counted() {
     let update = number(&train, "update_share");
     assert!(0.0 < update && update < 1.0, "{update}");
     assert!(infer.get("update_share").is_none());
+    let (p50, p99) = (
+        number(&infer["one_row"], "p50_seconds"),
+        number(&infer["one_row"], "p99_seconds"),
+    );
+    assert!(0.0 < p50 && p50 <= p99, "{p50}, {p99}");
+    assert!(train.get("one_row").is_none());
     let text = at.ok("bench train --rows 2000 --windows 1 --seconds 0.01 --quiet");
     assert!(
         text.contains("update") && text.contains("a meeting"),

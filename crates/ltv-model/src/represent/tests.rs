@@ -150,7 +150,7 @@ fn predict(spec: &Spec, trained: &Trainer<f64>, rows: &EncodedRows) -> Vec<f64> 
     }
     let inputs = targets::inputs(spec, net.graph.shape(), rows);
     let per_row = 2 * HORIZONS;
-    let mut out = vec![0.0; ROWS * per_row];
+    let mut out = vec![0.0; rows.rows * per_row];
     let heads = net.heads;
     Runner::new(net.graph, weights).run(&inputs, &mut out, per_row, |outputs, rows| {
         for (r, row) in rows.chunks_exact_mut(per_row).enumerate() {
@@ -199,6 +199,36 @@ fn both_graphs_say_the_same() {
                     name(&spec),
                     losses[i]
                 );
+            }
+        }
+    }
+}
+
+/// Row `r` alone.
+fn only(rows: &EncodedRows, r: usize) -> EncodedRows {
+    fn part<T: Clone>(values: &[T], r: usize) -> Vec<T> {
+        let width = values.len() / ROWS;
+        values[r * width..][..width].to_vec()
+    }
+    EncodedRows {
+        rows: 1,
+        cells: part(&rows.cells, r),
+        numbers: part(&rows.numbers, r),
+        labels: part(&rows.labels, r),
+        ..EncodedRows::default()
+    }
+}
+
+/// A single row goes through kernels of its own.
+#[test]
+fn one_row_says_the_same() {
+    for spec in specs() {
+        let (trainer, rows, _) = trainer(&spec);
+        let together = predict(&spec, &trainer, &rows);
+        for (r, expected) in together.chunks(2 * HORIZONS).enumerate().take(3) {
+            let alone = predict(&spec, &trainer, &only(&rows, r));
+            for (a, b) in alone.iter().zip(expected) {
+                assert!((a - b).abs() < 1e-12, "{}: {a} against {b}", name(&spec));
             }
         }
     }

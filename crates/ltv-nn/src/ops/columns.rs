@@ -67,6 +67,10 @@ impl<T: Real> Op<T> for Columns {
         }
     }
 
+    fn reads_look_ups(&self) -> bool {
+        true
+    }
+
     fn forward(&self, t: &mut Tile<'_, T>) {
         let (ld, rows, width, arch) = (t.ld, t.rows, self.x.width, t.arch);
         let ranges = [t.at(self.out), t.at(self.x)];

@@ -1,14 +1,19 @@
 //! Dense layer, with or without ReLU.
 
-use super::{Op, narrow};
+use super::{
+    Op,
+    folded::{Folded, Layer},
+    narrow, single,
+};
 use crate::{
-    Real,
+    Layout, Real,
     formula::{Formula, Parameters, Step},
-    graph::{Builder, Dense, Edge, Node},
+    graph::{Builder, Dense, Edge, InputSpec, Node},
     plan::Wiring,
     real::{View, product},
     simd::simd,
     tile::{Tile, feature, feature_mut, parts},
+    trainer::Weights,
 };
 
 struct Linear {
@@ -97,7 +102,9 @@ impl<T: Real> Op<T> for Linear {
         let b = &t.dense[self.layer.biases..][..n];
         let ranges = [t.at(self.out), t.at(self.x)];
         let [y, x] = parts(t.values, ranges);
-        if self.is_narrow() {
+        if ld == 1 {
+            single::forward(t.arch, w, b, x, y);
+        } else if self.is_narrow() {
             narrow::forward(t.arch, w, b, x, y, ld, rows, t.scratch);
         } else {
             let x = self.input(x, rows, ld);
@@ -107,6 +114,36 @@ impl<T: Real> Op<T> for Linear {
         }
         if self.relu {
             simd!(t.arch, relu(y, ld, rows));
+        }
+    }
+
+    fn fold(&self, layout: &Layout, input: &InputSpec, weights: &Weights<T>) -> Option<Folded<T>> {
+        // Nothing but the embedded input is row-major.
+        if !self.x.row_major || self.layer.derived {
+            return None;
+        }
+        let (n, k) = (self.layer.outputs, self.layer.inputs);
+        Folded::new(&Layer {
+            weights: &weights.dense[self.layer.weights..][..n * k],
+            biases: &weights.dense[self.layer.biases..][..n],
+            outputs: n,
+            input,
+            layout,
+            embeddings: weights,
+        })
+    }
+
+    fn reads_look_ups(&self) -> bool {
+        self.x.row_major
+    }
+
+    fn forward_folded(&self, folded: &Folded<T>, sums: &[T], t: &mut Tile<'_, T>) {
+        let (ld, rows, k, n) = (t.ld, t.rows, self.layer.inputs, self.layer.outputs);
+        let w = &t.dense[self.layer.weights..][..n * k];
+        let (x, y) = (t.at(self.x), t.at(self.out));
+        folded.apply(t, sums, x, y.clone(), w);
+        if self.relu {
+            simd!(t.arch, relu(&mut t.values[y], ld, rows));
         }
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct Worker<T> {
     pub(crate) values: Vec<T>,
     grads: Vec<T>,
     pub(crate) scratch: Vec<T>,
+    /// Sums of folded layers, see [`crate::runner`].
+    pub(crate) sums: Vec<T>,
     /// Parts `w`, `w + workers`, ... of a batch, kept from step to step.
     pub(crate) parts: Vec<Part<T>>,
 }
@@ -48,6 +50,7 @@ impl<T: Real> Worker<T> {
             values: vec![T::ZERO; graph.features * graph.tile],
             grads: vec![T::ZERO; grads],
             scratch: vec![T::ZERO; graph.scratch * graph.tile],
+            sums: vec![],
             parts: vec![],
         }
     }
@@ -97,6 +100,7 @@ impl<T: Real> Worker<T> {
                 dense: &pass.weights.dense,
                 derived: pass.derived,
                 tables: &pass.weights.tables,
+                wanted: None,
                 dense_grad: &mut out.dense,
                 first: base == rows.start,
                 input_grad: &mut out.input[input],

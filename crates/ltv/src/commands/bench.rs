@@ -97,6 +97,9 @@ struct Measured {
     /// Share of the time of training that goes into the optimiser.
     #[serde(skip_serializing_if = "Option::is_none")]
     update_share: Option<f64>,
+    /// How long the prediction of one row takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    one_row: Option<network::Latency>,
     /// For all threads to wake up and meet.
     meeting_seconds: f64,
     options: Options,
@@ -134,6 +137,7 @@ fn in_memory(what: What, options: Options, context: &Context) -> Result<Report, 
         rates,
         forward,
         update,
+        one_row,
     } = match what {
         What::Train => network::train(&options, context)?,
         _ => network::infer(&options, context),
@@ -153,6 +157,7 @@ fn in_memory(what: What, options: Options, context: &Context) -> Result<Report, 
         peak_gflop_per_second: roof,
         share_of_peak: speed / roof,
         update_share: update,
+        one_row,
         meeting_seconds: network::meeting(context.threads)?,
         options,
     };
@@ -162,7 +167,7 @@ fn in_memory(what: What, options: Options, context: &Context) -> Result<Report, 
 fn text(m: &Measured) -> String {
     let (name, passes) = match m.what {
         What::Train => ("training", "counted as 3 forward passes"),
-        _ => ("inference", "matrix products only"),
+        _ => ("inference", "matrix products only, none folded"),
     };
     let mut facts = Facts::default();
     let spread = format!("{} to {}", count(m.slowest as u64), count(m.fastest as u64));
@@ -182,6 +187,10 @@ fn text(m: &Measured) -> String {
     );
     if let Some(update) = m.update_share {
         facts.add("update", format!("{:.1} % of the time", 100.0 * update));
+    }
+    if let Some(one) = m.one_row {
+        let [p50, p99] = [one.p50_seconds, one.p99_seconds].map(|s| 1e6 * s);
+        facts.add("one row", format!("p50 {p50:.1} us, p99 {p99:.1} us"));
     }
     facts.add(
         "a meeting",

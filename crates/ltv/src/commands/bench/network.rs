@@ -4,7 +4,7 @@ use super::{
     super::Context,
     options::{Options, median},
 };
-use crate::exit::Failure;
+use crate::{exit::Failure, signals::stop_if_asked};
 use ltv_core::encoding::EncodedRows;
 use ltv_model::{
     decoder::Decoder,
@@ -15,6 +15,7 @@ use ltv_model::{
     yardstick::Sizes,
 };
 use ltv_nn::{Batch, Rates, Runner, Trainer, TrainerOptions, graph::Builder, peak};
+use serde::Serialize;
 use std::time::{Duration, Instant};
 
 const RATES: Rates = Rates {
@@ -96,6 +97,41 @@ pub(super) struct Speed {
     pub(super) forward: u64,
     /// Share of the time that goes into the optimiser.
     pub(super) update: Option<f64>,
+    /// How long one row takes.
+    pub(super) one_row: Option<Latency>,
+}
+
+/// How long a prediction of one row takes that nobody waits with.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Latency {
+    pub(super) p50_seconds: f64,
+    pub(super) p99_seconds: f64,
+    /// How often it was measured.
+    calls: usize,
+}
+
+/// Different rows, and most calls, of a latency.
+const ROWS: u64 = 1024;
+const CALLS: usize = 1_000_000;
+
+impl Latency {
+    /// Of `call`, again and again for so many seconds.
+    fn measure(seconds: f64, mut call: impl FnMut(usize)) -> Self {
+        (0..20).for_each(&mut call);
+        let (all, mut took) = (Instant::now(), vec![]);
+        while took.is_empty() || (all.elapsed().as_secs_f64() < seconds && took.len() < CALLS) {
+            stop_if_asked();
+            let began = Instant::now();
+            call(took.len());
+            took.push(began.elapsed().as_secs_f64());
+        }
+        took.sort_by(f64::total_cmp);
+        Self {
+            p50_seconds: took[took.len() / 2],
+            p99_seconds: took[took.len() * 99 / 100],
+            calls: took.len(),
+        }
+    }
 }
 
 /// Measures training.
@@ -107,19 +143,20 @@ pub(super) fn train(options: &Options, context: &Context) -> Result<Speed, Failu
         rates,
         forward: training.forward,
         update: Some(update.as_secs_f64() / whole.as_secs_f64().max(1e-9)),
+        one_row: None,
     })
 }
 
-/// Measures prediction.
+/// Measures prediction, of batches and of one row.
 pub(super) fn infer(options: &Options, context: &Context) -> Speed {
     let sizes = options.sizes();
     let spec = sizes.spec();
     let net = odmn::build::<f32>(Builder::inference(), &spec, options.tile as usize);
-    let batch = |i| {
-        let seed = context.seed.wrapping_add(i);
-        sizes.data(net.graph.shape(), &[], options.batch as usize, seed)
-    };
-    let batches: Vec<Batch<f32>> = (0..options.batches()).map(batch).collect();
+    let shape = net.graph.shape();
+    let data = |i, rows| sizes.data(shape, &[], rows, context.seed.wrapping_add(i));
+    let batches = (0..options.batches()).map(|i| data(i, options.batch as usize));
+    let batches: Vec<Batch<f32>> = batches.collect();
+    let rows: Vec<Batch<f32>> = (0..ROWS).map(|i| data(i, 1)).collect();
     let weights = init::weights(&spec, net.graph.layout(), context.seed);
     let forward = net.graph.multiply_adds();
     let decoder = Decoder::new(net.heads, &spec, options.decoding);
@@ -129,19 +166,22 @@ pub(super) fn infer(options: &Options, context: &Context) -> Speed {
         false => spec.horizons.len(),
     };
     let mut out = vec![0.0; options.batch as usize * width];
-    let step = |i: usize| {
-        let batch = &batches[i % batches.len()];
-        runner.run(batch, &mut out, width, |outputs, rows| {
+    let mut predict = |batch: &Batch<f32>| {
+        let out = &mut out[..batch.rows * width];
+        runner.run(batch, out, width, |outputs, rows| {
             match options.everything {
                 true => decoder.everything(outputs, rows),
                 false => decoder.values(outputs, rows),
             }
         });
     };
+    let rates = options.windows(|i| predict(&batches[i % batches.len()]));
+    let one_row = Latency::measure(options.seconds, |i| predict(&rows[i % rows.len()]));
     Speed {
-        rates: options.windows(step),
+        rates,
         forward,
         update: None,
+        one_row: Some(one_row),
     }
 }
 
