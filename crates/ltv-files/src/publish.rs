@@ -186,13 +186,12 @@ impl Publication {
     ) -> Result<(), FilesError> {
         progress.start("commit", None);
         let manifest = Bytes::from(manifest);
-        let published = self.publish(manifest.clone(), files).map(|old| {
-            if let Err(error) = self.clear(old, &manifest) {
-                progress.note(&format!("old objects could not be removed: {error}"));
-            }
-        });
+        let old = self.publish(manifest.clone(), files)?;
+        if let Err(error) = self.clear(old, &manifest) {
+            progress.note(&format!("old objects could not be removed: {error}"));
+        }
         progress.finish();
-        published
+        Ok(())
     }
 
     /// Puts the manifest; the names of the objects that are then not needed any more.

@@ -469,6 +469,30 @@ fn of_two_runs_at_once_one_is_refused() {
 }
 
 #[test]
+fn stores_that_know_no_conditions_are_written_to() {
+    let Some(store) = Store::start() else { return };
+    let at = workspace();
+    let line = format!("{SCORE} --out {SNAP}");
+    for _ in ["nothing was there", "a snapshot was there"] {
+        let before = Mutex::new(0);
+        let gate = Gate::start(&store, move |asked| {
+            let mut before = before.lock().unwrap();
+            let manifest = asked == "PUT /lake/out/snap/manifest.json";
+            *before += usize::from(manifest);
+            (manifest && *before == 1).then_some("NotImplemented")
+        });
+        ok(gate.before(ltv(&store, &at, &line)));
+        ok(ltv(&store, &at, "inspect s3://lake/out/snap --verify"));
+    }
+    let mut told = ltv(&store, &at, &format!("{line} --decoding median"));
+    told.env("AWS_CONDITIONAL_PUT", "disabled")
+        .env("AWS_CHECKSUM_ALGORITHM", "sha256");
+    ok(told);
+    at.ok(&format!("{SCORE} --decoding median --out near"));
+    assert!(alone(&store, "out/snap") == local(&at, "near"));
+}
+
+#[test]
 fn a_file_that_is_taken_away_is_missed() {
     let Some(store) = Store::start() else { return };
     let at = workspace();
@@ -609,6 +633,23 @@ fn a_dataset_in_a_store_is_the_one_in_a_folder() {
     );
 }
 
+/// Asks a process to stop as soon as something holds.
+fn stopped(mut command: Command, when: impl Fn() -> bool) {
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    while !when() {
+        assert!(child.try_wait().unwrap().is_none(), "over before");
+        sleep(Duration::from_millis(1));
+    }
+    let mut kill = Command::new("kill");
+    assert!(
+        kill.args(["-TERM", &child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
+}
+
 #[test]
 fn a_dataset_that_fails_leaves_nothing() {
     let Some(store) = Store::start() else { return };
@@ -617,6 +658,14 @@ fn a_dataset_that_fails_leaves_nothing() {
     let gate = Gate::start(&store, at_the_fifth);
     let error = failed(gate.before(ltv(&store, &at, &line)));
     assert!(error.contains("s3://lake/out/snap/part-00004-"), "{error}");
+    assert!(
+        store.objects("out").is_empty(),
+        "{:?}",
+        store.objects("out").keys()
+    );
+    stopped(ltv(&store, &at, &line), || {
+        store.objects("out/snap").len() > 2
+    });
     assert!(
         store.objects("out").is_empty(),
         "{:?}",

@@ -3,7 +3,7 @@
 use crate::{FilesError, bucket::Bucket, explain::explain_write, object::PART};
 use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
-use object_store::{MultipartUpload, PutMode, path::Path as Key};
+use object_store::{MultipartUpload, PutMode, UploadPart, path::Path as Key};
 use std::{
     fs::File,
     io::{self, Read},
@@ -80,11 +80,14 @@ async fn in_pieces(
     url: &str,
 ) -> Result<(), FilesError> {
     let failed = |e| explain_write(url, &e);
-    let done = match send(upload.as_mut(), file, (size, piece), url).await {
+    let mut under_way = FuturesUnordered::new();
+    let done = match send((upload.as_mut(), &mut under_way), file, (size, piece), url).await {
         Ok(()) => upload.complete().await.map(|_| ()).map_err(failed),
         Err(error) => Err(error),
     };
     if done.is_err() {
+        // A piece that arrived after the end would stay.
+        while under_way.next().await.is_some() {}
         // The first trouble is the one to tell.
         let _ = upload.abort().await;
     }
@@ -92,13 +95,12 @@ async fn in_pieces(
 }
 
 async fn send(
-    upload: &mut dyn MultipartUpload,
+    (upload, under_way): (&mut dyn MultipartUpload, &mut FuturesUnordered<UploadPart>),
     file: Local,
     (size, piece): (u64, u64),
     url: &str,
 ) -> Result<(), FilesError> {
     let mut left = size;
-    let mut under_way = FuturesUnordered::new();
     loop {
         // Read and numbered in order; sent side by side.
         while left > 0 && under_way.len() < IN_FLIGHT {
@@ -119,7 +121,7 @@ mod tests {
     use super::*;
     use crate::runtime::wait;
     use futures::future::BoxFuture;
-    use object_store::{Error, PutResult, UploadPart};
+    use object_store::{Error, PutResult};
     use std::{
         collections::BTreeMap,
         sync::{Mutex, PoisonError},
@@ -129,6 +131,8 @@ mod tests {
     #[derive(Debug, Default)]
     struct Told {
         pieces: BTreeMap<usize, Vec<u8>>,
+        /// Pieces that are not there yet.
+        under_way: usize,
         ends: Vec<&'static str>,
     }
 
@@ -153,7 +157,9 @@ mod tests {
         }
 
         fn end(&self, end: &'static str) {
-            self.told().ends.push(end);
+            let mut told = self.told();
+            assert_eq!(told.under_way, 0, "{end} before all pieces are there");
+            told.ends.push(end);
         }
     }
 
@@ -161,6 +167,7 @@ mod tests {
         fn put_part(&mut self, data: object_store::PutPayload) -> UploadPart {
             let number = self.begun;
             self.begun += 1;
+            self.told().under_way += 1;
             let (fails, told) = (self.fails_at == Some(number), self.told.clone());
             Box::pin(async move {
                 // Later pieces arrive earlier.
@@ -168,7 +175,9 @@ mod tests {
                     tokio::task::yield_now().await;
                 }
                 let bytes = data.iter().flat_map(|b| b.to_vec()).collect();
-                told.lock().unwrap().pieces.insert(number, bytes);
+                let mut told = told.lock().unwrap();
+                told.under_way -= 1;
+                told.pieces.insert(number, bytes);
                 if fails { Err(refused()) } else { Ok(()) }
             })
         }
