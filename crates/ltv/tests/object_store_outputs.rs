@@ -163,6 +163,12 @@ fn snapshots_are_read_where_they_are() {
     let said = ok(ltv(&store, &at, "inspect s3://lake/new/ --verify"));
     assert!(said.starts_with("s3://lake/new: a snapshot"), "{said}");
     assert!(said.contains("verified"), "{said}");
+    store.upload(&at, "sim", "sim");
+    let said = ok(ltv(&store, &at, "inspect s3://lake/sim --verify"));
+    assert!(
+        said.starts_with("s3://lake/sim: a simulation") && said.contains("verified"),
+        "{said}"
+    );
     // A byte of one of its files is another.
     let name = store
         .objects("new")
