@@ -79,11 +79,6 @@ impl Place {
         }
     }
 
-    /// Whether it is in an object store.
-    pub fn is_remote(&self) -> bool {
-        matches!(self.0, Kind::Remote { .. })
-    }
-
     /// Where it is, in an object store.
     pub(crate) fn prefix(&self) -> Option<(&Arc<Bucket>, &Key)> {
         match &self.0 {

@@ -1,6 +1,6 @@
 //! A gate before a store: it lets requests through, writes down what they are, and answers some of them itself.
 
-use super::Store;
+use super::store::Store;
 use std::{
     io::{self, Read, Write},
     net::{TcpListener, TcpStream},

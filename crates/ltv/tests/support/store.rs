@@ -2,7 +2,7 @@
 //! a bucket as a folder.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
-use super::{Workspace, support::walk, text};
+use super::support::{Workspace, text, walk};
 use std::{
     collections::BTreeMap,
     env, fs,
