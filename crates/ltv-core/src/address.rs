@@ -45,7 +45,7 @@ pub fn check_output(path: &Path) -> Result<()> {
     let Some(address) = parts(path) else {
         return Ok(());
     };
-    let problem = "results are not written to object stores";
+    let problem = "this result is not written to object stores, only datasets and snapshots are";
     let hint = "give a path of this machine, and upload what comes of it";
     Err(Error::artefact(shown(address), problem, hint))
 }

@@ -137,10 +137,18 @@ pub fn write(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
 /// See [`AtomicFile`].
 pub fn write_json(path: impl AsRef<Path>, value: &impl Serialize) -> Result<()> {
     let path = path.as_ref();
-    let mut bytes =
-        serde_json::to_vec_pretty(value).map_err(|e| Error::internal(path, e.to_string()))?;
+    write(path, &to_json(path, value)?)
+}
+
+/// The bytes of `value` as an indented JSON document, as files hold it; `path` is for messages.
+///
+/// # Errors
+/// When it cannot be written down, which is a defect.
+pub fn to_json(path: impl AsRef<Path>, value: &impl Serialize) -> Result<Vec<u8>> {
+    let written = serde_json::to_vec_pretty(value);
+    let mut bytes = written.map_err(|e| Error::internal(path, e.to_string()))?;
     bytes.push(b'\n');
-    write(path, &bytes)
+    Ok(bytes)
 }
 
 /// Reads a JSON document.

@@ -231,17 +231,35 @@ impl SnapshotManifest {
     /// Version this program writes and reads.
     pub const VERSION: u32 = 1;
 
+    /// What is wrong with a folder without one, and what to do.
+    const MISSING: (&'static str, &'static str) = (
+        "not a snapshot: it has no manifest.json",
+        "make one with 'ltv score'",
+    );
+
     /// Reads the manifest of the snapshot in `folder`.
     ///
     /// # Errors
     /// When the folder has no manifest, or one of another kind or version, or one that contradicts itself.
     pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
-        let missing = (
-            "not a snapshot: it has no manifest.json",
-            "make one with 'ltv score'",
-        );
         let folder = folder.as_ref();
-        let manifest: Self = read_manifest(folder, Self::FORMAT, Self::VERSION, missing)?;
+        let manifest = read_manifest(folder, Self::FORMAT, Self::VERSION, Self::MISSING)?;
+        Self::consistent(manifest, folder)
+    }
+
+    /// The manifest of the snapshot in `folder`, from the bytes of its file, where there is one.
+    ///
+    /// # Errors
+    /// As [`SnapshotManifest::read`].
+    pub fn parse(folder: impl AsRef<Path>, bytes: Option<&[u8]>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let (problem, hint) = Self::MISSING;
+        let bytes = bytes.ok_or_else(|| Error::artefact(folder, problem, hint))?;
+        let manifest = parse_manifest(&folder.join(MANIFEST), bytes, Self::FORMAT, Self::VERSION)?;
+        Self::consistent(manifest, folder)
+    }
+
+    fn consistent(manifest: Self, folder: &Path) -> Result<Self> {
         match manifest.contradiction() {
             Some(problem) => {
                 let hint = "make the snapshot again";

@@ -30,6 +30,7 @@ mod output;
 mod query;
 mod spill;
 pub mod sql;
+mod target;
 #[cfg(test)]
 mod tests;
 

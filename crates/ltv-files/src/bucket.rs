@@ -1,10 +1,15 @@
 //! One bucket and the requests that are made of it.
 
-use crate::{FilesError, explain::explain, settings::Settings};
+use crate::{
+    FilesError,
+    explain::{explain, explain_write},
+    settings::Settings,
+};
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{
-    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, aws::AmazonS3, path::Path as Key,
+    GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    aws::AmazonS3, path::Path as Key,
 };
 use std::{collections::HashSet, fmt};
 
@@ -58,6 +63,17 @@ impl Bucket {
 
     /// All objects below `key`, with their sizes; the object `key` itself where there are none.
     pub(crate) async fn files(&self, key: &Key) -> Result<Vec<(Key, u64)>, FilesError> {
+        let found = self.below(key).await?;
+        if !found.is_empty() || key.as_ref().is_empty() {
+            return Ok(found);
+        }
+        let itself = self.store.head(key).await;
+        let itself = itself.map_err(|e| explain(&self.url(key), &e))?;
+        Ok(vec![(key.clone(), itself.size)])
+    }
+
+    /// All objects below `key`, with their sizes.
+    pub(crate) async fn below(&self, key: &Key) -> Result<Vec<(Key, u64)>, FilesError> {
         let below = (!key.as_ref().is_empty()).then_some(key);
         let found = self
             .store
@@ -66,12 +82,37 @@ impl Bucket {
         let found: Result<Vec<_>, _> = found.try_collect().await;
         let mut found = found.map_err(|e| explain(&self.url(key), &e))?;
         without_markers(&mut found, key);
-        if !found.is_empty() || key.as_ref().is_empty() {
-            return Ok(found);
-        }
-        let itself = self.store.head(key).await;
-        let itself = itself.map_err(|e| explain(&self.url(key), &e))?;
-        Ok(vec![(key.clone(), itself.size)])
+        Ok(found)
+    }
+
+    /// Makes or replaces an object, in one request, where `mode` allows it.
+    ///
+    /// # Errors
+    /// What the client says, so that a condition that did not hold can be told from other trouble.
+    pub(crate) async fn put(
+        &self,
+        key: &Key,
+        bytes: Bytes,
+        mode: PutMode,
+    ) -> object_store::Result<()> {
+        let put = self.store.put_opts(key, bytes.into(), mode.into());
+        put.await.map(|_| ())
+    }
+
+    /// Begins an object that is sent in several requests, and is there when the last of them is done.
+    pub(crate) async fn begin(&self, key: &Key) -> Result<Box<dyn MultipartUpload>, FilesError> {
+        let begun = self.store.put_multipart(key).await;
+        begun.map_err(|e| explain_write(&self.url(key), &e))
+    }
+
+    /// Removes objects; it does not matter whether they are there.
+    pub(crate) async fn delete(&self, keys: Vec<Key>) -> Result<(), FilesError> {
+        let first = keys.first().map(|key| self.url(key)).unwrap_or_default();
+        let keys = stream::iter(keys.into_iter().map(Ok)).boxed();
+        let removed = self.store.delete_stream(keys);
+        let removed: Result<Vec<Key>, _> = removed.try_collect().await;
+        removed.map_err(|e| explain_write(&first, &e))?;
+        Ok(())
     }
 
     /// The last parts of the names of what looks like folders below `key`.

@@ -75,6 +75,11 @@ pub enum Problem {
         "access denied ({0}): its owner must allow these credentials s3:GetObject and s3:ListBucket there"
     )]
     Denied(String),
+    /// Credentials that may read and not write.
+    #[error(
+        "access denied ({0}): its owner must allow these credentials s3:PutObject, s3:AbortMultipartUpload, s3:DeleteObject, s3:GetObject and s3:ListBucket there"
+    )]
+    WriteDenied(String),
     /// No bucket of this name.
     #[error("there is no such bucket: check its name, AWS_REGION and AWS_ENDPOINT_URL")]
     NoBucket,
@@ -87,6 +92,11 @@ pub enum Problem {
     /// Another object than the one that was there at first.
     #[error("it was replaced while it was in use: run again when nothing writes there any more")]
     Replaced,
+    /// An object that was written before, and is no longer what was written.
+    #[error(
+        "this run wrote it, and it is gone or has another size: somebody else writes there; run again when nobody does"
+    )]
+    Lost,
     /// More or fewer bytes than there should be.
     #[error(
         "{found} bytes, but there should be {expected}: it was cut short or replaced; upload it again"

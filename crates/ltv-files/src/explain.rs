@@ -22,6 +22,26 @@ pub(crate) fn explain(url: &str, error: &object_store::Error) -> FilesError {
     FilesError::remote(url, problem(error))
 }
 
+/// What happened when the object `url` was written or removed.
+pub(crate) fn explain_write(url: &str, error: &object_store::Error) -> FilesError {
+    let problem = match problem(error) {
+        Problem::Denied(code) => Problem::WriteDenied(code),
+        // Of an upload that somebody ended, for example.
+        Problem::Missing => {
+            let text = error.to_string();
+            Problem::Refused(code(&text).unwrap_or_else(|| "not found".into()))
+        }
+        other => other,
+    };
+    FilesError::remote(url, problem)
+}
+
+/// Whether the store does not know conditions on what it is to write.
+pub(crate) fn knows_no_conditions(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::NotImplemented { .. })
+        || code(&error.to_string()).is_some_and(|code| code == "NotImplemented")
+}
+
 fn problem(error: &object_store::Error) -> Problem {
     use object_store::Error as E;
     let text = error.to_string();
@@ -36,7 +56,7 @@ fn problem(error: &object_store::Error) -> Problem {
         (_, E::Unauthenticated { .. }) => Problem::Credentials(named()),
         (_, E::NotFound { .. }) => Problem::Missing,
         (_, E::InvalidPath { source }) => Problem::Key(source.to_string()),
-        (_, E::Precondition { .. }) => Problem::Replaced,
+        (_, E::Precondition { .. } | E::AlreadyExists { .. }) => Problem::Replaced,
         _ if text.contains("Received redirect") => Problem::Region,
         (Some(code), _) => Problem::Refused(code.into()),
         _ => match (status(&text), is_transport(error)) {
@@ -47,10 +67,13 @@ fn problem(error: &object_store::Error) -> Problem {
     }
 }
 
-/// The code in an answer of the S3 API.
+/// The code in an answer of the S3 API, or in what the client says of one object of many.
 fn code(text: &str) -> Option<String> {
-    let (_, rest) = text.split_once("<Code>")?;
-    let (code, _) = rest.split_once("</Code>")?;
+    let one_of_many = || text.strip_suffix(')')?.rsplit_once("(code: ");
+    let (code, _) = match text.split_once("<Code>") {
+        Some((_, rest)) => rest.split_once("</Code>")?,
+        None => (one_of_many()?.1, ""),
+    };
     let plain = code.len() <= 64 && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
     plain.then(|| code.to_owned())
 }
@@ -116,6 +139,38 @@ mod tests {
     fn denied(code: &str) -> E {
         let (path, source) = ("x".into(), answer("403 Forbidden", code));
         E::PermissionDenied { path, source }
+    }
+
+    #[test]
+    fn what_may_not_be_written_says_what_it_takes() {
+        let said = |error: &E| explain_write("s3://lake/x", error).to_string();
+        for error in [
+            denied("AccessDenied"),
+            generic("DeleteObjects request failed for key x: HUSH (code: AccessDenied)".into()),
+        ] {
+            let text = said(&error);
+            assert!(
+                text.contains("s3:PutObject") && text.contains("(AccessDenied)"),
+                "{text}"
+            );
+            assert!(!text.contains("HUSH"), "{text}");
+        }
+        let text = said(&missing("NoSuchUpload"));
+        assert!(
+            text.contains("NoSuchUpload") && text.contains("run again later"),
+            "{text}"
+        );
+        assert!(said(&missing("NoSuchBucket")).contains("no such bucket"));
+        let there = E::AlreadyExists {
+            path: "x".into(),
+            source: answer("412 Precondition Failed", "PreconditionFailed"),
+        };
+        assert!(said(&there).contains("replaced while it was in use"));
+        assert!(knows_no_conditions(&generic(answer(
+            "501 Not Implemented",
+            "NotImplemented"
+        ))));
+        assert!(!knows_no_conditions(&there));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::{
     runtime::wait,
 };
 use bytes::{Buf, Bytes, buf::Reader};
+use ltv_core::{Error, artefact::checksum_of};
 use parquet::{
     errors::{ParquetError, Result as ParquetResult},
     file::reader::{ChunkReader, Length},
@@ -52,6 +53,21 @@ impl Source {
             Self::Local(path) => Box::new(open(path)?),
             Self::Remote(object) => Box::new(Far::new(object.clone(), 0)),
         })
+    }
+
+    /// BLAKE3 checksum of its bytes, in hexadecimal; `path` is for messages.
+    ///
+    /// # Errors
+    /// When it cannot be read to its end.
+    pub fn checksum(&self, path: &Path) -> Result<String, FilesError> {
+        match checksum_of(&mut self.read()?, path) {
+            // Trouble with fetching an object names it and says what to do.
+            Err(Error::Io { source, path, .. }) => match source.downcast::<FilesError>() {
+                Ok(fetching) => Err(fetching),
+                Err(source) => Err(Error::io(path, "read", source).into()),
+            },
+            other => Ok(other?),
+        }
     }
 }
 

@@ -79,6 +79,14 @@ impl Place {
         }
     }
 
+    /// Where it is, in an object store.
+    pub(crate) fn prefix(&self) -> Option<(&Arc<Bucket>, &Key)> {
+        match &self.0 {
+            Kind::Local(_) => None,
+            Kind::Remote { bucket, prefix, .. } => Some((bucket, prefix)),
+        }
+    }
+
     /// What messages call the file `name` in it.
     pub fn file(&self, name: &str) -> PathBuf {
         match &self.0 {
@@ -162,7 +170,7 @@ impl Place {
 }
 
 /// The key of what has a name below a prefix.
-fn below(prefix: &Key, name: &str) -> Result<Key, Problem> {
+pub(crate) fn below(prefix: &Key, name: &str) -> Result<Key, Problem> {
     let key = match prefix.as_ref() {
         "" => Key::parse(name),
         prefix => Key::parse(format!("{prefix}/{name}")),
@@ -177,7 +185,7 @@ fn is_absence(error: &io::Error) -> bool {
     )
 }
 
-async fn whole(bucket: Arc<Bucket>, key: Key) -> Result<Option<Bytes>, FilesError> {
+pub(crate) async fn whole(bucket: Arc<Bucket>, key: Key) -> Result<Option<Bytes>, FilesError> {
     match bucket.get(&key, None, None).await {
         Ok((_, bytes)) => Ok(Some(bytes)),
         Err(FilesError::Remote {
@@ -337,7 +345,7 @@ pub fn open_each(files: Vec<Entry>) -> impl Iterator<Item = Result<Input, FilesE
 }
 
 /// All outcomes, in order. Nothing is asked where there is nothing to do.
-fn side_by_side<T: Send + 'static>(
+pub(crate) fn side_by_side<T: Send + 'static>(
     work: Vec<impl Future<Output = Result<T, FilesError>> + Send + 'static>,
 ) -> Result<Vec<Result<T, FilesError>>, FilesError> {
     if work.is_empty() {

@@ -13,12 +13,16 @@ mod tests;
 use crate::ScoreError;
 use deal::Deal;
 use ltv_core::{
-    Day, Error, Horizons, labels::LabelHistogram, manifest::SnapshotManifest, progress::Progress,
+    Day, Error, Horizons,
+    labels::LabelHistogram,
+    manifest::{MANIFEST, SnapshotManifest},
+    progress::Progress,
 };
 use ltv_eval::{
     Sum,
     drift::{self, Psi, Reading},
 };
+use ltv_files::Stores;
 use rows::Row;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -120,7 +124,7 @@ pub struct Movement {
     pub reading: Option<Reading>,
 }
 
-/// Compares the snapshot in `new` with the one in `old`.
+/// Compares the snapshot in `new` with the one in `old`: folders, or addresses `s3://bucket/prefix`.
 ///
 /// # Errors
 /// When either is no snapshot, lacks a file or has one of another length, or names a user twice; when they predict other
@@ -132,29 +136,31 @@ pub fn diff(
     progress: &dyn Progress,
 ) -> Result<Diff, ScoreError> {
     check_options(options)?;
-    let before = SnapshotManifest::read(old)?;
-    let after = SnapshotManifest::read(new)?;
+    let stores = Stores::default();
+    let (old, new) = (stores.place(old)?, stores.place(new)?);
+    let before = SnapshotManifest::parse(old.name(), old.read(MANIFEST)?.as_deref())?;
+    let after = SnapshotManifest::parse(new.name(), new.read(MANIFEST)?.as_deref())?;
     if before.horizons != after.horizons {
         let (found, expected) = (after.horizons.days(), before.horizons.days());
         let problem = format!("predicts {found:?} days, the other {expected:?}");
         let hint = "compare snapshots of models with the same horizons";
-        return Err(Error::artefact(new, problem, hint).into());
+        return Err(Error::artefact(new.name(), problem, hint).into());
     }
-    rows::check_types((old, &before), (new, &after))?;
+    rows::check_types((&old, &before), (&new, &after))?;
     let rows = before.rows + after.rows;
     let width = before.horizons.len();
     let mut deal = Deal::new(rows, width, options)?;
     let mut tally = Tally::new(&before.horizons, options.moved);
     progress.start("diff", Some(rows));
-    for (side, (folder, manifest)) in [(old, &before), (new, &after)].into_iter().enumerate() {
-        rows::read(folder, manifest, progress, &mut |row| {
+    for (side, (place, manifest)) in [(&old, &before), (&new, &after)].into_iter().enumerate() {
+        rows::read(place, manifest, progress, &mut |row| {
             tally.all(side, &row);
             deal.add(side, &row)
         })?;
     }
     for hand in 0..deal.hands() {
         let [old_rows, new_rows] = [deal.hand(0, hand)?, deal.hand(1, hand)?];
-        tally.meet(&old_rows, &new_rows, (old, new))?;
+        tally.meet(&old_rows, &new_rows, (old.name(), new.name()))?;
     }
     progress.finish();
     Ok(tally.result(before, after))

@@ -3,6 +3,7 @@
 use ltv_core::Fault;
 use ltv_data::stream::StreamError;
 use ltv_eval::EvalError;
+use ltv_files::FilesError;
 use parquet::errors::ParquetError;
 use std::path::PathBuf;
 
@@ -13,6 +14,9 @@ pub enum ScoreError {
     /// Configuration, artefact or file trouble that the core crate words.
     #[error(transparent)]
     Core(#[from] ltv_core::Error),
+    /// A place that cannot be read or written.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// The dataset or a batch cannot be read or encoded.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -235,6 +239,7 @@ impl ScoreError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Core(e) => e.fault(),
+            Self::Files(e) => e.fault(),
             Self::Stream(e) => e.fault(),
             Self::Eval(e) => e.fault(),
             Self::Prediction { .. }

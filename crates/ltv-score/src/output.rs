@@ -1,127 +1,90 @@
-//! The folder of a snapshot while it is made: its parts, and what is known of each, which a run that is
-//! started again goes on with.
-//!
-//! ```text
-//! parent/
-//!   snapshot/                  the old one, whole, until the new one is
-//!   .ltv-part-snapshot/
-//!     new/part-00000.parquet   a part, whole
-//!     part-00000.json          what is known of it, written after it
-//! ```
+//! Where a snapshot is made, part by part: what is known of finished ones is written down beside them, and a run that
+//! is started again goes on with those.
+
+mod local;
+mod remote;
 
 use crate::{ScoreError, part::Made};
 use arrow::datatypes::{DataType, Schema};
-use ltv_core::{
-    artefact::{self, AtomicFolder},
-    manifest::SnapshotManifest,
-};
+use local::Local;
+use ltv_core::{manifest::SnapshotManifest, progress::Progress};
 use ltv_data::part::{PartError, PartFile};
+use ltv_files::{Site, Stores};
 use parquet::file::properties::WriterProperties;
-use std::{
-    collections::HashSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use remote::Remote;
+use std::path::Path;
 
 /// A snapshot under construction.
-pub(crate) struct Output {
-    folder: AtomicFolder,
+pub(crate) enum Output {
+    /// In a folder of this machine.
+    Local(Local),
+    /// Below a prefix of a bucket.
+    Remote(Box<Remote>),
 }
 
 impl Output {
     /// Starts the snapshot that will be at `out`, which must be replaceable, or goes on with one for the
-    /// same purpose; with what is known of the parts that are there, of so many.
+    /// same purpose; with what is known of the parts that are there, of so many. Parts of an output in an object
+    /// store are made in `scratch`.
     pub(crate) fn begin(
         out: &Path,
-        purpose: &str,
+        (purpose, scratch): (&str, &Path),
         parts: usize,
     ) -> Result<(Self, Vec<Option<Made>>), ScoreError> {
-        check_output(out)?;
-        let (folder, goes_on) = AtomicFolder::resume(out, purpose)?;
-        let output = Self { folder };
-        let made = (0..parts).map(|number| match goes_on {
-            true => output.found(number),
-            false => Ok(None),
-        });
-        let made = made.collect::<Result<Vec<_>, _>>()?;
-        output.keep_only(&made)?;
-        Ok((output, made))
-    }
-
-    /// Where parts are made.
-    pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn record(&self, number: usize) -> PathBuf {
-        self.folder
-            .scratch()
-            .join(PartFile::name(number))
-            .with_extension("json")
-    }
-
-    /// Writes down what is known of a part, so that no run has to make it again.
-    pub(crate) fn remember(&self, number: usize, made: &Made) -> Result<(), ScoreError> {
-        Ok(artefact::write_json(self.record(number), made)?)
-    }
-
-    /// What is known of a part whose file has the content that was written. Should the folder hold another
-    /// snapshot's files, as it does after a kill right when they changed places, they are not taken for
-    /// this one's.
-    fn found(&self, number: usize) -> Result<Option<Made>, ScoreError> {
-        let record = self.record(number);
-        if !record.exists() {
-            return Ok(None);
-        }
-        let Ok(made) = artefact::read_json::<Made>(&record) else {
-            return Ok(None);
-        };
-        let Some(file) = &made.file else {
-            return Ok(Some(made));
-        };
-        let path = self.path().join(&file.path);
-        let is_whole = path.exists() && artefact::checksum(&path)? == file.blake3;
-        Ok(is_whole.then_some(made))
-    }
-
-    /// Removes all files but those of the parts that were found.
-    fn keep_only(&self, made: &[Option<Made>]) -> Result<(), ScoreError> {
-        let files = made.iter().flatten().filter_map(|made| made.file.as_ref());
-        let own: HashSet<&str> = files.map(|file| file.path.as_str()).collect();
-        let folder = self.path();
-        let failed = |e| ltv_core::Error::io(folder, "list", e);
-        for entry in fs::read_dir(folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if !own.contains(&*name) {
-                let removed = match path.is_dir() {
-                    true => fs::remove_dir_all(&path),
-                    false => fs::remove_file(&path),
-                };
-                removed.map_err(|e| ltv_core::Error::io(&path, "remove", e))?;
+        match Site::at(&Stores::default().place(out)?)? {
+            None => {
+                let (local, made) = Local::begin(out, purpose, parts)?;
+                Ok((Self::Local(local), made))
+            }
+            Some(site) => {
+                let (remote, made) = Remote::begin(out, site, (purpose, scratch), parts)?;
+                Ok((Self::Remote(Box::new(remote)), made))
             }
         }
-        Ok(())
     }
 
-    /// Writes the manifest and gives the folder its name.
-    pub(crate) fn commit(self, manifest: &SnapshotManifest) -> Result<(), ScoreError> {
-        manifest.write(self.folder.path())?;
-        // Whatever arrived there while we were scoring is not ours to remove.
-        check_output(self.folder.target())?;
-        Ok(self.folder.commit()?)
+    /// The folder of this machine where parts are made.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Local(local) => local.path(),
+            Self::Remote(remote) => remote.path(),
+        }
+    }
+
+    /// What the time of [`keep`](Self::keep) goes into.
+    pub(crate) fn work(&self) -> &'static str {
+        match self {
+            Self::Local(_) => "writing",
+            Self::Remote(_) => "uploading",
+        }
+    }
+
+    /// Takes a part that was made, and writes down what is known of it, so that no run has to make it again;
+    /// what the manifest will say of it.
+    pub(crate) fn keep(&self, number: usize, made: Made) -> Result<Made, ScoreError> {
+        match self {
+            Self::Local(local) => local.keep(number, &made).map(|()| made),
+            Self::Remote(remote) => remote.keep(number, made),
+        }
+    }
+
+    /// Puts the snapshot in the place of the old one.
+    pub(crate) fn commit(
+        self,
+        manifest: &SnapshotManifest,
+        progress: &dyn Progress,
+    ) -> Result<(), ScoreError> {
+        match self {
+            Self::Local(local) => local.commit(manifest),
+            Self::Remote(remote) => remote.commit(manifest, progress),
+        }
     }
 }
 
-/// Nothing is ever replaced but a snapshot and its own files.
-fn check_output(out: &Path) -> Result<(), ScoreError> {
-    match SnapshotManifest::stranger(out)? {
-        Some(entry) => Err(ScoreError::OutputInUse {
-            path: out.to_path_buf(),
-            entry,
-        }),
-        None => Ok(()),
-    }
+/// The name of a part's record: `part-00000.json` for part 0, and so on.
+fn record_name(number: usize) -> String {
+    let name = Path::new(&PartFile::name(number)).with_extension("json");
+    name.display().to_string()
 }
 
 /// As all artefacts are written, but for predictions, no two of which are equal: looking each up in a

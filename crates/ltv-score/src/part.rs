@@ -77,7 +77,7 @@ impl Task<'_> {
     }
 
     /// Tells the share of one thread of `work`'s time: as many work side by side.
-    fn timed<T>(&self, what: &'static str, work: impl FnOnce() -> T) -> T {
+    pub(crate) fn timed<T>(&self, what: &'static str, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let made = work();
         let threads = u32::try_from(self.threads).unwrap_or(u32::MAX).max(1);

@@ -24,7 +24,7 @@ use ltv_eval::Sum;
 use std::{
     collections::BTreeMap,
     panic::resume_unwind,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -68,6 +68,9 @@ pub struct ScoreOptions {
     pub expected_window: Option<u32>,
     /// BLAKE3 checksum of the model's content, for the manifest.
     pub model_blake3: Option<String>,
+    /// Folder of this machine for parts on their way to an object store, one for each thread; the system's folder
+    /// for temporary files when `None`. Not used where `out` is a folder.
+    pub scratch: Option<PathBuf>,
 }
 
 impl Default for ScoreOptions {
@@ -81,6 +84,7 @@ impl Default for ScoreOptions {
             past_horizon: PastHorizon::Keep,
             expected_window: None,
             model_blake3: None,
+            scratch: None,
         }
     }
 }
@@ -118,12 +122,14 @@ impl ScoreOptions {
     }
 }
 
-/// Scores every user of `dataset` and commits the snapshot to the folder `out`.
+/// Scores every user of `dataset` and commits the snapshot to `out`, a folder or an address `s3://bucket/prefix`.
 ///
-/// The parts are made in a hidden folder beside `out`, which then takes its place; whatever fails,
+/// The parts are made in a hidden folder beside `out`, which then takes its place; those of an address are
+/// uploaded below it one by one, and its manifest last. Whatever fails,
 /// `out` is as it was. Parts that were finished before a run failed or was killed stay there, and the
 /// next run with the same dataset, model and options makes only those that are missing. The same
-/// dataset, model and options give the same bytes, in one run or in several, with any number of threads.
+/// dataset, model and options give the same bytes, in one run or in several, with any number of threads; in an object
+/// store, files have other names, which tell their content.
 /// See [`SnapshotManifest`] for the layout.
 ///
 /// # Errors
@@ -144,7 +150,8 @@ pub fn score(
     let portions = dataset.portions(options.file_rows(dataset.rows()));
     let fingerprint = dataset.fingerprint()?;
     let purpose = options.purpose(dataset, &fingerprint, model);
-    let (output, found) = Output::begin(out, &purpose, portions.len())?;
+    let scratch = options.scratch.clone().unwrap_or_else(std::env::temp_dir);
+    let (output, found) = Output::begin(out, (&purpose, &scratch), portions.len())?;
     progress.start("score", Some(dataset.rows()));
     let there = found.iter().flatten().count();
     if there > 0 {
@@ -164,7 +171,7 @@ pub fn score(
     progress.finish();
     check_users(dataset, &portions, &made)?;
     let manifest = manifest(&task, fingerprint, made)?;
-    output.commit(&manifest)?;
+    output.commit(&manifest, progress)?;
     Ok(manifest)
 }
 
@@ -215,8 +222,7 @@ fn make(
     portion: &Portion,
 ) -> Result<Made, ScoreError> {
     let made = task.make(part, portion)?;
-    output.remember(part, &made)?;
-    Ok(made)
+    task.timed(output.work(), || output.keep(part, made))
 }
 
 /// Within a file, users rise from portion to portion too. The files of a dataset hold different users by their

@@ -56,6 +56,7 @@ from_library!(
     ltv_data::simulate::SimulateError,
     ltv_data::random::RandomError,
     ltv_eval::EvalError,
+    ltv_files::FilesError,
     ltv_model::ModelError,
     ltv_train::TrainError,
     ltv_score::ScoreError,

@@ -233,7 +233,7 @@ fn what_is_wrong_in_a_bucket_is_one_error_that_says_so() {
     );
     is(
         "inspect s3://lake/nothing",
-        &["s3://lake/nothing: not a dataset"],
+        &["s3://lake/nothing: holds no manifest.json"],
     );
     let users = |users: &str| {
         format!("{FEATURES} --events s3://lake/raw/sim/events --users {users} --out x")
@@ -351,7 +351,7 @@ fn without_a_store_there_is_one_error() {
 }
 
 #[test]
-fn results_are_not_written_to_a_store() {
+fn other_results_are_not_written_to_a_store() {
     let at = Workspace::new();
     at.ok("simulate --users 300 --quiet --out sim");
     at.ok(&format!(
@@ -359,16 +359,23 @@ fn results_are_not_written_to_a_store() {
     ));
     let before = at.everything();
     for line in [
-        format!("{FEATURES} --events sim/events --users sim/users --out s3://lake/x"),
         format!("{TRAIN} --data data --out s3://lake/x.ltv"),
         "simulate --users 10 --quiet --out s3://lake/x".into(),
     ] {
         let error = refusal(&bare(&at, &line).output().unwrap());
         assert!(error.contains("s3://lake/x"), "{error}");
-        assert!(
-            error.contains("results are not written to object stores"),
-            "{error}"
-        );
+        let what = "this result is not written to object stores";
+        assert!(error.contains(what), "{error}");
+    }
+    // Where one could be written: without credentials, or in another kind of store.
+    let features = format!("{FEATURES} --events sim/events --users sim/users --out");
+    for (out, part) in [
+        ("s3://lake/x", "no credentials"),
+        ("gs://lake/x", "not supported"),
+    ] {
+        let line = format!("{features} {out}");
+        let error = refusal(&bare(&at, &line).output().unwrap());
+        assert!(error.contains(part), "{error}");
     }
     let output = bare(&at, "evaluate --model s3://lake/x.ltv --data data")
         .output()

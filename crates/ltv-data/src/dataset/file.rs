@@ -3,11 +3,8 @@
 use super::check_schema;
 use crate::stream::StreamError;
 use arrow::datatypes::Schema;
-use ltv_core::{
-    Error, artefact,
-    manifest::{DatasetManifest, FileEntry},
-};
-use ltv_files::{FilesError, Input, Source};
+use ltv_core::manifest::{DatasetManifest, FileEntry};
+use ltv_files::{Input, Source};
 use parquet::{
     arrow::{
         ProjectionMask,
@@ -105,15 +102,7 @@ impl DatasetFile {
 
     /// BLAKE3 checksum of its bytes, in hexadecimal.
     pub(super) fn checksum(&self) -> Result<String, StreamError> {
-        let mut reader = self.source.read()?;
-        match artefact::checksum_of(&mut reader, &self.path) {
-            // Trouble with fetching an object names it and says what to do.
-            Err(Error::Io { source, path, .. }) => match source.downcast::<FilesError>() {
-                Ok(fetching) => Err(fetching.into()),
-                Err(source) => Err(Error::io(path, "read", source).into()),
-            },
-            other => Ok(other?),
-        }
+        Ok(self.source.checksum(&self.path)?)
     }
 
     /// The footer, and the file it is of.
@@ -153,7 +142,7 @@ fn footer(
 }
 
 /// Where the columns of `mask` are in a row group, but for those of which the footer makes no sense.
-pub(crate) fn column_ranges(group: &RowGroupMetaData, mask: &ProjectionMask) -> Vec<Range<u64>> {
+pub fn column_ranges(group: &RowGroupMetaData, mask: &ProjectionMask) -> Vec<Range<u64>> {
     let columns = group.columns().iter().enumerate();
     let wanted = columns.filter(|(leaf, _)| mask.leaf_included(*leaf));
     wanted.filter_map(|(_, column)| range(column)).collect()

@@ -8,6 +8,7 @@ use super::{
     query, spill,
     spill::{Parts, Scratch},
     sql::feature_sql,
+    target::Target,
 };
 use crate::{DataError, Result, holidays::HolidayCalendar};
 use arrow::{
@@ -16,7 +17,6 @@ use arrow::{
 };
 use ltv_core::{
     Error,
-    artefact::AtomicFolder,
     config::FeatureConfig,
     manifest::{DatasetManifest, add_counts},
     progress::Progress,
@@ -44,6 +44,10 @@ pub struct BuildOptions {
     /// Parts worked on side by side, at least 1. Each needs memory of its own; the bytes of the
     /// dataset do not depend on it.
     pub threads: usize,
+    /// Folder of this machine for scratch files, and for files on their way to an object store, one for each thread;
+    /// the system's folder for temporary files when `None`. Not used where the dataset goes to a folder: they are
+    /// beside it.
+    pub scratch: Option<PathBuf>,
 }
 
 impl Default for BuildOptions {
@@ -52,11 +56,12 @@ impl Default for BuildOptions {
         Self {
             partitions: None,
             threads: 1,
+            scratch: None,
         }
     }
 }
 
-/// Makes a dataset of features and labels in the folder `out`.
+/// Makes a dataset of features and labels at `out`, a folder or an address `s3://bucket/prefix`.
 ///
 /// `events` and `users` are Parquet files, or folders of them. With a user table, registration
 /// is its registration column; users without a date there, or without a row, are registered on
@@ -75,20 +80,18 @@ pub fn build_dataset(
     progress: &dyn Progress,
 ) -> Result<DatasetManifest> {
     config.check()?;
-    check_output(out)?;
+    let site = Target::look(out)?;
     let holidays = HolidayCalendar::new(&config.holidays)?;
     let inputs = Inputs::open(events, users, config)?;
     let count = part_count(&inputs, config, options)?;
-    let folder = AtomicFolder::create(out)?;
-    let job = Job::prepare(&inputs, config, holidays, count, &folder, progress)?;
+    let scratch = options.scratch.clone().unwrap_or_else(std::env::temp_dir);
+    let target = Target::create(out, site, &scratch)?;
+    let job = Job::prepare(&inputs, config, holidays, count, &target, progress)?;
     let written = job.run(options.threads.max(1), progress)?;
     let manifest = job.manifest(config, &written);
     drop(job);
     check_users(&manifest)?;
-    manifest.write(folder.path())?;
-    // Whatever arrived there in the meantime is not ours to remove.
-    check_output(folder.target())?;
-    folder.commit()?;
+    target.commit(&manifest, progress)?;
     Ok(manifest)
 }
 
@@ -105,17 +108,6 @@ fn check_users(manifest: &DatasetManifest) -> Result<()> {
             .map(|(why, n)| format!("; left out: {n} {why}"))
             .collect(),
     })
-}
-
-/// A folder that is not empty must be a dataset and nothing else: only datasets are replaced.
-fn check_output(out: &Path) -> Result<()> {
-    match DatasetManifest::stranger(out)? {
-        Some(entry) => Err(DataError::OutputInUse {
-            path: out.to_path_buf(),
-            entry,
-        }),
-        None => Ok(()),
-    }
 }
 
 /// The checked input.
@@ -194,7 +186,7 @@ fn part_count(inputs: &Inputs, config: &FeatureConfig, options: &BuildOptions) -
 struct Job<'a> {
     config: &'a FeatureConfig,
     inputs: &'a Inputs,
-    folder: &'a AtomicFolder,
+    target: &'a Target,
     sql: String,
     events: Parts,
     users: Option<Parts>,
@@ -215,14 +207,14 @@ impl<'a> Job<'a> {
         config: &'a FeatureConfig,
         holidays: HolidayCalendar,
         count: usize,
-        folder: &'a AtomicFolder,
+        target: &'a Target,
         progress: &dyn Progress,
     ) -> Result<Self> {
         let as_of = config.dataset.as_of;
         let rows = inputs.events.rows + inputs.users.as_ref().map_or(0, |u| u.rows);
         progress.start("read events", Some(rows));
         let scratch = Scratch {
-            folder: folder.scratch(),
+            folder: target.scratch(),
             count,
             most_files: spill::MOST_FILES,
         };
@@ -251,7 +243,7 @@ impl<'a> Job<'a> {
         Ok(Self {
             config,
             inputs,
-            folder,
+            target,
             sql,
             events,
             users,
@@ -304,15 +296,16 @@ impl<'a> Job<'a> {
         if let (Some(parts), Some(batches)) = (&self.users, users) {
             tables.push(("users", parts.schema().clone(), batches));
         }
-        let mut writer = PartWriter::create(self.folder.path(), index, &self.inputs.layout)?;
+        let mut writer = PartWriter::create(self.target.path(), index, &self.inputs.layout)?;
         query::run(&self.sql, tables, |batch| writer.add(&batch))?;
-        let written = writer.finish()?;
+        let mut written = writer.finish()?;
         agree("users in a part", expected.users, written.file.rows)?;
         agree(
             "window events in a part",
             expected.window_events,
             written.window_events,
         )?;
+        written.file = self.target.keep(written.file)?;
         Ok(PartResult {
             written,
             dropped: expected.dropped,

@@ -11,11 +11,19 @@ use ltv_core::{
     manifest::{FileEntry, SnapshotManifest},
     progress::Progress,
 };
-use parquet::arrow::{
-    ProjectionMask,
-    arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder},
+use ltv_data::dataset::column_ranges;
+use ltv_files::{FilesError, Input, Place, open_each};
+use parquet::{
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{
+            ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+        },
+    },
+    errors::ParquetError,
+    file::reader::Length,
 };
-use std::{fmt::Display, fs::File, path::Path};
+use std::{fmt::Display, path::Path};
 
 const AGAIN: &str = "the file was changed or damaged: make the snapshot again";
 /// Rows read at a time.
@@ -31,15 +39,15 @@ pub(super) struct Row<'a> {
 
 /// Whether ids are of one type, as far as the first files tell.
 pub(super) fn check_types(
-    old: (&Path, &SnapshotManifest),
-    new: (&Path, &SnapshotManifest),
+    old: (&Place, &SnapshotManifest),
+    new: (&Place, &SnapshotManifest),
 ) -> Result<(), ScoreError> {
-    let kind = |(folder, manifest): (&Path, &SnapshotManifest)| match manifest.files.first() {
+    let kind = |(place, manifest): (&Place, &SnapshotManifest)| match manifest.files.first() {
         None => Ok(None),
         Some(file) => {
-            let (_, metadata) = open(folder, file)?;
+            let (_, metadata) = open(place, file)?;
             let column = metadata.schema().field_with_name("user_id");
-            let path = folder.join(&file.path);
+            let path = place.file(&file.path);
             let column = column.map_err(|_| damaged(&path, "no column 'user_id'"))?;
             Ok::<_, ScoreError>(Some(*column.data_type() == DataType::Int64))
         }
@@ -53,7 +61,7 @@ pub(super) fn check_types(
                 words(one)
             );
             let hint = "compare snapshots of the same users";
-            Err(Error::artefact(new.0, problem, hint).into())
+            Err(Error::artefact(new.0.name(), problem, hint).into())
         }
         _ => Ok(()),
     }
@@ -61,30 +69,25 @@ pub(super) fn check_types(
 
 /// Calls `sink` with every row.
 pub(super) fn read(
-    folder: &Path,
+    place: &Place,
     manifest: &SnapshotManifest,
     progress: &dyn Progress,
     sink: &mut dyn FnMut(Row<'_>) -> Result<(), ScoreError>,
 ) -> Result<(), ScoreError> {
+    let wanted: Vec<String> = std::iter::once("user_id".to_owned())
+        .chain(manifest.horizons.columns())
+        .collect();
     for entry in &manifest.files {
-        let path = folder.join(&entry.path);
-        let (file, metadata) = open(folder, entry)?;
-        let wanted: Vec<String> = std::iter::once("user_id".to_owned())
-            .chain(manifest.horizons.columns())
-            .collect();
-        let mask =
-            ProjectionMask::columns(metadata.parquet_schema(), wanted.iter().map(String::as_str));
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
-            .with_projection(mask)
-            .with_batch_size(BATCH)
-            .build()
-            .map_err(|e| damaged(&path, e))?;
+        let path = place.file(&entry.path);
+        let (input, metadata) = open(place, entry)?;
         let mut rows = 0;
-        for batch in reader {
-            let batch = batch.map_err(|e| damaged(&path, e))?;
-            each((&batch, rows), &manifest.horizons, &path, sink)?;
-            rows += batch.num_rows() as u64;
-            progress.advance(batch.num_rows() as u64);
+        for group in 0..metadata.metadata().num_row_groups() {
+            for batch in reader((&input, &metadata), group, &wanted, &path)? {
+                let batch = batch.map_err(|e| unreadable(&path, e.into()))?;
+                each((&batch, rows), &manifest.horizons, &path, sink)?;
+                rows += batch.num_rows() as u64;
+                progress.advance(batch.num_rows() as u64);
+            }
         }
         if rows != entry.rows {
             let problem = format!("{rows} rows, but the manifest says {}", entry.rows);
@@ -94,19 +97,44 @@ pub(super) fn read(
     Ok(())
 }
 
-fn open(folder: &Path, entry: &FileEntry) -> Result<(File, ArrowReaderMetadata), ScoreError> {
-    let path = folder.join(&entry.path);
-    let file = File::open(&path).map_err(|e| Error::io(&path, "read", e))?;
-    let bytes = file
-        .metadata()
-        .map_err(|e| Error::io(&path, "read", e))?
-        .len();
+/// The wanted columns of one row group, which are fetched together where the file is an object.
+fn reader(
+    (input, metadata): (&Input, &ArrowReaderMetadata),
+    group: usize,
+    wanted: &[String],
+    path: &Path,
+) -> Result<ParquetRecordBatchReader, ScoreError> {
+    let wanted = wanted.iter().map(String::as_str);
+    let mask = ProjectionMask::columns(metadata.parquet_schema(), wanted);
+    let held = input.hold(|| column_ranges(metadata.metadata().row_group(group), &mask))?;
+    ParquetRecordBatchReaderBuilder::new_with_metadata(held, metadata.clone())
+        .with_row_groups(vec![group])
+        .with_projection(mask)
+        .with_batch_size(BATCH)
+        .build()
+        .map_err(|e| unreadable(path, e))
+}
+
+fn open(place: &Place, entry: &FileEntry) -> Result<(Input, ArrowReaderMetadata), ScoreError> {
+    let path = place.file(&entry.path);
+    let mut opened = open_each(vec![place.entry(&entry.path, entry.bytes)?]);
+    let nothing = || ScoreError::internal("a file was opened and is not there");
+    let input = opened.next().ok_or_else(nothing)??;
+    let bytes = input.len();
     if bytes != entry.bytes {
         let problem = format!("{bytes} bytes, but the manifest says {}", entry.bytes);
         return Err(damaged(&path, problem));
     }
-    let metadata = ArrowReaderMetadata::load(&file, Default::default());
-    Ok((file, metadata.map_err(|e| damaged(&path, e))?))
+    let metadata = ArrowReaderMetadata::load(&input, Default::default());
+    Ok((input, metadata.map_err(|e| unreadable(&path, e))?))
+}
+
+/// What the Parquet reader said of a file: trouble with fetching it, or with what is in it.
+fn unreadable(path: &Path, error: ParquetError) -> ScoreError {
+    match FilesError::of_parquet(error) {
+        Ok(fetching) => fetching.into(),
+        Err(problem) => damaged(path, problem),
+    }
 }
 
 fn damaged(path: &Path, problem: impl Display) -> ScoreError {

@@ -24,10 +24,10 @@ use std::{fmt::Write as _, path::PathBuf};
   ltv diff yesterday today
   ltv diff yesterday today --moved 0.25 --json --out diff.json")]
 pub(crate) struct Flags {
-    /// Folder of the snapshot to compare with
+    /// Folder of the snapshot to compare with, or s3://bucket/prefix
     #[arg(value_name = "OLD")]
     old: PathBuf,
-    /// Folder of the snapshot to compare
+    /// Folder of the snapshot to compare, or s3://bucket/prefix
     #[arg(value_name = "NEW")]
     new: PathBuf,
     /// From which share of the old value on a user counts as moved, 0 or more [default: 0.1]

@@ -30,7 +30,7 @@ pub(crate) struct Flags {
     /// Parquet files of the user table, or folders of them
     #[arg(long, value_name = "PATH", num_args = 1..)]
     users: Vec<PathBuf>,
-    /// Folder to write to; a dataset that is there is replaced when the new one is complete
+    /// Folder to write to, or s3://bucket/prefix; a dataset that is there is replaced when the new one is complete
     #[arg(long, value_name = "DIR", required_unless_present = "print_sql")]
     out: Option<PathBuf>,
     /// Options to start from
@@ -39,6 +39,9 @@ pub(crate) struct Flags {
     /// Parts to work on the users in; more need less memory [default: from the size of the input]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     partitions: Option<u16>,
+    /// Folder of scratch files, about as large as the events, where --out is an address [default: the system's]
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
     /// Print the SQL statement that makes the dataset, below comments on the tables that it reads, and
     /// stop
     #[arg(long)]
@@ -281,6 +284,7 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let options = BuildOptions {
         partitions: flags.partitions.map(usize::from),
         threads: context.threads,
+        scratch: flags.scratch.clone(),
     };
     let users = (!flags.users.is_empty()).then_some(flags.users.as_slice());
     let progress = &context.progress;

@@ -15,11 +15,12 @@ use clap::Args;
 use ltv_core::{
     Error,
     address::is_address,
-    artefact::{self, read_json},
+    artefact::{self, parse_json},
     manifest::{DatasetManifest, Head, MANIFEST, SnapshotManifest},
 };
 use ltv_data::{Dataset, dataset::shard_folders, simulate::SimulationManifest};
 use ltv_eval::Evaluation;
+use ltv_files::{Place, Stores};
 use ltv_model::Bundle;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde::{Deserialize, Serialize};
@@ -32,9 +33,11 @@ use std::{
 
 /// Say what a dataset, bundle, snapshot or any other file or folder of ltv is and holds
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  ltv inspect model.ltv\n  ltv inspect data --verify --json")]
+#[command(
+    after_help = "Examples:\n  ltv inspect model.ltv\n  ltv inspect data --verify --json\n  ltv inspect s3://lake/snapshots/today --verify"
+)]
 pub(crate) struct Flags {
-    /// File or folder; of a dataset also its address s3://bucket/prefix
+    /// File or folder; of a dataset, a snapshot or a simulation also its address s3://bucket/prefix
     path: PathBuf,
     /// Read everything, and compare it with the rows and checksums that the artefact itself states
     #[arg(long)]
@@ -56,11 +59,8 @@ pub(crate) fn run(flags: Flags, _: &Context) -> Result<Report, Failure> {
     options.set("verify", flags.verify.then_some(true))?;
     let options: Options = options.resolve()?;
     let path = flags.path.as_path();
-    if path.is_dir() {
+    if path.is_dir() || is_address(path) {
         return folder(path, &options);
-    }
-    if is_address(path) {
-        return dataset(path, &options);
     }
     if path.file_name().is_some_and(|n| n == MANIFEST) {
         return folder(artefact::parent(path), &options);
@@ -108,27 +108,29 @@ fn bundle(path: &Path, options: &Options) -> Result<Report, Failure> {
     Report::new(text, &json)
 }
 
+/// A folder, or an address.
 fn folder(path: &Path, options: &Options) -> Result<Report, Failure> {
-    let manifest = path.join(MANIFEST);
-    if !manifest.exists() {
+    let place = Stores::default().place(path)?;
+    let manifest = place.file(MANIFEST);
+    let Some(bytes) = place.read(MANIFEST)? else {
         let shards = shard_folders(path)?;
-        if shards.iter().any(|shard| shard != path) {
+        if shards.iter().any(|shard| shard != place.name()) {
             return dataset(path, options);
         }
         let problem = "holds no manifest.json: not an artefact of ltv, or not finished";
         return Err(Error::artefact(path, problem, WHAT_ELSE).into());
-    }
-    let head: Head = read_json(&manifest)?;
+    };
+    let head: Head = parse_json(&manifest, &bytes)?;
     match head.format.as_str() {
         DatasetManifest::FORMAT => dataset(path, options),
-        SnapshotManifest::FORMAT => snapshot(path, options),
+        SnapshotManifest::FORMAT => snapshot((&place, &bytes), options),
         SimulationManifest::FORMAT => {
             head.expect(
                 &manifest,
                 SimulationManifest::FORMAT,
                 SimulationManifest::VERSION,
             )?;
-            simulation(path, &read_json(&manifest)?, options)
+            simulation(&place, &parse_json(&manifest, &bytes)?, options)
         }
         other => {
             let problem = format!("'{other}' is not a kind of artefact that ltv knows");
@@ -159,11 +161,11 @@ fn dataset(path: &Path, options: &Options) -> Result<Report, Failure> {
 /// What has been verified of tables.
 const FILES: &str = "every file has the rows and the checksum of the manifest";
 
-fn snapshot(path: &Path, options: &Options) -> Result<Report, Failure> {
-    let manifest = SnapshotManifest::read(path)?;
-    let mut text = snapshot_text(path, &manifest);
+fn snapshot((place, bytes): (&Place, &[u8]), options: &Options) -> Result<Report, Failure> {
+    let manifest = SnapshotManifest::parse(place.name(), Some(bytes))?;
+    let mut text = snapshot_text(place.name(), &manifest);
     if options.verify {
-        verify::files(path, &manifest.files, manifest.rows)?;
+        verify::files(place, &manifest.files, manifest.rows)?;
     }
     verified(&mut text, options, FILES);
     Report::new(text, &manifest)
@@ -210,13 +212,13 @@ pub(super) fn snapshot_text(path: &Path, manifest: &SnapshotManifest) -> String 
 }
 
 fn simulation(
-    path: &Path,
+    place: &Place,
     manifest: &SimulationManifest,
     options: &Options,
 ) -> Result<Report, Failure> {
     if options.verify {
-        verify::files(path, &manifest.event_files, manifest.events)?;
-        verify::files(path, &manifest.user_files, manifest.users)?;
+        verify::files(place, &manifest.event_files, manifest.events)?;
+        verify::files(place, &manifest.user_files, manifest.users)?;
     }
     let config = &manifest.config;
     let mut facts = Facts::default();
@@ -238,7 +240,7 @@ fn simulation(
     facts.add("seed", config.seed);
     let title = format!(
         "{}: a simulation, version {}",
-        path.display(),
+        place.name().display(),
         manifest.version
     );
     let mut text = facts.text(&title);

@@ -23,7 +23,8 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "Examples:
   ltv score --model model.ltv --data data --out snapshot
   ltv score --model model.ltv --events events/ --users users/ --features data \\
-      --as-of 2024-01-01 --out snapshot")]
+      --as-of 2024-01-01 --out snapshot
+  ltv score --model model.ltv --data s3://lake/data --out s3://lake/snapshots/today")]
 pub(crate) struct Flags {
     /// The bundle
     #[arg(long, value_name = "FILE")]
@@ -34,8 +35,8 @@ pub(crate) struct Flags {
     data: Vec<PathBuf>,
     #[command(flatten)]
     fresh: FreshFlags,
-    /// Folder to write to; a snapshot that is there is replaced when the new one is complete. Started again
-    /// after it failed or was killed, a run makes only the files that are missing
+    /// Folder to write to, or s3://bucket/prefix; a snapshot that is there is replaced when the new one is complete.
+    /// Started again after it failed or was killed, a run makes only the files that are missing
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// expectation, matched, argmax, median or quantile:P [default: expectation]
@@ -48,6 +49,10 @@ pub(crate) struct Flags {
     /// 1000000]
     #[arg(long, value_name = "N")]
     file_rows: Option<u32>,
+    /// Folder of files that are there only for a while: on their way to an object store, or a dataset made of
+    /// --events [default: the system's where --out is an address, else that of --out]
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -88,6 +93,7 @@ struct Options {
     decoding: Decoding,
     past_horizon: Old,
     file_rows: Option<u32>,
+    scratch: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -96,6 +102,7 @@ impl Default for Options {
             decoding: Decoding::Expectation,
             past_horizon: Old::Keep,
             file_rows: None,
+            scratch: None,
         }
     }
 }
@@ -106,6 +113,7 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     options.set("decoding", flags.decoding)?;
     options.set("past_horizon", flags.past_horizon)?;
     options.set("file_rows", flags.file_rows)?;
+    options.set("scratch", flags.scratch.as_ref())?;
     let options: Options = options.resolve()?;
     if options.file_rows == Some(0) {
         return Err(Failure::user("file_rows: 0 users; give 1 or more"));
@@ -113,6 +121,7 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let model = Model::new(super::bundle(&flags.model)?, options.decoding)?;
     let how = ScoreOptions {
         file_rows: options.file_rows.map(u64::from),
+        scratch: options.scratch,
         past_horizon: match options.past_horizon {
             Old::Keep => PastHorizon::Keep,
             Old::Drop => PastHorizon::Drop,
@@ -127,7 +136,7 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
             score_dataset(&dataset, &model, out, &how, progress)?
         }
         [] => {
-            let fresh = Fresh::build(&flags, model.document(), context)?;
+            let fresh = Fresh::build(&flags, model.document(), how.scratch.as_deref(), context)?;
             let scored = score(&fresh.dataset, &model, out, &how, progress);
             progress.finish();
             scored.map_err(|e| fresh.blame(e))?

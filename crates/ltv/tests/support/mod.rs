@@ -122,7 +122,8 @@ pub(crate) fn screenshots() -> PathBuf {
 /// Files with their bytes, folders with none.
 pub(crate) type Everything = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
-fn walk(base: &Path, relative: &Path, found: &mut Everything) {
+/// What is at `relative` below `base`, and below it.
+pub(crate) fn walk(base: &Path, relative: &Path, found: &mut Everything) {
     let path = base.join(relative);
     if path.is_file() {
         let bytes = fs::read(path).unwrap();

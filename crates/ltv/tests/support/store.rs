@@ -1,8 +1,10 @@
 //! A real server with the S3 API, for as long as a test runs: s3s-fs, which checks signatures and keeps
 //! a bucket as a folder.
+#![allow(dead_code, reason = "each test program uses its own part")]
 
-use super::{Workspace, text};
+use super::support::{Workspace, text, walk};
 use std::{
+    collections::BTreeMap,
     env, fs,
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -105,6 +107,27 @@ impl Store {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, bytes).unwrap();
         }
+    }
+
+    /// Every object below `prefix`, with its content.
+    pub(crate) fn objects(&self, prefix: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        if self.path(prefix).exists() {
+            walk(&self.path(prefix), Path::new(""), &mut found);
+        }
+        let files = found.into_iter();
+        files
+            .filter_map(|(name, bytes)| Some((name, bytes?)))
+            .collect()
+    }
+
+    /// Where the server keeps what is no object: uploads that were not finished, for example.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// The binary with credentials and the server's address in its environment, and few attempts.

@@ -220,6 +220,7 @@ fn only_datasets_are_replaced() {
         let options = BuildOptions {
             partitions: Some(partitions),
             threads: 1,
+            ..BuildOptions::default()
         };
         build_dataset(
             std::slice::from_ref(&log),

@@ -121,7 +121,7 @@ proptest! {
         if users.is_some() {
             config = house::with_users(config, registration);
         }
-        let options = BuildOptions { partitions: Some(3), threads: 2 };
+        let options = BuildOptions { partitions: Some(3), threads: 2, ..BuildOptions::default() };
         let built = house::some(house::build(&events, users.as_deref(), &config, &options));
         let expected = built.map(|built| built.rows).unwrap_or_default();
         assert_same(&rows(&events, users.as_deref(), &config), &expected);

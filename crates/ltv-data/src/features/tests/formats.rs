@@ -69,6 +69,7 @@ fn dataset_of(batch: &RecordBatch, codec: Compression, config: &FeatureConfig) -
     let options = BuildOptions {
         partitions: Some(2),
         threads: 1,
+        ..BuildOptions::default()
     };
     let manifest = build_dataset(&[log], None, config, &out, &options, &Silent).unwrap();
     let read = |path: &str| house::read_batches(Path::new(&out.join(path)));

@@ -21,6 +21,7 @@ fn build(events: &[Event], users: Option<&[User]>, config: &FeatureConfig) -> Op
     let options = BuildOptions {
         partitions: Some(2),
         threads: 1,
+        ..BuildOptions::default()
     };
     house::some(house::build(events, users, config, &options))
 }

@@ -259,7 +259,7 @@ proptest! {
         if users.is_some() {
             config = house::with_users(config, registration);
         }
-        let options = BuildOptions { partitions: Some(partitions), threads: 2 };
+        let options = BuildOptions { partitions: Some(partitions), threads: 2, ..BuildOptions::default() };
         let built = house::some(house::build(&events, users.as_deref(), &config, &options));
         let expected = reference(&events, users.as_deref(), &config);
         prop_assert_eq!(built.is_none(), expected.is_empty());
@@ -344,6 +344,7 @@ fn bytes_do_not_depend_on_threads() {
         let options = BuildOptions {
             partitions,
             threads,
+            ..BuildOptions::default()
         };
         house::build(&events, None, &config, &options).unwrap()
     };

@@ -52,6 +52,7 @@ fn build(path: PathBuf, config: &str) -> (DatasetManifest, Vec<RecordBatch>) {
     let options = BuildOptions {
         partitions: None,
         threads: 2,
+        ..BuildOptions::default()
     };
     let manifest = build_dataset(&[path], None, &config, &out, &options, &Silent).unwrap();
     let read = |f: &FileEntry| house::read_batches(&out.join(&f.path));

@@ -1,5 +1,4 @@
-//! Users straight from an event log: a dataset in a hidden folder beside the output, for as long as
-//! they are scored.
+//! Users straight from an event log: a dataset in a hidden folder, for as long as they are scored.
 
 use super::Flags;
 use crate::{commands::Context, exit::Failure, options::Overlay};
@@ -18,10 +17,11 @@ pub(super) struct Fresh {
 }
 
 impl Fresh {
-    /// Builds the dataset that the model wants of the log that the flags name.
+    /// Builds the dataset that the model wants of the log that the flags name, in `scratch` or beside the output.
     pub(super) fn build(
         flags: &Flags,
         document: &Document,
+        scratch: Option<&Path>,
         context: &Context,
     ) -> Result<Self, Failure> {
         let (Some(features), Some(_)) = (&flags.fresh.features, flags.fresh.as_of) else {
@@ -29,11 +29,15 @@ impl Fresh {
             return Err(Failure::user(message));
         };
         let config = config(flags, features, document)?;
-        let place = existing(&flags.out);
+        let place = match scratch {
+            Some(scratch) => scratch.to_path_buf(),
+            None if is_address(&flags.out) => std::env::temp_dir(),
+            None => existing(&flags.out).to_path_buf(),
+        };
         let folder = tempfile::Builder::new()
             .prefix(".ltv-fresh-")
-            .tempdir_in(place)
-            .map_err(|e| Error::io(place, "create a temporary folder in", e))?;
+            .tempdir_in(&place)
+            .map_err(|e| Error::io(&place, "create a temporary folder in", e))?;
         let out = folder.path().join("dataset");
         let users = (!flags.fresh.users.is_empty()).then_some(flags.fresh.users.as_slice());
         let options = BuildOptions {
