@@ -8,7 +8,13 @@ use std::{collections::BTreeMap, path::Path};
 const LAYERS: &[&[&str]] = &[
     &["ltv-core", "ltv-nn"],
     &["ltv-files"],
-    &["ltv-data", "ltv-model", "ltv-baselines", "ltv-eval"],
+    &[
+        "ltv-data",
+        "ltv-model",
+        "ltv-baselines",
+        "ltv-eval",
+        "ltv-online",
+    ],
     &["ltv-train", "ltv-score", "ltv-onnx"],
     &["ltv-lab"],
     &["ltv"],

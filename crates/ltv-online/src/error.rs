@@ -1,0 +1,103 @@
+//! What can go wrong with stores, and whose fault it is.
+
+use ltv_core::Fault;
+use ltv_files::FilesError;
+use std::path::PathBuf;
+
+/// A failure of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OnlineError {
+    /// Artefact or file trouble that the core crate words.
+    #[error(transparent)]
+    Core(#[from] ltv_core::Error),
+    /// A file of a snapshot cannot be read.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// A row of a snapshot that cannot be published.
+    #[error("{}: row {row}: {problem}; make the snapshot again with 'ltv score'", path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// Row in the file, from 1.
+        row: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A user who is in a snapshot twice.
+    #[error(
+        "user {user} has more than one row in the snapshot; make it again from a dataset in which every user appears once"
+    )]
+    Twice {
+        /// The user.
+        user: String,
+    },
+    /// A text that is no id of the store's users.
+    #[error("'{text}' is no user of this store: its ids are {wanted}")]
+    Id {
+        /// What was given.
+        text: String,
+        /// What the store's ids are.
+        wanted: &'static str,
+    },
+    /// Nothing has been published.
+    #[error("{store}: nothing is published there; publish a snapshot with 'ltv publish'")]
+    Empty {
+        /// The store.
+        store: String,
+    },
+    /// There is no version to go back to.
+    #[error(
+        "{store}: there is no version before the one that is live; publish the snapshot that should be"
+    )]
+    NoPrevious {
+        /// The store.
+        store: String,
+    },
+    /// The store failed.
+    #[error("{store}: cannot {what}: {problem}; {hint}")]
+    Store {
+        /// The store.
+        store: String,
+        /// What was tried.
+        what: &'static str,
+        /// What happened.
+        problem: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// What was loaded is not what was to be loaded.
+    #[error(
+        "{store}: {problem}; the version is not put live: the disk or the store lost something, try again"
+    )]
+    Check {
+        /// The store.
+        store: String,
+        /// What differs.
+        problem: String,
+    },
+    /// An operation failed that earlier checks should have made safe.
+    #[error("{problem}; this is a defect: please report it")]
+    Internal {
+        /// What happened.
+        problem: String,
+    },
+}
+
+impl OnlineError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Core(e) => e.fault(),
+            Self::Files(e) => e.fault(),
+            Self::Internal { .. } => Fault::Internal,
+            _ => Fault::User,
+        }
+    }
+
+    pub(crate) fn internal(problem: impl ToString) -> Self {
+        Self::Internal {
+            problem: problem.to_string(),
+        }
+    }
+}

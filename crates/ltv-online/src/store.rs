@@ -1,0 +1,84 @@
+//! What every store can do.
+
+use crate::{OnlineError, Prediction, UserId, Version};
+use std::sync::Arc;
+
+/// What a request is answered with: predictions of one version, none of another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The version that all of them are from.
+    pub version: Arc<Version>,
+    /// In the order of the users asked for; `None` of users who are not in the version.
+    pub predictions: Vec<Option<Prediction>>,
+}
+
+/// Published predictions, with one version live at a time.
+///
+/// Versions are loaded beside the live one and put live in one step; the one before stays, so that there
+/// is a way back. A process that reads learns of a new version by [`Store::refresh`] and from then on answers
+/// from it; an answer is never of two.
+pub trait Store: Send + Sync {
+    /// What messages call it.
+    fn name(&self) -> String;
+
+    /// The version that this process answers from; none before anything was published.
+    fn live(&self) -> Option<Arc<Version>>;
+
+    /// Looks whether another version is live, and answers from it from now on; whether there was one.
+    ///
+    /// # Errors
+    /// When the store cannot be read. Answers then go on from the version that was known before.
+    fn refresh(&self) -> Result<bool, OnlineError>;
+
+    /// Looks users up, all of them in the version that this process answers from.
+    ///
+    /// # Errors
+    /// When nothing is published, an id cannot be one of this store, or the store cannot be read.
+    fn get(&self, users: &[UserId]) -> Result<Answer, OnlineError>;
+
+    /// Starts loading a version beside the live one; `users`: about how many will come.
+    ///
+    /// # Errors
+    /// When the store cannot be written, or another process is publishing.
+    fn begin(&self, id: &str, users: u64) -> Result<Box<dyn Draft + '_>, OnlineError>;
+
+    /// Whether a version is there, whole, live or not.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn has(&self, id: &str) -> Result<bool, OnlineError>;
+
+    /// Looks users up in a version that is there, live or not.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    fn peek(&self, id: &str, users: &[UserId]) -> Result<Answer, OnlineError>;
+
+    /// Puts a version live that is there; the one that was is kept, all others are removed.
+    ///
+    /// # Errors
+    /// When it is not there, or the store cannot be written.
+    fn go_live(&self, id: &str) -> Result<(), OnlineError>;
+
+    /// Puts the version before live again; its description. The one that was live is withdrawn.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot be written.
+    fn roll_back(&self) -> Result<Arc<Version>, OnlineError>;
+}
+
+/// A version that is being loaded: nobody sees it. Dropped before [`Draft::finish`], it leaves nothing behind.
+pub trait Draft {
+    /// Adds a user, in any order.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), OnlineError>;
+
+    /// Makes it durable, reads it back whole and says what it is; [`Version::rows`] and [`Version::content`]
+    /// are set here, and its rows must be as many as were added.
+    ///
+    /// # Errors
+    /// When a key was added twice, the store cannot be written, or what is read back differs.
+    fn finish(self: Box<Self>, version: Version) -> Result<Version, OnlineError>;
+}

@@ -1,0 +1,217 @@
+//! What is known of a published snapshot: kept with the data, so that whoever reads one reads the other.
+
+use crate::{OnlineError, user::UserKind, value::NUMBERS};
+use chrono::{DateTime, SecondsFormat, Utc};
+use ltv_core::{Day, Horizons, manifest::SnapshotManifest};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, time::SystemTime};
+
+/// Values below this count as small in a [`Spread`]; its bins above are of equal ratio.
+const LEAST: f64 = 1e-3;
+/// Bins for each doubling.
+const PER_DOUBLING: f64 = 4.0;
+/// The last bin takes all larger values.
+const BINS: usize = 240;
+
+/// Describes a version: one snapshot in one store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Version {
+    /// Always `ltv-version`.
+    pub format: String,
+    /// Version of the layout; this program writes 1.
+    pub version: u32,
+    /// Names the version: the as-of date and the start of the snapshot's checksum.
+    pub id: String,
+    /// As-of date of the predictions.
+    pub as_of: Day,
+    /// The model.
+    pub model_id: String,
+    /// Horizons.
+    pub horizons: Horizons,
+    /// How `ltv_<N>` was decoded.
+    pub decoding: String,
+    /// Whether the order across horizons is guaranteed.
+    pub monotone: bool,
+    /// Users.
+    pub rows: u64,
+    /// Of what kind their ids are; of an empty snapshot, numbers.
+    pub users: UserKind,
+    /// When it was published, in UTC, to the second.
+    pub published: String,
+    /// BLAKE3 checksum of the snapshot's manifest, in hexadecimal.
+    pub snapshot: String,
+    /// BLAKE3 checksum of all keys and values in the order of keys, in hexadecimal.
+    pub content: String,
+    /// Statuses of users, by number.
+    pub statuses: Vec<String>,
+    /// Users and means by status: what is to be expected of somebody of whom nothing else is known.
+    pub segments: BTreeMap<String, Segment>,
+    /// How the values of each horizon are spread.
+    pub spread: Vec<Spread>,
+}
+
+/// Users of one status.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    /// How many.
+    pub rows: u64,
+    /// Means of the numbers of a [`crate::Prediction`], `[horizons, 5]`.
+    pub means: Vec<f64>,
+}
+
+/// How the values of a horizon are spread: counts in bins of equal ratio.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Users whose value is exactly zero.
+    pub zeros: u64,
+    /// The largest value.
+    pub largest: f64,
+    /// Users by bin; bins without one are absent. Bin 0 ends at 0.001, and four bins double.
+    pub bins: BTreeMap<u32, u64>,
+}
+
+impl Spread {
+    /// Counts one value, zero or more.
+    pub(crate) fn add(&mut self, value: f64) {
+        self.largest = self.largest.max(value);
+        if value == 0.0 {
+            self.zeros += 1;
+            return;
+        }
+        let bin = (PER_DOUBLING * (value / LEAST).log2()).ceil();
+        *self
+            .bins
+            .entry(bin.clamp(0.0, BINS as f64) as u32)
+            .or_default() += 1;
+    }
+
+    /// Where a bin ends.
+    pub fn edge(bin: u32) -> f64 {
+        LEAST * 2f64.powf(f64::from(bin) / PER_DOUBLING)
+    }
+
+    /// The value below or at which a share `p` of users is, to a fifth of itself; 0 of nobody.
+    pub fn quantile(&self, p: f64) -> f64 {
+        let users = self.zeros + self.bins.values().sum::<u64>();
+        let rank = (p * users as f64).ceil().max(1.0) as u64;
+        let mut below = self.zeros;
+        if below >= rank || users == 0 {
+            return 0.0;
+        }
+        for (&bin, &count) in &self.bins {
+            below += count;
+            if below >= rank {
+                return Self::edge(bin).min(self.largest);
+            }
+        }
+        self.largest
+    }
+}
+
+impl Version {
+    /// Value of `format`.
+    pub const FORMAT: &'static str = "ltv-version";
+    /// Version this program writes and reads.
+    pub const VERSION: u32 = 1;
+
+    /// Of the snapshot with this manifest, whose bytes are `document`, before anybody is counted.
+    pub(crate) fn draft(manifest: &SnapshotManifest, document: &[u8], now: SystemTime) -> Self {
+        let snapshot = blake3::hash(document).to_hex().to_string();
+        let now: DateTime<Utc> = now.into();
+        Self {
+            format: Self::FORMAT.into(),
+            version: Self::VERSION,
+            id: format!("{}-{}", manifest.as_of, &snapshot[..16]),
+            as_of: manifest.as_of,
+            model_id: manifest.model_id.clone(),
+            horizons: manifest.horizons.clone(),
+            decoding: manifest.decoding.clone(),
+            monotone: manifest.monotone,
+            rows: 0,
+            users: UserKind::Number,
+            published: now.to_rfc3339_opts(SecondsFormat::Secs, true),
+            snapshot,
+            content: String::new(),
+            statuses: vec![],
+            segments: BTreeMap::new(),
+            spread: vec![Spread::default(); manifest.horizons.len()],
+        }
+    }
+
+    /// Seconds since it was published, at `now`; 0 where clocks disagree.
+    pub fn age(&self, now: SystemTime) -> u64 {
+        let now: DateTime<Utc> = now.into();
+        let published = DateTime::parse_from_rfc3339(&self.published);
+        let seconds = published.map_or(0, |then| now.signed_duration_since(then).num_seconds());
+        u64::try_from(seconds).unwrap_or(0)
+    }
+
+    /// The status that a number stands for.
+    pub fn status(&self, number: u8) -> &str {
+        let status = self.statuses.get(usize::from(number));
+        status.map_or("unknown", String::as_str)
+    }
+
+    /// What is to be expected of a user who is not known: means over the users of a status, or over all
+    /// where `status` is `None`; `None` where there are none.
+    pub fn expected(&self, status: Option<&str>) -> Option<Vec<f32>> {
+        let wanted = |name: &String| status.is_none_or(|status| name == status);
+        let segments = self.segments.iter().filter(|(name, _)| wanted(name));
+        let segments: Vec<&Segment> = segments.map(|(_, segment)| segment).collect();
+        let rows: u64 = segments.iter().map(|s| s.rows).sum();
+        let mean = |i: usize| {
+            let sums = segments.iter().map(|s| s.rows as f64 * s.means[i]);
+            (sums.sum::<f64>() / rows as f64) as f32
+        };
+        let count = self.horizons.len() * NUMBERS;
+        (rows > 0).then(|| (0..count).map(mean).collect())
+    }
+
+    /// What it says of itself that cannot be.
+    pub(crate) fn check(self, place: &str) -> Result<Self, OnlineError> {
+        let numbers = self.horizons.len() * NUMBERS;
+        let whole = self.spread.len() == self.horizons.len()
+            && self.segments.values().all(|s| s.means.len() == numbers)
+            && self.segments.values().map(|s| s.rows).sum::<u64>() == self.rows;
+        match whole {
+            true => Ok(self),
+            false => Err(OnlineError::Check {
+                store: place.to_owned(),
+                problem: format!("version {} contradicts itself", self.id),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Against sorting.
+        #[test]
+        fn quantiles(mut values in prop::collection::vec(prop_oneof![Just(0.0), 0.01f64..1e6], 1..50)) {
+            let mut spread = Spread::default();
+            values.iter().for_each(|&value| spread.add(value));
+            values.sort_by(f64::total_cmp);
+            for p in [0.01, 0.5, 0.9, 1.0] {
+                let rank = ((p * values.len() as f64).ceil() as usize).max(1);
+                let (exact, ours) = (values[rank - 1], spread.quantile(p));
+                prop_assert!(exact <= ours * (1.0 + 1e-12) && ours <= exact * 1.19, "{exact} {ours}");
+            }
+        }
+    }
+
+    #[test]
+    fn quantiles_of_nobody_and_of_extremes() {
+        assert_eq!(Spread::default().quantile(0.5), 0.0);
+        let mut spread = Spread::default();
+        [1e-9, 1e300]
+            .into_iter()
+            .for_each(|value| spread.add(value));
+        assert_eq!(spread.quantile(0.5), LEAST);
+        assert!(spread.quantile(1.0) > 1e14);
+    }
+}
