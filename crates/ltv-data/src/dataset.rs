@@ -5,7 +5,7 @@ mod file;
 mod portion;
 mod shards;
 
-pub use file::{DatasetFile, column_ranges};
+pub use file::DatasetFile;
 pub use portion::{Portion, Run};
 pub use shards::{first_manifest, shard_folders};
 

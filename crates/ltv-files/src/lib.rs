@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`place`] | what a path or an address names |
 //! | [`input`] | a file that is open for reading |
+//! | [`part`] | a Parquet file of an artefact, read batch by batch |
 //! | [`publish`] | an artefact on its way to a prefix, where its manifest commits it |
 //! | [`error`] | what can go wrong, and what to do about it |
 //!
@@ -23,6 +24,7 @@ pub mod error;
 mod explain;
 pub mod input;
 mod object;
+pub mod part;
 pub mod place;
 pub mod publish;
 mod runtime;
@@ -30,5 +32,6 @@ mod settings;
 
 pub use error::FilesError;
 pub use input::{Input, Source};
+pub use part::{Part, column_ranges};
 pub use place::{Entry, Place, Stores, open_each, read_each};
 pub use publish::{Publication, Site};

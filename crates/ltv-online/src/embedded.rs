@@ -6,6 +6,7 @@
 //!   versions/2024-04-01-5d0b.../    one version, never changed
 //!     version.json
 //!     data.mdb                      keys and values (LMDB)
+//!     data.blake3                   its checksum
 //! ```
 //!
 //! A version is made in a hidden folder and gets its name when it is on disk and has been read back;
@@ -21,22 +22,31 @@ use crate::{
 };
 use draft::Loading;
 use ltv_core::{artefact, manifest::Head};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 use table::Table;
 
 const POINTER: &str = "live.json";
 const VERSIONS: &str = "versions";
 const DOCUMENT: &str = "version.json";
+const DATA: &str = "data.mdb";
+const SUM: &str = "data.blake3";
+/// Threads that look batches up: so many reads a disk is given at a time.
+const THREADS: usize = 16;
 
 /// A store in a folder.
 pub struct Embedded {
     folder: PathBuf,
     open: RwLock<Option<Arc<Opened>>>,
+    /// Threads that wait for the disk, once there is a batch.
+    pool: Mutex<Option<Arc<ThreadPool>>>,
+    /// Whether files are read from end to end before they answer.
+    checked: bool,
 }
 
 /// A version that answers.
@@ -65,12 +75,46 @@ impl Embedded {
     /// # Errors
     /// When what is there is no store, or its live version cannot be opened.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, OnlineError> {
+        Self::new(folder.into(), false)
+    }
+
+    /// As [`Embedded::open`], but a version answers only after its file has been read from end to end and
+    /// has the checksum that was written down: for whoever stays open for long.
+    ///
+    /// # Errors
+    /// As [`Embedded::open`]; when the live version is damaged.
+    pub fn open_checked(folder: impl Into<PathBuf>) -> Result<Self, OnlineError> {
+        Self::new(folder.into(), true)
+    }
+
+    fn new(folder: PathBuf, checked: bool) -> Result<Self, OnlineError> {
         let store = Self {
-            folder: folder.into(),
+            folder,
             open: RwLock::default(),
+            pool: Mutex::default(),
+            checked,
         };
         store.refresh()?;
         Ok(store)
+    }
+
+    /// Reads a version from end to end.
+    ///
+    /// # Errors
+    /// When it is not the file that was written.
+    pub fn verify(&self, id: &str) -> Result<(), OnlineError> {
+        let folder = self.at(id);
+        let (file, sum) = (folder.join(DATA), folder.join(SUM));
+        let written = fs::read_to_string(&sum);
+        let written = written.map_err(|e| ltv_core::Error::io(&sum, "read", e))?;
+        match written.split_whitespace().next() == Some(&*artefact::checksum(&file)?) {
+            true => Ok(()),
+            false => {
+                let problem = "its checksum is not the one that was written";
+                let hint = "the file was changed or damaged: publish the snapshot again";
+                Err(ltv_core::Error::artefact(file, problem, hint).into())
+            }
+        }
     }
 
     fn pointer(&self) -> Result<Option<Pointer>, OnlineError> {
@@ -106,8 +150,12 @@ impl Embedded {
     }
 
     fn opened_version(&self, id: &str) -> Result<Opened, OnlineError> {
+        let version = Arc::new(self.describe(id)?);
+        if self.checked {
+            self.verify(id)?;
+        }
         Ok(Opened {
-            version: Arc::new(self.describe(id)?),
+            version,
             table: Table::open(&self.at(id))?,
         })
     }
@@ -118,6 +166,39 @@ impl Embedded {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    fn pool(&self) -> Result<Arc<ThreadPool>, OnlineError> {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = &*pool {
+            return Ok(pool.clone());
+        }
+        let made = ThreadPoolBuilder::new().num_threads(THREADS);
+        let made = made.thread_name(|i| format!("look-up {i}")).build();
+        Ok(pool
+            .insert(Arc::new(made.map_err(OnlineError::internal)?))
+            .clone())
+    }
+
+    fn answer(&self, opened: &Opened, users: &[UserId]) -> Result<Answer, OnlineError> {
+        let version = &opened.version;
+        let keys = users.iter().map(|user| key(user, version.users));
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let width = version.width();
+        let predictions = opened.table.get(
+            &keys,
+            || self.pool(),
+            |key, bytes| {
+                Prediction::decode(key, bytes, width).ok_or_else(|| OnlineError::Check {
+                    store: self.name(),
+                    problem: format!("a damaged value in version {}", version.id),
+                })
+            },
+        )?;
+        Ok(Answer {
+            version: version.clone(),
+            predictions,
+        })
     }
 
     /// Removes all versions but these.
@@ -133,27 +214,6 @@ impl Embedded {
             }
         }
         Ok(())
-    }
-}
-
-impl Opened {
-    fn answer(&self, store: &str, users: &[UserId]) -> Result<Answer, OnlineError> {
-        Ok(Answer {
-            version: self.version.clone(),
-            predictions: self.get(store, users)?,
-        })
-    }
-
-    fn get(&self, store: &str, users: &[UserId]) -> Result<Vec<Option<Prediction>>, OnlineError> {
-        let horizons = self.version.horizons.len();
-        let keys = users.iter().map(|user| key(user, self.version.users));
-        let keys = keys.collect::<Result<Vec<_>, _>>()?;
-        self.table.get(&keys, |bytes| {
-            Prediction::decode(bytes, horizons).ok_or_else(|| OnlineError::Check {
-                store: store.to_owned(),
-                problem: format!("a damaged value in version {}", self.version.id),
-            })
-        })
     }
 }
 
@@ -194,13 +254,13 @@ impl Store for Embedded {
     fn get(&self, users: &[UserId]) -> Result<Answer, OnlineError> {
         let opened = self.opened();
         let opened = opened.ok_or_else(|| OnlineError::Empty { store: self.name() })?;
-        opened.answer(&self.name(), users)
+        self.answer(&opened, users)
     }
 
     fn peek(&self, id: &str, users: &[UserId]) -> Result<Answer, OnlineError> {
         match self.opened() {
-            Some(opened) if opened.version.id == id => opened.answer(&self.name(), users),
-            _ => self.opened_version(id)?.answer(&self.name(), users),
+            Some(opened) if opened.version.id == id => self.answer(&opened, users),
+            _ => self.answer(&self.opened_version(id)?, users),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::{
     Draft, OnlineError, Prediction, Store, UserId, Version,
     user::{LONGEST, UserKind, id_in, kind_of},
-    value::NUMBERS,
+    value::Detail,
     version::Segment,
 };
 use arrow::{
@@ -15,10 +15,7 @@ use ltv_core::{Horizons, manifest::SnapshotManifest, progress::Progress};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
-use std::{
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use std::path::{Path, PathBuf};
 
 /// Users who are looked up before a version goes live.
 const SPOTS: usize = 1000;
@@ -34,11 +31,10 @@ pub struct Publication {
     pub before: Option<String>,
 }
 
-/// Where the rows of a snapshot come from: calls its argument with every record batch, the file it is from
-/// and the row it begins with, from 0.
-pub type Source<'a> = &'a mut dyn FnMut(
-    &mut dyn FnMut(&RecordBatch, &Path, u64) -> Result<(), OnlineError>,
-) -> Result<(), OnlineError>;
+/// Takes a record batch of a snapshot, the file it is from, and the row of it that it begins with, from 0.
+pub type Sink<'a> = &'a mut dyn FnMut(&RecordBatch, &Path, u64) -> Result<(), OnlineError>;
+/// Where the rows of a snapshot come from: hands all record batches on.
+pub type Source<'a> = &'a mut dyn FnMut(Sink<'_>) -> Result<(), OnlineError>;
 
 /// Publishes the snapshot with this manifest, whose bytes are `document`: loads it beside the live version, reads it
 /// back, looks some users up, and puts it live in one step. A snapshot that has been loaded before is only
@@ -49,11 +45,12 @@ pub type Source<'a> = &'a mut dyn FnMut(
 /// written; what was live then still is.
 pub fn publish(
     (manifest, document): (&SnapshotManifest, &[u8]),
+    detail: Detail,
     rows: Source<'_>,
     store: &dyn Store,
     progress: &dyn Progress,
 ) -> Result<Publication, OnlineError> {
-    let draft = Version::draft(manifest, document, SystemTime::now());
+    let draft = Version::draft(manifest, document, detail);
     let before = store.live().map(|version| version.id.clone());
     let was_there = store.has(&draft.id)?;
     let id = draft.id.clone();
@@ -135,7 +132,7 @@ impl Origin<'_> {
 impl Loading<'_> {
     fn add(&mut self, batch: &RecordBatch, path: &Path, first: u64) -> Result<(), OnlineError> {
         let origin = Origin { path, first };
-        let columns = Columns::of(batch, &self.version.horizons, origin)?;
+        let columns = Columns::of(batch, &self.version, origin)?;
         let kind = kind_of(columns.ids);
         let kind = kind.ok_or_else(|| origin.wrong(0, "user_id is neither Int64 nor text"))?;
         if *self.kind.get_or_insert(kind) != kind {
@@ -163,14 +160,14 @@ impl Loading<'_> {
         for (sum, &number) in sums.iter_mut().zip(&numbers) {
             *sum += f64::from(number);
         }
-        let values = numbers.iter().step_by(NUMBERS);
+        let values = numbers.iter().step_by(self.version.detail.columns().len());
         for (spread, &value) in self.version.spread.iter_mut().zip(values) {
             spread.add(f64::from(value));
         }
         let prediction = Prediction { status, numbers };
         let (key, value) = &mut self.bytes;
         user.key(key);
-        prediction.encode(value);
+        prediction.encode(key, value);
         self.draft.add(key, value)?;
         self.version.rows += 1;
         self.remember(user, prediction);
@@ -183,7 +180,7 @@ impl Loading<'_> {
         let number = known.unwrap_or(self.version.statuses.len());
         if known.is_none() {
             self.version.statuses.push(name.to_owned());
-            let zeros = vec![0.0; self.version.horizons.len() * NUMBERS];
+            let zeros = vec![0.0; self.version.width()];
             self.sums.push((0, zeros));
         }
         u8::try_from(number).ok().filter(|&number| number < u8::MAX)
@@ -224,20 +221,20 @@ impl Loading<'_> {
 struct Columns<'a> {
     ids: &'a ArrayRef,
     statuses: &'a ArrayRef,
-    /// `[horizons * 5]`.
+    /// Those of a [`Prediction`], in order.
     numbers: Vec<(String, &'a Float64Array)>,
 }
 
 impl<'a> Columns<'a> {
     fn of(
         batch: &'a RecordBatch,
-        horizons: &Horizons,
+        version: &Version,
         origin: Origin<'_>,
     ) -> Result<Self, OnlineError> {
         let missing = |name: &str| origin.wrong(0, format!("no column '{name}' of the right type"));
         let column = |name: &str| batch.column_by_name(name).ok_or_else(|| missing(name));
         let mut numbers = vec![];
-        for name in number_columns(horizons) {
+        for name in number_columns(&version.horizons, version.detail) {
             let column = column(&name)?.as_primitive_opt::<Float64Type>();
             let column = column.ok_or_else(|| missing(&name))?;
             numbers.push((name, column));
@@ -281,19 +278,22 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// The columns of a snapshot that are published, but for `user_id` and `status`.
-pub fn number_columns(horizons: &Horizons) -> Vec<String> {
-    let all = horizons.columns().into_iter().map(|value| {
-        let of = |part: &str| format!("{value}_{part}");
-        [
-            value.clone(),
-            of("p10"),
-            of("p50"),
-            of("p90"),
-            of("positive"),
-        ]
-    });
-    all.flatten().collect()
+/// The columns of a snapshot that are published.
+pub fn columns(horizons: &Horizons, detail: Detail) -> Vec<String> {
+    let words = ["user_id", "status"].map(String::from);
+    let numbers = number_columns(horizons, detail);
+    words.into_iter().chain(numbers).collect()
+}
+
+/// Those that hold numbers, in the order of a [`Prediction`].
+pub(crate) fn number_columns(horizons: &Horizons, detail: Detail) -> Vec<String> {
+    let parts = |value: String| {
+        detail
+            .columns()
+            .iter()
+            .map(move |part| format!("{value}{part}"))
+    };
+    horizons.columns().into_iter().flat_map(parts).collect()
 }
 
 /// Looks the sample up in what was loaded.

@@ -1,7 +1,7 @@
 //! Snapshots for tests.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use crate::{OnlineError, Publication, Store, publish};
+use crate::{OnlineError, Publication, Store, publish, value::Detail};
 use arrow::{
     array::{ArrayRef, Float64Array, Int64Array, StringArray},
     record_batch::RecordBatch,
@@ -57,7 +57,8 @@ pub(crate) fn numbers(ids: &[i64], scale: f64) -> RecordBatch {
         ("user_id".to_owned(), ids_column),
         ("status".to_owned(), statuses),
     ];
-    let names = crate::publish::number_columns(&Horizons::new(DAYS.to_vec()).unwrap());
+    let names =
+        crate::publish::number_columns(&Horizons::new(DAYS.to_vec()).unwrap(), Detail::Everything);
     all.extend(
         names
             .into_iter()
@@ -99,17 +100,19 @@ pub(crate) fn put(
 ) -> Result<Publication, OnlineError> {
     let rows = batches.iter().map(|b| b.num_rows() as u64).sum();
     let manifest = manifest(as_of, rows);
-    put_as(store, &manifest, batches)
+    put_as(store, &manifest, Detail::Everything, batches)
 }
 
 pub(crate) fn put_as(
     store: &dyn Store,
     manifest: &SnapshotManifest,
+    detail: Detail,
     batches: &[RecordBatch],
 ) -> Result<Publication, OnlineError> {
     let document = format!("{manifest:?}");
     publish(
         (manifest, document.as_bytes()),
+        detail,
         &mut |sink| {
             let mut first = 0;
             for batch in batches {

@@ -1,6 +1,6 @@
 //! What is known of a published snapshot: kept with the data, so that whoever reads one reads the other.
 
-use crate::{OnlineError, user::UserKind, value::NUMBERS};
+use crate::{OnlineError, user::UserKind, value::Detail};
 use chrono::{DateTime, SecondsFormat, Utc};
 use ltv_core::{Day, Horizons, manifest::SnapshotManifest};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub struct Version {
     pub decoding: String,
     /// Whether the order across horizons is guaranteed.
     pub monotone: bool,
+    /// How much of the snapshot was published.
+    pub detail: Detail,
     /// Users.
     pub rows: u64,
     /// Of what kind their ids are; of an empty snapshot, numbers.
@@ -55,7 +57,7 @@ pub struct Version {
 pub struct Segment {
     /// How many.
     pub rows: u64,
-    /// Means of the numbers of a [`crate::Prediction`], `[horizons, 5]`.
+    /// Means of the numbers of a [`crate::Prediction`].
     pub means: Vec<f64>,
 }
 
@@ -115,18 +117,19 @@ impl Version {
     pub const VERSION: u32 = 1;
 
     /// Of the snapshot with this manifest, whose bytes are `document`, before anybody is counted.
-    pub(crate) fn draft(manifest: &SnapshotManifest, document: &[u8], now: SystemTime) -> Self {
+    pub(crate) fn draft(manifest: &SnapshotManifest, document: &[u8], detail: Detail) -> Self {
         let snapshot = blake3::hash(document).to_hex().to_string();
-        let now: DateTime<Utc> = now.into();
+        let now: DateTime<Utc> = SystemTime::now().into();
         Self {
             format: Self::FORMAT.into(),
             version: Self::VERSION,
-            id: format!("{}-{}", manifest.as_of, &snapshot[..16]),
+            id: format!("{}-{}{}", manifest.as_of, &snapshot[..16], detail.suffix()),
             as_of: manifest.as_of,
             model_id: manifest.model_id.clone(),
             horizons: manifest.horizons.clone(),
             decoding: manifest.decoding.clone(),
             monotone: manifest.monotone,
+            detail,
             rows: 0,
             users: UserKind::Number,
             published: now.to_rfc3339_opts(SecondsFormat::Secs, true),
@@ -136,6 +139,11 @@ impl Version {
             segments: BTreeMap::new(),
             spread: vec![Spread::default(); manifest.horizons.len()],
         }
+    }
+
+    /// Numbers of a user.
+    pub fn width(&self) -> usize {
+        self.horizons.len() * self.detail.columns().len()
     }
 
     /// Seconds since it was published, at `now`; 0 where clocks disagree.
@@ -163,13 +171,12 @@ impl Version {
             let sums = segments.iter().map(|s| s.rows as f64 * s.means[i]);
             (sums.sum::<f64>() / rows as f64) as f32
         };
-        let count = self.horizons.len() * NUMBERS;
-        (rows > 0).then(|| (0..count).map(mean).collect())
+        (rows > 0).then(|| (0..self.width()).map(mean).collect())
     }
 
     /// What it says of itself that cannot be.
     pub(crate) fn check(self, place: &str) -> Result<Self, OnlineError> {
-        let numbers = self.horizons.len() * NUMBERS;
+        let numbers = self.width();
         let whole = self.spread.len() == self.horizons.len()
             && self.segments.values().all(|s| s.means.len() == numbers)
             && self.segments.values().map(|s| s.rows).sum::<u64>() == self.rows;

@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        backtest, bench, compare, completions, diff, evaluate, export, features, inspect, prune,
-        quickstart, score, simulate, train,
+        backtest, bench, compare, completions, diff, evaluate, export, features, get, inspect,
+        prune, publish, quickstart, score, simulate, train,
     },
     log::Format,
 };
@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Score(score::Flags),
     Diff(diff::Flags),
     Prune(prune::Flags),
+    Publish(publish::Flags),
+    Get(get::Flags),
     Export(export::Flags),
     Inspect(inspect::Flags),
     Bench(bench::Flags),
@@ -61,6 +63,8 @@ impl Command {
             Self::Score(flags) => &flags.common,
             Self::Diff(flags) => &flags.common,
             Self::Prune(flags) => &flags.common,
+            Self::Publish(flags) => &flags.common,
+            Self::Get(flags) => &flags.common,
             Self::Export(flags) => &flags.common,
             Self::Inspect(flags) => &flags.common,
             Self::Bench(flags) => &flags.common,

@@ -9,8 +9,10 @@ pub(crate) mod evaluate;
 mod experiment;
 pub(crate) mod export;
 pub(crate) mod features;
+pub(crate) mod get;
 pub(crate) mod inspect;
 pub(crate) mod prune;
+pub(crate) mod publish;
 pub(crate) mod quickstart;
 pub(crate) mod score;
 pub(crate) mod simulate;
@@ -44,6 +46,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     | Command::Score(_)
     | Command::Diff(_)
     | Command::Prune(_)
+    | Command::Publish(_)
     | Command::Export(_)
     | Command::Bench(_)
     | Command::Quickstart(_) = command
@@ -59,6 +62,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Backtest(flags) => within(&flags.common.clone(), |c| backtest::run(flags, c)),
         Command::Score(flags) => timed(&flags.common.clone(), |c| score::run(flags, c)),
         Command::Diff(flags) => within(&flags.common.clone(), |c| diff::run(flags, c)),
+        Command::Publish(flags) => within(&flags.common.clone(), |c| publish::run(flags, c)),
+        Command::Get(flags) => within(&flags.common.clone(), |c| get::run(flags, c)),
         Command::Prune(flags) => within(&flags.common.clone(), |c| prune::run(flags, c)),
         Command::Export(flags) => within(&flags.common.clone(), |c| export::run(&flags, c)),
         Command::Quickstart(flags) => within(&flags.common.clone(), |c| quickstart::run(flags, c)),

@@ -62,6 +62,7 @@ from_library!(
     ltv_score::ScoreError,
     ltv_lab::LabError,
     ltv_onnx::OnnxError,
+    ltv_online::OnlineError,
 );
 
 /// Whether a panic has been reported.

@@ -24,6 +24,8 @@ fn help_of_every_command() {
         "score",
         "diff",
         "prune",
+        "publish",
+        "get",
         "export",
         "inspect",
         "bench",

@@ -6,17 +6,10 @@ use arrow::datatypes::Schema;
 use ltv_core::manifest::{DatasetManifest, FileEntry};
 use ltv_files::{Input, Source};
 use parquet::{
-    arrow::{
-        ProjectionMask,
-        arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
-    },
-    file::{
-        metadata::{ColumnChunkMetaData, RowGroupMetaData},
-        reader::Length,
-    },
+    arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
+    file::{metadata::RowGroupMetaData, reader::Length},
 };
 use std::{
-    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -139,21 +132,6 @@ fn footer(
             (other, _) => other,
         }
     })
-}
-
-/// Where the columns of `mask` are in a row group, but for those of which the footer makes no sense.
-pub fn column_ranges(group: &RowGroupMetaData, mask: &ProjectionMask) -> Vec<Range<u64>> {
-    let columns = group.columns().iter().enumerate();
-    let wanted = columns.filter(|(leaf, _)| mask.leaf_included(*leaf));
-    wanted.filter_map(|(_, column)| range(column)).collect()
-}
-
-fn range(column: &ColumnChunkMetaData) -> Option<Range<u64>> {
-    let dictionary = column.dictionary_page_offset();
-    let start = dictionary.unwrap_or_else(|| column.data_page_offset());
-    let start = u64::try_from(start).ok()?;
-    let length = u64::try_from(column.compressed_size()).ok()?;
-    Some(start..start.checked_add(length)?)
 }
 
 fn rows(group: &RowGroupMetaData) -> u64 {

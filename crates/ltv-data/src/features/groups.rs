@@ -2,9 +2,9 @@
 //! other, each fetched whole, from an object store.
 
 use super::input::InputFile;
-use crate::{DataError, Result, dataset::column_ranges};
+use crate::{DataError, Result};
 use arrow::record_batch::RecordBatch;
-use ltv_files::{Input, Source};
+use ltv_files::{Input, Source, column_ranges};
 use parquet::arrow::{
     ProjectionMask,
     arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},

@@ -2,7 +2,7 @@
 
 use super::{StreamError, columns, view::View};
 use crate::{
-    dataset::{Dataset, DatasetFile, column_ranges, is_text},
+    dataset::{Dataset, DatasetFile, is_text},
     split::{self, Rows},
 };
 use arrow::{
@@ -12,7 +12,7 @@ use arrow::{
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 use ltv_core::{Horizons, config::Split};
-use ltv_files::Input;
+use ltv_files::{Input, column_ranges};
 use parquet::{
     arrow::{
         ProjectionMask,

@@ -2,7 +2,7 @@
 //! are many, and then written in one go.
 
 use super::{
-    DOCUMENT,
+    DATA, DOCUMENT, SUM,
     table::{Rows, Table},
 };
 use crate::{Draft, OnlineError, UserId, Version, user::UserKind};
@@ -95,6 +95,9 @@ impl Draft for Loading {
             let problem = "what was read back is not what was written".to_owned();
             return Err(differs(problem));
         }
+        let sum = artefact::checksum(folder.path().join(DATA))?;
+        let line = format!("{sum}  {DATA}\n");
+        artefact::write(folder.path().join(SUM), line.as_bytes())?;
         artefact::write_json(folder.path().join(DOCUMENT), &version)?;
         folder.commit()?;
         Ok(version)

@@ -9,22 +9,45 @@
     reason = "a file is mapped into memory, see the module's documentation"
 )]
 
+use super::DATA;
 use crate::OnlineError;
 use heed::{
     CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, PutFlags, RwTxn, WithoutTls,
-    types::Bytes,
+    env_closing_event, types::Bytes,
 };
-use std::path::{Path, PathBuf};
+use rayon::ThreadPool;
+use rayon::prelude::*;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
 /// Users written before they are handed to the operating system.
 const BATCH: u64 = 500_000;
+/// Keys that are not worth more than one thread.
+const ALONE: usize = 16;
+/// Keys that a thread looks up at a time.
+const CHUNK: usize = 4;
 
 /// A version's users.
 pub(super) struct Table {
     path: PathBuf,
+    map: Arc<Map>,
+}
+
+/// A file in memory.
+struct Map {
     env: Env<WithoutTls>,
     users: Database<'static, Bytes, Bytes>,
 }
+
+/// The maps of this process, by folder: LMDB allows one of each file.
+static MAPS: Mutex<BTreeMap<PathBuf, Weak<Map>>> = Mutex::new(BTreeMap::new());
+/// How long a map may take to be given back by the last who had it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the bytes of keys and values that are added come from, in the order of keys.
 pub(super) trait Rows {
@@ -35,6 +58,28 @@ pub(super) trait Rows {
 impl Table {
     /// Opens the table in `folder` to read.
     pub(super) fn open(folder: &Path) -> Result<Self, OnlineError> {
+        let failed = |e| ltv_core::Error::io(folder.join(DATA), "open", e);
+        let path = fs::canonicalize(folder).map_err(failed)?;
+        let mut maps = MAPS.lock().unwrap_or_else(PoisonError::into_inner);
+        maps.retain(|_, map| map.strong_count() > 0);
+        let map = match maps.get(&path).and_then(Weak::upgrade) {
+            Some(map) => map,
+            None => {
+                // Its last user may be about to give it back.
+                if let Some(closing) = env_closing_event(&path) {
+                    closing.wait_timeout(PATIENCE);
+                }
+                let map = Arc::new(Map::new(&path)?);
+                maps.insert(path.clone(), Arc::downgrade(&map));
+                map
+            }
+        };
+        Ok(Self { path, map })
+    }
+}
+
+impl Map {
+    fn new(folder: &Path) -> Result<Self, OnlineError> {
         let flags = EnvFlags::READ_ONLY | EnvFlags::NO_LOCK | EnvFlags::NO_READ_AHEAD;
         let env = environment(folder, flags, 0)?;
         let failed = |e| explain(folder, "open", e);
@@ -47,13 +92,11 @@ impl Table {
             .map_err(failed)?;
         let users = opened.unwrap_commit();
         let users = users.ok_or_else(|| OnlineError::internal("a table without its database"))?;
-        Ok(Self {
-            path: folder.to_path_buf(),
-            env,
-            users,
-        })
+        Ok(Self { env, users })
     }
+}
 
+impl Table {
     /// Writes a new table of `rows` into `folder`, in few large transactions, and to disk. `bytes`: about how
     /// many keys and values have.
     pub(super) fn write(folder: &Path, bytes: u64, rows: &mut dyn Rows) -> Result<(), OnlineError> {
@@ -86,17 +129,35 @@ impl Table {
         Ok(())
     }
 
-    /// Looks keys up in one state of the table.
-    pub(super) fn get<T>(
+    /// Looks keys up, many of them on the threads of `pool`: where the table is not in memory, a key takes
+    /// a read of the disk, which serves many at a time as fast as one.
+    pub(super) fn get<T: Send>(
         &self,
         keys: &[Vec<u8>],
-        decode: impl Fn(&[u8]) -> Result<T, OnlineError>,
+        pool: impl FnOnce() -> Result<Arc<ThreadPool>, OnlineError>,
+        decode: impl Fn(&[u8], &[u8]) -> Result<T, OnlineError> + Sync,
+    ) -> Result<Vec<Option<T>>, OnlineError> {
+        if keys.len() <= ALONE {
+            return self.get_here(keys, &decode);
+        }
+        let part = |keys: &[Vec<u8>]| self.get_here(keys, &decode);
+        let parts = pool()?.install(|| {
+            let parts = keys.par_chunks(CHUNK).map(part);
+            parts.collect::<Result<Vec<_>, _>>()
+        })?;
+        Ok(parts.into_iter().flatten().collect())
+    }
+
+    fn get_here<T>(
+        &self,
+        keys: &[Vec<u8>],
+        decode: &(impl Fn(&[u8], &[u8]) -> Result<T, OnlineError> + Sync),
     ) -> Result<Vec<Option<T>>, OnlineError> {
         let failed = |e| explain(&self.path, "read", e);
-        let txn = self.env.read_txn().map_err(failed)?;
+        let txn = self.map.env.read_txn().map_err(failed)?;
         let one = |key: &Vec<u8>| {
-            let found = self.users.get(&txn, key).map_err(failed)?;
-            found.map(&decode).transpose()
+            let found = self.map.users.get(&txn, key).map_err(failed)?;
+            found.map(|value| decode(key, value)).transpose()
         };
         keys.iter().map(one).collect()
     }
@@ -107,8 +168,8 @@ impl Table {
         sink: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), OnlineError>,
     ) -> Result<(), OnlineError> {
         let failed = |e| explain(&self.path, "read", e);
-        let txn = self.env.read_txn().map_err(failed)?;
-        for row in self.users.iter(&txn).map_err(failed)? {
+        let txn = self.map.env.read_txn().map_err(failed)?;
+        for row in self.map.users.iter(&txn).map_err(failed)? {
             let (key, value) = row.map_err(failed)?;
             sink(key, value)?;
         }
@@ -138,8 +199,9 @@ fn append(
 
 /// `size`: most bytes of a table that is written; of one that is read, 0.
 fn environment(folder: &Path, flags: EnvFlags, size: u64) -> Result<Env<WithoutTls>, OnlineError> {
-    let page = 4096;
-    let size = usize::try_from(size.next_multiple_of(page)).unwrap_or(usize::MAX / 2);
+    // Of the pages of any system.
+    let size = size.next_multiple_of(64 << 10);
+    let size = usize::try_from(size).unwrap_or(1 << 30);
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.map_size(size);
     // SAFETY: nobody changes the file while it is mapped: one process writes it, in a folder of its own, and
@@ -150,10 +212,10 @@ fn environment(folder: &Path, flags: EnvFlags, size: u64) -> Result<Env<WithoutT
 
 fn explain(folder: &Path, what: &'static str, error: heed::Error) -> OnlineError {
     if let heed::Error::Io(source) = error {
-        return ltv_core::Error::io(folder.join("data.mdb"), what, source).into();
+        return ltv_core::Error::io(folder.join(DATA), what, source).into();
     }
     OnlineError::Store {
-        store: folder.join("data.mdb").display().to_string(),
+        store: folder.join(DATA).display().to_string(),
         what,
         problem: error.to_string(),
         hint: "it may be damaged: publish the snapshot again",

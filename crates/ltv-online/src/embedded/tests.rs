@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::testing::{manifest, numbers, put, put_as, replaced, with_ids};
+use crate::value::Detail;
 use arrow::array::Float64Array;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -152,12 +153,28 @@ fn what_cannot_be_published_leaves_the_old_version_live() {
         assert_eq!(error.fault(), ltv_core::Fault::User, "{error}");
     }
     let short = manifest("2024-01-02", 3);
-    let error = put_as(&store, &short, &[two]).unwrap_err().to_string();
+    let error = put_as(&store, &short, Detail::Everything, &[two])
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("says 3 users, and 2 came"), "{error}");
     let found = store.get(&ids(1..2)).unwrap();
     assert_eq!(found.version.as_of.to_string(), "2024-01-01");
     let left = fs::read_dir(at.path().join(VERSIONS)).unwrap().count();
     assert_eq!(left, 1, "drafts leave nothing behind");
+}
+
+#[test]
+fn values_alone() {
+    let at = tempfile::tempdir().unwrap();
+    let store = Embedded::open(at.path()).unwrap();
+    let batch = numbers(&[1, 2, 3], 1.0);
+    put(&store, "2024-01-01", std::slice::from_ref(&batch)).unwrap();
+    let values = put_as(&store, &manifest("2024-01-01", 3), Detail::Values, &[batch]).unwrap();
+    assert!(!values.was_there && values.version.id.ends_with("-values"));
+    let found = store.get(&ids(1..2)).unwrap();
+    let one = found.predictions[0].as_ref().unwrap();
+    assert_eq!(one.numbers, [1.0, 6.0]);
+    assert_eq!(found.version.expected(None).unwrap(), [1.0, 13.0 / 3.0]);
 }
 
 #[test]
@@ -196,15 +213,62 @@ fn what_is_no_store_is_refused() {
     assert!(Embedded::open(at.path()).is_err());
 }
 
+/// A reader goes on while versions change, and no answer is of two of them.
+#[test]
+fn answers_are_of_one_version() {
+    let at = tempfile::tempdir().unwrap();
+    let publisher = Embedded::open(at.path()).unwrap();
+    let everybody: Vec<i64> = (1..200).collect();
+    let publish = |turn: u32| {
+        let day = format!("2024-01-{:02}", turn + 1);
+        put(&publisher, &day, &[numbers(&everybody, f64::from(turn))]).unwrap();
+    };
+    publish(1);
+    let reader = Embedded::open(at.path()).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let read = scope.spawn(|| {
+            let mut seen = std::collections::BTreeSet::new();
+            while !done.load(std::sync::atomic::Ordering::Relaxed) || seen.len() < 2 {
+                // The first answer is of the version that was live when the reader came.
+                let answer = reader.get(&ids(1..200)).unwrap();
+                let first = answer.predictions[0].as_ref().unwrap().numbers[0];
+                for (id, found) in (1..200).zip(&answer.predictions) {
+                    let expected = if id % 3 == 0 { 0.0 } else { id as f32 * first };
+                    assert_eq!(found.as_ref().unwrap().numbers[0], expected);
+                }
+                seen.insert(first as u32);
+                reader.refresh().unwrap();
+            }
+            seen
+        });
+        (2..25).for_each(publish);
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        read.join().unwrap()
+    });
+    assert!(seen.len() > 1, "{seen:?}");
+}
+
 /// What is damaged on disk is never taken for a prediction.
 #[test]
 fn damage_is_noticed() {
     let at = tempfile::tempdir().unwrap();
+    let at_path = at.path();
     let store = Embedded::open(at.path()).unwrap();
     let many: Vec<i64> = (0..1000).collect();
     let published = put(&store, "2024-01-01", &[numbers(&many, 1.0)]).unwrap();
     let file = store.at(&published.version.id).join("data.mdb");
     drop(store);
+    let whole = fs::read(&file).unwrap();
+    for at in [0, 5000, whole.len() - 1] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&file, bytes).unwrap();
+        let error = Embedded::open_checked(at_path).err().unwrap().to_string();
+        assert!(error.contains("data.mdb: its checksum"), "{error}");
+    }
+    fs::write(&file, whole).unwrap();
+    drop(Embedded::open_checked(at_path).unwrap());
     fs::write(&file, "short").unwrap();
     let error = Embedded::open(at.path()).err().unwrap().to_string();
     assert!(error.contains("data.mdb"), "{error}");

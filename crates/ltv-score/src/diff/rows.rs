@@ -6,28 +6,11 @@ use arrow::{
     datatypes::{DataType, Float64Type, Int64Type},
     record_batch::RecordBatch,
 };
-use ltv_core::{
-    Error, Horizons,
-    manifest::{FileEntry, SnapshotManifest},
-    progress::Progress,
-};
-use ltv_data::dataset::column_ranges;
-use ltv_files::{FilesError, Input, Place, open_each};
-use parquet::{
-    arrow::{
-        ProjectionMask,
-        arrow_reader::{
-            ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-        },
-    },
-    errors::ParquetError,
-    file::reader::Length,
-};
+use ltv_core::{Error, Horizons, manifest::SnapshotManifest, progress::Progress};
+use ltv_files::{Part, Place};
 use std::{fmt::Display, path::Path};
 
 const AGAIN: &str = "the file was changed or damaged: make the snapshot again";
-/// Rows read at a time.
-const BATCH: usize = 8192;
 
 /// One user.
 pub(super) struct Row<'a> {
@@ -45,10 +28,9 @@ pub(super) fn check_types(
     let kind = |(place, manifest): (&Place, &SnapshotManifest)| match manifest.files.first() {
         None => Ok(None),
         Some(file) => {
-            let (_, metadata) = open(place, file)?;
-            let column = metadata.schema().field_with_name("user_id");
-            let path = place.file(&file.path);
-            let column = column.map_err(|_| damaged(&path, "no column 'user_id'"))?;
+            let part = Part::open(place, file)?;
+            let column = part.schema().field_with_name("user_id");
+            let column = column.map_err(|_| damaged(part.path(), "no column 'user_id'"))?;
             Ok::<_, ScoreError>(Some(*column.data_type() == DataType::Int64))
         }
     };
@@ -78,63 +60,14 @@ pub(super) fn read(
         .chain(manifest.horizons.columns())
         .collect();
     for entry in &manifest.files {
-        let path = place.file(&entry.path);
-        let (input, metadata) = open(place, entry)?;
-        let mut rows = 0;
-        for group in 0..metadata.metadata().num_row_groups() {
-            for batch in reader((&input, &metadata), group, &wanted, &path)? {
-                let batch = batch.map_err(|e| unreadable(&path, e.into()))?;
-                each((&batch, rows), &manifest.horizons, &path, sink)?;
-                rows += batch.num_rows() as u64;
-                progress.advance(batch.num_rows() as u64);
-            }
-        }
-        if rows != entry.rows {
-            let problem = format!("{rows} rows, but the manifest says {}", entry.rows);
-            return Err(damaged(&path, problem));
-        }
+        let part = Part::open(place, entry)?;
+        part.each(&wanted, &mut |batch, first| {
+            each((batch, first), &manifest.horizons, part.path(), sink)?;
+            progress.advance(batch.num_rows() as u64);
+            Ok::<_, ScoreError>(())
+        })?;
     }
     Ok(())
-}
-
-/// The wanted columns of one row group, which are fetched together where the file is an object.
-fn reader(
-    (input, metadata): (&Input, &ArrowReaderMetadata),
-    group: usize,
-    wanted: &[String],
-    path: &Path,
-) -> Result<ParquetRecordBatchReader, ScoreError> {
-    let wanted = wanted.iter().map(String::as_str);
-    let mask = ProjectionMask::columns(metadata.parquet_schema(), wanted);
-    let held = input.hold(|| column_ranges(metadata.metadata().row_group(group), &mask))?;
-    ParquetRecordBatchReaderBuilder::new_with_metadata(held, metadata.clone())
-        .with_row_groups(vec![group])
-        .with_projection(mask)
-        .with_batch_size(BATCH)
-        .build()
-        .map_err(|e| unreadable(path, e))
-}
-
-fn open(place: &Place, entry: &FileEntry) -> Result<(Input, ArrowReaderMetadata), ScoreError> {
-    let path = place.file(&entry.path);
-    let mut opened = open_each(vec![place.entry(&entry.path, entry.bytes)?]);
-    let nothing = || ScoreError::internal("a file was opened and is not there");
-    let input = opened.next().ok_or_else(nothing)??;
-    let bytes = input.len();
-    if bytes != entry.bytes {
-        let problem = format!("{bytes} bytes, but the manifest says {}", entry.bytes);
-        return Err(damaged(&path, problem));
-    }
-    let metadata = ArrowReaderMetadata::load(&input, Default::default());
-    Ok((input, metadata.map_err(|e| unreadable(&path, e))?))
-}
-
-/// What the Parquet reader said of a file: trouble with fetching it, or with what is in it.
-fn unreadable(path: &Path, error: ParquetError) -> ScoreError {
-    match FilesError::of_parquet(error) {
-        Ok(fetching) => fetching.into(),
-        Err(problem) => damaged(path, problem),
-    }
 }
 
 fn damaged(path: &Path, problem: impl Display) -> ScoreError {

@@ -1,0 +1,152 @@
+//! `ltv publish`: a snapshot goes live, or the one before it does again.
+
+use super::Context;
+use crate::{
+    cli::Common,
+    exit::Failure,
+    options::Overlay,
+    report::{Facts, Report, count},
+};
+use clap::Args;
+use ltv_core::{
+    Error,
+    address::is_address,
+    artefact,
+    manifest::{FileEntry, MANIFEST, SnapshotManifest},
+    progress::Progress,
+};
+use ltv_files::{Part, Place, Stores};
+use ltv_online::{
+    Embedded, OnlineError, Publication, Store, Version,
+    publish::{Sink, columns, publish},
+    value::Detail,
+};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Put a snapshot live in a store, all at once or not at all
+///
+/// The snapshot is loaded beside the version that is live, read back and put live in one step; the version before stays, and
+/// --rollback puts it live again. Whatever fails or is killed, what was live still is.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ltv publish snapshot --store store
+  ltv publish --rollback --store store")]
+pub(crate) struct Flags {
+    /// Folder of the snapshot, or s3://bucket/prefix
+    #[arg(value_name = "SNAPSHOT", required_unless_present = "rollback")]
+    snapshot: Option<PathBuf>,
+    /// Folder of the store, made where there is none
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Publish values alone, without quantiles and P(value > 0): in less than half of the bytes
+    #[arg(long)]
+    values_only: bool,
+    /// Put the version before live again, in place of a snapshot
+    #[arg(long, conflicts_with = "snapshot")]
+    rollback: bool,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Options of the configuration file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    store: Option<PathBuf>,
+    values_only: bool,
+}
+
+/// Publishes, and says what is live.
+pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
+    let mut options = Overlay::default().file(flags.common.config.as_deref())?;
+    options.set("store", flags.store)?;
+    options.set("values_only", flags.values_only.then_some(true))?;
+    let options: Options = options.resolve()?;
+    let store = open(options.store.as_deref())?;
+    let Some(snapshot) = &flags.snapshot else {
+        let version = store.roll_back()?;
+        return Report::new(facts("live again", &store.name(), &version), &*version);
+    };
+    let detail = match options.values_only {
+        true => Detail::Values,
+        false => Detail::Everything,
+    };
+    let place = Stores::default().place(snapshot)?;
+    let found = from_snapshot(&place, detail, &*store, &context.progress);
+    context.progress.finish();
+    let found = found?;
+    let what = match found.was_there {
+        true => "live, had been loaded before",
+        false => "live",
+    };
+    Report::new(facts(what, &store.name(), &found.version), &found)
+}
+
+/// The store that `--store` names.
+pub(super) fn open(store: Option<&Path>) -> Result<Box<dyn Store>, Failure> {
+    let Some(path) = store else {
+        return Err(Failure::user("store: say where it is, with --store DIR"));
+    };
+    if is_address(path) {
+        let message = format!("{}: no store; give a folder", path.display());
+        return Err(Failure::user(message));
+    }
+    Ok(Box::new(Embedded::open(path)?))
+}
+
+/// Publishes the snapshot in `place`, whose files must be those that were written.
+fn from_snapshot(
+    place: &Place,
+    detail: Detail,
+    store: &dyn Store,
+    progress: &dyn Progress,
+) -> Result<Publication, Failure> {
+    let document = place.read(MANIFEST)?;
+    let manifest = SnapshotManifest::parse(place.name(), document.as_deref())?;
+    let document = document.unwrap_or_default();
+    let wanted = columns(&manifest.horizons, detail);
+    let mut rows = |sink: Sink<'_>| {
+        for entry in &manifest.files {
+            check(place, entry)?;
+            let part = Part::open(place, entry)?;
+            part.each(&wanted, &mut |batch, first| {
+                crate::signals::stop_if_asked();
+                sink(batch, part.path(), first)
+            })?;
+        }
+        Ok(())
+    };
+    Ok(publish(
+        (&manifest, &document),
+        detail,
+        &mut rows,
+        store,
+        progress,
+    )?)
+}
+
+/// A snapshot that was damaged or changed does not go live.
+fn check(place: &Place, entry: &FileEntry) -> Result<(), OnlineError> {
+    let path = place.file(&entry.path);
+    let file = ltv_files::open_each(vec![place.entry(&entry.path, entry.bytes)?]).next();
+    let Some(file) = file.transpose()? else {
+        return Ok(());
+    };
+    if file.source().checksum(&path)? == entry.blake3 {
+        return Ok(());
+    }
+    let problem = "its checksum is not the manifest's";
+    let hint = "the file was changed or damaged: make the snapshot again";
+    Err(Error::artefact(path, problem, hint).into())
+}
+
+fn facts(what: &str, store: &str, version: &Version) -> String {
+    let mut facts = Facts::default();
+    facts.add("version", version.id.clone());
+    facts.add("as of", version.as_of.to_string());
+    facts.add("model", version.model_id.clone());
+    facts.add("users", count(version.rows));
+    facts.add("published", version.published.clone());
+    facts.text(&format!("{store}: {what}"))
+}
