@@ -97,7 +97,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)>
 }
 
 /// Whether no answer came.
-fn is_transport(error: &object_store::Error) -> bool {
+pub(crate) fn is_transport(error: &object_store::Error) -> bool {
     chain(error).iter().any(|e| e.is::<HttpError>())
 }
 

@@ -26,7 +26,7 @@ pub use site::Site;
 use crate::{
     FilesError,
     error::Problem,
-    explain::{explain_write, knows_no_conditions},
+    explain::{explain_write, is_transport, knows_no_conditions},
     place::{side_by_side, whole},
     runtime::wait,
 };
@@ -42,52 +42,37 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
-    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
+use tokio::time::sleep;
 
 /// What is made there, in words.
 const PURPOSE: &str = "purpose";
 /// Hexadecimal digits of a file's checksum that are part of its name.
 const DIGITS: usize = 16;
 
-/// What becomes of the files of a run that did not commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leftovers {
-    /// They stay for the next run with the same purpose.
-    Stay,
-    /// They are removed, as far as the store can be reached.
-    Go,
-}
+/// How long the manifest is put again where requests fail on their way.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An artefact under construction. Dropped without a commit, it leaves what [`Leftovers`] say; on this
-/// machine, nothing.
+/// An artefact under construction. Dropped without a commit, it leaves its objects there: another run may be
+/// making the same under the same names, and may be about to commit. On this machine it leaves nothing.
 #[derive(Debug)]
 pub struct Publication {
     site: Site,
     /// Folder of records: its name below the prefix.
     work: String,
     stage: AtomicFolder,
-    leftovers: Leftovers,
-    /// Objects that this run has made and that were not there before.
-    made: Mutex<BTreeSet<String>>,
 }
 
 impl Publication {
     /// Begins, or goes on with what a run for the same purpose left; files are made in a hidden folder in
     /// `scratch`, which is made where it is not there.
-    fn begin(
-        site: Site,
-        purpose: &str,
-        scratch: &Path,
-        leftovers: Leftovers,
-    ) -> Result<Self, FilesError> {
+    fn begin(site: Site, purpose: &str, scratch: &Path) -> Result<Self, FilesError> {
         let hash = blake3::hash(purpose.as_bytes()).to_hex();
         let begun = Self {
             stage: AtomicFolder::create(scratch.join("ltv-upload"))?,
             site,
             work: format!("{}/{hash}", site::WORK),
-            leftovers,
-            made: Mutex::default(),
         };
         // Also tells, before the work, whether anything may be written there at all.
         begun.put(
@@ -141,7 +126,6 @@ impl Publication {
         let path = self.path().join(&file.path);
         let name = named_after_content(&file);
         let (bucket, key, local) = (self.site.bucket(), self.site.key(&name)?, path.clone());
-        self.made(&name);
         wait(async move { upload::upload(&bucket, &key, &local).await })?;
         fs::remove_file(&path).map_err(|e| Error::io(&path, "remove", e))?;
         Ok(FileEntry { path: name, ..file })
@@ -157,18 +141,10 @@ impl Publication {
 
     fn put(&self, name: String, bytes: Bytes) -> Result<(), FilesError> {
         let (bucket, key) = (self.site.bucket(), self.site.key(&name)?);
-        self.made(&name);
         wait(async move {
             let put = bucket.put(&key, bytes, PutMode::Overwrite).await;
             put.map_err(|e| explain_write(&bucket.url(&key), &e))
         })
-    }
-
-    fn made(&self, name: &str) {
-        if self.site.size(name).is_none() {
-            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            made.insert(name.to_owned());
-        }
     }
 
     /// Puts the manifest, which names `files`, and with it the artefact; then removes the files of the artefact that
@@ -179,7 +155,7 @@ impl Publication {
     /// When a file is no longer there, or has another size; when another run has committed in the meantime; when the
     /// store refuses. The old artefact is then as it was.
     pub fn commit(
-        mut self,
+        self,
         manifest: Vec<u8>,
         files: &[FileEntry],
         progress: &dyn Progress,
@@ -195,14 +171,15 @@ impl Publication {
     }
 
     /// Puts the manifest; the names of the objects that are then not needed any more.
-    fn publish(&mut self, manifest: Bytes, files: &[FileEntry]) -> Result<Vec<String>, FilesError> {
+    fn publish(&self, manifest: Bytes, files: &[FileEntry]) -> Result<Vec<String>, FilesError> {
         self.check(files, &self.site.list()?)?;
-        // From here on the new manifest may be there, whatever comes back of it.
-        self.leftovers = Leftovers::Stay;
-        self.put_manifest(manifest)?;
+        self.put_manifest(manifest.clone())?;
         // The condition does not hold a run off that put the very manifest that was there, and removed the rest.
         let there = self.site.list()?;
-        self.check(files, &there)?;
+        if let Err(lost) = self.check(files, &there) {
+            self.take_back(&manifest)?;
+            return Err(lost);
+        }
         let keep: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
         let old = there.into_keys();
         let old = old.filter(|name| self.site.is_own(name) && !keep.contains(name.as_str()));
@@ -234,36 +211,44 @@ impl Publication {
 
     fn put_manifest(&self, manifest: Bytes) -> Result<(), FilesError> {
         let (bucket, key) = (self.site.bucket(), self.site.key(MANIFEST)?);
-        let mode = self.site.unchanged();
+        let before = self.site.manifest().map(Bytes::copy_from_slice);
+        let mut mode = self.site.unchanged();
         wait(async move {
-            let put = bucket.put(&key, manifest.clone(), mode).await;
-            let Err(error) = put else {
-                return Ok(());
-            };
-            // An answer that was lost, or another run that made the same.
-            if matches!(whole(bucket.clone(), key.clone()).await, Ok(Some(there)) if there == manifest)
-            {
-                return Ok(());
+            let (began, mut pause) = (Instant::now(), Duration::from_millis(250));
+            loop {
+                let put = bucket.put(&key, manifest.clone(), mode.clone()).await;
+                let Err(error) = put else {
+                    return Ok(());
+                };
+                let there = whole(bucket.clone(), key.clone()).await;
+                // An answer that was lost, or another run that made the same.
+                if matches!(&there, Ok(Some(there)) if *there == manifest) {
+                    return Ok(());
+                }
+                if knows_no_conditions(&error) && !matches!(mode, PutMode::Overwrite) {
+                    mode = PutMode::Overwrite;
+                    continue;
+                }
+                // The library makes no request again that has a condition, because it cannot know whether it
+                // came through. Here the old manifest says that it did not.
+                let is_as_before = !matches!(&there, Ok(there) if *there != before);
+                if !is_transport(&error) || !is_as_before || began.elapsed() > PATIENCE {
+                    return Err(explain_write(&bucket.url(&key), &error));
+                }
+                sleep(pause).await;
+                pause *= 2;
             }
-            let error = match knows_no_conditions(&error) {
-                false => error,
-                true => match bucket.put(&key, manifest, PutMode::Overwrite).await {
-                    Ok(()) => return Ok(()),
-                    Err(error) => error,
-                },
-            };
-            Err(explain_write(&bucket.url(&key), &error))
         })
     }
-}
 
-impl Drop for Publication {
-    fn drop(&mut self) {
-        // A run that made the same may have committed meanwhile.
-        if self.leftovers == Leftovers::Go && self.site.is_unchanged() {
-            let made = self.made.get_mut().unwrap_or_else(PoisonError::into_inner);
-            // The next run removes what cannot be removed now.
-            let _ = self.site.delete(std::mem::take(made).into_iter().collect());
+    /// Puts the manifest back that was there, where ours names files that are gone.
+    fn take_back(&self, ours: &Bytes) -> Result<(), FilesError> {
+        if !self.site.has_manifest(Some(ours))? {
+            return Ok(());
+        }
+        match self.site.manifest() {
+            Some(before) => self.put(MANIFEST.to_owned(), Bytes::copy_from_slice(before)),
+            None => self.site.delete(vec![MANIFEST.to_owned()]),
         }
     }
 }

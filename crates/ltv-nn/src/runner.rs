@@ -16,6 +16,11 @@ use std::{
 
 /// Tiles of a task at most: a table of a folded layer is read once for all of them.
 const TILES: usize = 8;
+/// Bytes of folded tables at most; layers past them are products. A network of many experts has a first layer
+/// for each, and this much is kept for all of them.
+const TABLES: usize = 32 << 20;
+/// Bytes of a task's sums at most, but for those of one tile.
+const SUMS: usize = 4 << 20;
 
 /// A network with its weights, ready to predict; shared between threads.
 pub struct Runner<T> {
@@ -64,8 +69,13 @@ impl<T: Real> Runner<T> {
             .map(Param::range)
             .collect();
         derive(&ranges, &weights.dense, &mut derived);
+        let mut bytes = 0;
         let ops = graph.ops.iter();
-        let folded = ops.map(|op| op.fold(&graph.layout, &graph.input, &weights));
+        let folded = ops.map(|op| {
+            let folded = op.fold(&graph.layout, &graph.input, &weights)?;
+            bytes += folded.bytes();
+            (bytes <= TABLES).then_some(folded)
+        });
         let folded: Vec<_> = folded.collect();
         let mut readers = graph.ops.iter().zip(&folded);
         let as_they_are = readers.any(|(op, folded)| op.reads_look_ups() && folded.is_none());
@@ -142,15 +152,18 @@ impl<T: Real> Runner<T> {
     fn chunk(&self, rows: usize) -> usize {
         let tile = self.graph.tile;
         let each = rows.div_ceil(rayon::current_num_threads());
-        tile * each.div_ceil(tile).clamp(1, TILES)
+        let most = SUMS / (tile * self.widths() * size_of::<T>()).max(1);
+        tile * each.div_ceil(tile).clamp(1, most.clamp(1, TILES))
+    }
+
+    /// Numbers of a row in the sums of all folded layers.
+    fn widths(&self) -> usize {
+        self.folded.iter().flatten().map(Folded::width).sum()
     }
 
     /// The sums of all folded layers for some rows, one layer after the other.
     fn sum_folded(&self, worker: &mut Worker<T>, batch: &Batch<T>, rows: Range<usize>) {
-        let widths = self.folded.iter().flatten().map(Folded::width);
-        worker
-            .sums
-            .resize(rows.len() * widths.sum::<usize>(), T::ZERO);
+        worker.sums.resize(rows.len() * self.widths(), T::ZERO);
         let fields = self.graph.shape.fields;
         let ids = &batch.ids[rows.start * fields..rows.end * fields];
         let mut rest = worker.sums.as_mut_slice();

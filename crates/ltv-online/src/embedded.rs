@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! store/
+//!   lock                            held by whoever publishes
 //!   live.json                       which version is live, and which was before
 //!   versions/2024-04-01-5d0b.../    one version, never changed
 //!     version.json
@@ -18,21 +19,27 @@ mod draft;
 mod table;
 
 use crate::{
-    Answer, Draft, OnlineError, Store, UserId, Version, user::UserKind, value::Prediction,
+    Answer, Draft, OnlineError, Store, UserId, Version, store::Hold, user::UserKind,
+    value::Prediction,
 };
 use draft::Loading;
 use ltv_core::{artefact, manifest::Head};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs,
+    fs::{self, TryLockError},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 use table::Table;
 
-const POINTER: &str = "live.json";
+/// The file that says which version is live: a folder that holds it is a store.
+pub const POINTER: &str = "live.json";
 const VERSIONS: &str = "versions";
+/// Held by whoever publishes.
+const LOCK: &str = "lock";
+/// How the names of versions start that are being removed.
+const GONE: &str = ".ltv-gone-";
 const DOCUMENT: &str = "version.json";
 const DATA: &str = "data.mdb";
 const SUM: &str = "data.blake3";
@@ -89,13 +96,34 @@ impl Embedded {
 
     fn new(folder: PathBuf, checked: bool) -> Result<Self, OnlineError> {
         let store = Self {
-            folder,
-            open: RwLock::default(),
-            pool: Mutex::default(),
             checked,
+            ..Self::to_publish(folder)
         };
         store.refresh()?;
         Ok(store)
+    }
+
+    /// The store in `folder` for whoever publishes: what is live is not opened, and may be damaged. It
+    /// answers nothing before [`Store::refresh`].
+    pub fn to_publish(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            open: RwLock::default(),
+            pool: Mutex::default(),
+            checked: false,
+        }
+    }
+
+    /// Bytes of a version's file.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn bytes(&self, id: &str) -> Result<u64, OnlineError> {
+        let file = self.at(id).join(DATA);
+        let metadata = fs::metadata(&file);
+        Ok(metadata
+            .map_err(|e| ltv_core::Error::io(file, "read", e))?
+            .len())
     }
 
     /// Reads a version from end to end.
@@ -160,6 +188,10 @@ impl Embedded {
         })
     }
 
+    fn answer_from(&self, opened: Arc<Opened>) {
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+    }
+
     /// What this process answers from.
     fn opened(&self) -> Option<Arc<Opened>> {
         self.open
@@ -208,10 +240,18 @@ impl Embedded {
         for entry in fs::read_dir(&folder).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            // What others are making is hidden.
-            if !name.starts_with('.') && !ids.contains(&&*name) {
-                fs::remove_dir_all(&path).map_err(|e| ltv_core::Error::io(&path, "remove", e))?;
+            let gone = match name.starts_with(GONE) {
+                true => path.clone(),
+                // What is being made is hidden.
+                false if name.starts_with('.') || ids.contains(&&*name) => continue,
+                false => path.with_file_name(format!("{GONE}{name}")),
+            };
+            let failed = |e| ltv_core::Error::io(&path, "remove", e);
+            if gone != path {
+                // In one step, so that nobody takes half of it for a version.
+                fs::rename(&path, &gone).map_err(failed)?;
             }
+            fs::remove_dir_all(&gone).map_err(failed)?;
         }
         Ok(())
     }
@@ -247,7 +287,7 @@ impl Store for Embedded {
             },
             Ok(opened) => opened,
         };
-        *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(opened));
+        self.answer_from(Arc::new(opened));
         Ok(true)
     }
 
@@ -264,25 +304,49 @@ impl Store for Embedded {
         }
     }
 
-    fn begin(&self, id: &str, _: u64) -> Result<Box<dyn Draft + '_>, OnlineError> {
+    fn hold(&self) -> Result<Hold, OnlineError> {
         check_folder(&self.folder)?;
+        artefact::create_folder(&self.folder)?;
+        let path = self.folder.join(LOCK);
+        let failed = |e| ltv_core::Error::io(&path, "lock", e);
+        let mut options = fs::File::options();
+        let file = options.create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(file)),
+            Err(TryLockError::WouldBlock) => Err(OnlineError::Store {
+                store: self.name(),
+                what: "publish",
+                problem: "another process is publishing there".to_owned(),
+                hint: "wait until it has ended",
+            }),
+            Err(TryLockError::Error(e)) => Err(failed(e).into()),
+        }
+    }
+
+    fn begin(&self, id: &str, _: u64) -> Result<Box<dyn Draft + '_>, OnlineError> {
         Ok(Box::new(Loading::begin(&self.at(id))?))
     }
 
     fn has(&self, id: &str) -> Result<bool, OnlineError> {
-        Ok(self.at(id).join(DOCUMENT).exists())
+        if !self.at(id).join(DOCUMENT).exists() {
+            return Ok(false);
+        }
+        let whole = self.opened_version(id).and_then(|_| self.verify(id));
+        Ok(whole.is_ok())
     }
 
     fn go_live(&self, id: &str) -> Result<(), OnlineError> {
-        self.describe(id)?;
+        let opened = Arc::new(self.opened_version(id)?);
         let previous = match self.pointer()? {
             Some(pointer) if pointer.live == id => pointer.previous,
             pointer => pointer.map(|pointer| pointer.live),
         };
         self.point(id, previous.clone())?;
+        self.answer_from(opened);
         let kept: Vec<&str> = previous.iter().map(String::as_str).chain([id]).collect();
-        self.keep(&kept)?;
-        self.refresh()?;
+        // It is live; what cannot be removed now is tried again the next time.
+        let _ = self.keep(&kept);
         Ok(())
     }
 
@@ -290,16 +354,29 @@ impl Store for Embedded {
         let none = || OnlineError::NoPrevious { store: self.name() };
         let previous = self.pointer()?.and_then(|pointer| pointer.previous);
         let id = previous.ok_or_else(none)?;
-        let version = Arc::new(self.describe(&id)?);
+        let opened = Arc::new(self.opened_version(&id)?);
+        let version = opened.version.clone();
         self.point(&id, None)?;
-        self.refresh()?;
+        self.answer_from(opened);
         Ok(version)
     }
 }
 
 /// A folder that holds something else is not taken for a store.
 fn check_folder(folder: &Path) -> Result<(), OnlineError> {
-    match artefact::stranger(folder, [POINTER, VERSIONS])? {
+    let known = |name: &str| [POINTER, VERSIONS, LOCK].contains(&name);
+    let mut names = vec![];
+    if folder.exists() {
+        let failed = |e| ltv_core::Error::io(folder, "list", e);
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            // Left of a process that was killed while it wrote the pointer.
+            if !artefact::is_partial(&name) {
+                names.push(name.to_string_lossy().into_owned());
+            }
+        }
+    }
+    match names.into_iter().filter(|name| !known(name)).min() {
         Some(entry) => {
             let problem = format!("holds '{entry}', which is not part of a store");
             let hint = "give a new folder, an empty one or a store";

@@ -95,7 +95,8 @@ impl OnlineError {
         }
     }
 
-    pub(crate) fn internal(problem: impl ToString) -> Self {
+    /// A defect.
+    pub fn internal(problem: impl ToString) -> Self {
         Self::Internal {
             problem: problem.to_string(),
         }

@@ -15,7 +15,10 @@ use ltv_core::{Horizons, manifest::SnapshotManifest, progress::Progress};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Users who are looked up before a version goes live.
 const SPOTS: usize = 1000;
@@ -50,6 +53,9 @@ pub fn publish(
     store: &dyn Store,
     progress: &dyn Progress,
 ) -> Result<Publication, OnlineError> {
+    let _hold = store.hold()?;
+    // What is live may be damaged; then it is only replaced.
+    let _ = store.refresh();
     let draft = Version::draft(manifest, document, detail);
     let before = store.live().map(|version| version.id.clone());
     let was_there = store.has(&draft.id)?;
@@ -68,6 +74,15 @@ pub fn publish(
         was_there,
         before: before.filter(|before| *before != id),
     })
+}
+
+/// Puts the version before live again; its description.
+///
+/// # Errors
+/// As [`Store::roll_back`]; when another process is publishing.
+pub fn roll_back(store: &dyn Store) -> Result<Arc<Version>, OnlineError> {
+    let _hold = store.hold()?;
+    store.roll_back()
 }
 
 /// Some users with what was loaded of them.
@@ -168,7 +183,7 @@ impl Loading<'_> {
         let (key, value) = &mut self.bytes;
         user.key(key);
         prediction.encode(key, value);
-        self.draft.add(key, value)?;
+        self.draft.add(&user, key, value)?;
         self.version.rows += 1;
         self.remember(user, prediction);
         Ok(())

@@ -12,6 +12,9 @@ pub struct Answer {
     pub predictions: Vec<Option<Prediction>>,
 }
 
+/// Kept by whoever publishes; dropped, others may.
+pub type Hold = Box<dyn Send>;
+
 /// Published predictions, with one version live at a time.
 ///
 /// Versions are loaded beside the live one and put live in one step; the one before stays, so that there
@@ -36,13 +39,20 @@ pub trait Store: Send + Sync {
     /// When nothing is published, an id cannot be one of this store, or the store cannot be read.
     fn get(&self, users: &[UserId]) -> Result<Answer, OnlineError>;
 
+    /// Keeps other processes from publishing as long as the result lives: whoever changes what is live holds
+    /// it.
+    ///
+    /// # Errors
+    /// When another process does, or the store cannot be written.
+    fn hold(&self) -> Result<Hold, OnlineError>;
+
     /// Starts loading a version beside the live one; `users`: about how many will come.
     ///
     /// # Errors
-    /// When the store cannot be written, or another process is publishing.
+    /// When the store cannot be written.
     fn begin(&self, id: &str, users: u64) -> Result<Box<dyn Draft + '_>, OnlineError>;
 
-    /// Whether a version is there, whole, live or not.
+    /// Whether a version is there, live or not, as it was loaded: read from end to end.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -54,10 +64,11 @@ pub trait Store: Send + Sync {
     /// As [`Store::get`].
     fn peek(&self, id: &str, users: &[UserId]) -> Result<Answer, OnlineError>;
 
-    /// Puts a version live that is there; the one that was is kept, all others are removed.
+    /// Puts a version live that is there; the one that was is kept, and all others are removed, if need be by
+    /// the next call.
     ///
     /// # Errors
-    /// When it is not there, or the store cannot be written.
+    /// When it is not there or does not open, or the store cannot be written; what was live then still is.
     fn go_live(&self, id: &str) -> Result<(), OnlineError>;
 
     /// Puts the version before live again; its description. The one that was live is withdrawn.
@@ -69,11 +80,11 @@ pub trait Store: Send + Sync {
 
 /// A version that is being loaded: nobody sees it. Dropped before [`Draft::finish`], it leaves nothing behind.
 pub trait Draft {
-    /// Adds a user, in any order.
+    /// Adds a user with a key, in any order.
     ///
     /// # Errors
-    /// When the store cannot be written.
-    fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), OnlineError>;
+    /// When a user was added before, or the store cannot be written.
+    fn add(&mut self, user: &UserId, key: &[u8], value: &[u8]) -> Result<(), OnlineError>;
 
     /// Makes it durable, reads it back whole and says what it is; [`Version::rows`] and [`Version::content`]
     /// are set here, and its rows must be as many as were added.

@@ -2,12 +2,12 @@
 
 use crate::ScoreError;
 use ltv_core::{
-    Day, Error,
+    Day, Error, artefact,
     manifest::{Head, MANIFEST, SnapshotManifest},
 };
 use serde::Serialize;
 use std::{
-    fs,
+    fs, io, mem,
     num::NonZero,
     path::{Path, PathBuf},
 };
@@ -24,6 +24,8 @@ pub struct Found {
     pub as_of: Day,
     /// Bytes of its files.
     pub bytes: u64,
+    /// BLAKE3 checksum of its manifest, in hexadecimal.
+    pub manifest: String,
 }
 
 /// A folder with a snapshot's manifest that is neither counted nor removed.
@@ -78,7 +80,15 @@ pub fn prune(folder: &Path, keep: NonZero<usize>, rehearse: bool) -> Result<Prun
     pruned.removed = pruned.kept.split_off(keep.get().min(pruned.kept.len()));
     if !rehearse {
         entries.gone.iter().try_for_each(|path| remove_all(path))?;
-        pruned.removed.iter().try_for_each(|f| remove(&f.path))?;
+        for found in mem::take(&mut pruned.removed) {
+            match remove(&found)? {
+                true => pruned.removed.push(found),
+                false => pruned.passed.push(Passed {
+                    path: found.path,
+                    reason: "it was replaced meanwhile".to_owned(),
+                }),
+            }
+        }
     }
     Ok(pruned)
 }
@@ -127,7 +137,7 @@ fn look(path: &Path, links: &[PathBuf]) -> Option<Result<Found, Passed>> {
     if !file.exists() {
         return None;
     }
-    match ltv_core::artefact::read_json::<Head>(&file) {
+    match artefact::read_json::<Head>(&file) {
         Ok(head) if head.format == SnapshotManifest::FORMAT => {}
         Ok(_) => return None,
         Err(error) => return passed(error.to_string()),
@@ -141,27 +151,53 @@ fn look(path: &Path, links: &[PathBuf]) -> Option<Result<Found, Passed>> {
         Ok(Some(entry)) => return passed(format!("holds '{entry}', which is not part of it")),
         Err(error) => return passed(error.to_string()),
     }
+    for file in &manifest.files {
+        // A copy that is not finished has its manifest, and may be the latest.
+        let there = fs::metadata(path.join(&file.path)).map(|found| found.len());
+        if there.ok() != Some(file.bytes) {
+            return passed(format!("'{}' is missing or not whole", file.path));
+        }
+    }
     let whole = fs::canonicalize(path);
-    if whole.is_ok_and(|whole| links.contains(&whole)) {
+    if whole.is_ok_and(|whole| links.iter().any(|link| link.starts_with(&whole))) {
         return passed("a link points to it".to_owned());
     }
+    let sum = match artefact::checksum(&file) {
+        Ok(sum) => sum,
+        Err(error) => return passed(error.to_string()),
+    };
     Some(Ok(Found {
+        manifest: sum,
         path: path.to_path_buf(),
         as_of: manifest.as_of,
         bytes: manifest.files.iter().map(|file| file.bytes).sum(),
     }))
 }
 
-/// Takes a snapshot's name away, and then its files.
-fn remove(path: &Path) -> Result<(), ScoreError> {
+/// Takes a snapshot's name away, and then its files; `false` where another one has taken its place since
+/// it was looked at, which then keeps it.
+fn remove(found: &Found) -> Result<bool, ScoreError> {
+    let path = &found.path;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let gone = path.with_file_name(format!("{GONE}{name}"));
-    fs::rename(path, &gone).map_err(|e| Error::io(path, "remove", e))?;
-    remove_all(&gone)
+    match fs::rename(path, &gone) {
+        // Another process prunes too.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
+        renamed => renamed.map_err(|e| Error::io(path, "remove", e))?,
+    }
+    if artefact::checksum(gone.join(MANIFEST))? != found.manifest {
+        fs::rename(&gone, path).map_err(|e| Error::io(&gone, "rename", e))?;
+        return Ok(false);
+    }
+    remove_all(&gone)?;
+    Ok(true)
 }
 
 fn remove_all(path: &Path) -> Result<(), ScoreError> {
-    Ok(fs::remove_dir_all(path).map_err(|e| Error::io(path, "remove", e))?)
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => Ok(removed.map_err(|e| Error::io(path, "remove", e))?),
+    }
 }
 
 #[cfg(test)]
@@ -232,7 +268,10 @@ mod tests {
         fs::write(at.join("data/manifest.json"), dataset).unwrap();
         fs::create_dir(at.join("torn")).unwrap();
         fs::write(at.join("torn/manifest.json"), "{").unwrap();
-        std::os::unix::fs::symlink("live", at.join("current")).unwrap();
+        std::os::unix::fs::symlink("live/part-00000.parquet", at.join("current")).unwrap();
+        // A copy that has only begun is later than all others.
+        snapshot(at, "copied", "2024-02-01");
+        fs::remove_file(at.join("copied/part-00000.parquet")).unwrap();
 
         let before = fs::read_dir(at).unwrap().count();
         let planned = prune(at, keep(3), true).unwrap();
@@ -240,15 +279,34 @@ mod tests {
         assert_eq!(names(&planned.kept), ["b", "a", "y"]);
         assert_eq!(names(&planned.removed), ["z"]);
         let why: Vec<&str> = planned.passed.iter().map(|p| p.reason.as_str()).collect();
-        assert_eq!(why[0], "a link points to it");
-        assert_eq!(why[1], "holds 'notes', which is not part of it");
-        assert!(why[2].contains("torn") && why.len() == 3, "{why:?}");
+        assert_eq!(why[0], "'part-00000.parquet' is missing or not whole");
+        assert_eq!(why[1], "a link points to it");
+        assert_eq!(why[2], "holds 'notes', which is not part of it");
+        assert!(why[3].contains("torn") && why.len() == 4, "{why:?}");
 
         assert_eq!(prune(at, keep(3), false).unwrap(), planned);
         let gone = ["z", ".ltv-gone-x", ".ltv-gone-z"];
         assert!(gone.iter().all(|name| !at.join(name).exists()));
         assert_eq!(fs::read_dir(at).unwrap().count(), before - 2);
         assert!(prune(at, keep(9), false).unwrap().removed.is_empty());
+    }
+
+    #[test]
+    fn what_was_replaced_meanwhile_stays() {
+        let at = tempfile::tempdir().unwrap();
+        let at = at.path();
+        snapshot(at, "daily", "2024-01-01");
+        let Some(Ok(found)) = look(&at.join("daily"), &[]) else {
+            panic!("a snapshot");
+        };
+        fs::remove_dir_all(at.join("daily")).unwrap();
+        snapshot(at, "daily", "2024-01-02");
+        assert!(!remove(&found).unwrap());
+        let now = SnapshotManifest::read(at.join("daily")).unwrap();
+        assert_eq!(now.as_of.to_string(), "2024-01-02");
+        // Another process was faster.
+        fs::remove_dir_all(at.join("daily")).unwrap();
+        assert!(remove(&found).unwrap());
     }
 
     #[test]

@@ -187,7 +187,7 @@ fn a_killed_publication_leaves_the_old_version_live() {
     let snapshots = ["snap1", "snap2", "snap1"];
     let line = |i: usize| {
         let more = if i == 2 { "--values-only" } else { "" };
-        format!("publish {} {more} --store store --quiet", snapshots[i])
+        format!("publish {} {more} --store store", snapshots[i])
     };
     let (mut ids, mut whole) = (vec![], Duration::ZERO);
     for i in 0..3 {
@@ -213,7 +213,7 @@ fn a_killed_publication_leaves_the_old_version_live() {
         check(&at, snapshots[live]);
     }
     assert!(changed < KILLS, "no process was killed in time");
-    at.ok(&line((live + 1) % 3));
+    json(&at, &line((live + 1) % 3));
     let left = fs::read_dir(at.path("store/versions")).unwrap().flatten();
     let left: Vec<_> = left.map(|e| e.file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");

@@ -7,7 +7,7 @@ use ltv_core::{
     manifest::{DatasetManifest, FileEntry, MANIFEST},
     progress::Progress,
 };
-use ltv_files::{Publication, Site, Stores, publish::Leftovers};
+use ltv_files::{Publication, Site, Stores};
 use std::path::{Path, PathBuf};
 
 /// A dataset under construction. Dropped without a commit, it leaves nothing behind.
@@ -43,7 +43,7 @@ impl Target {
         let Some(site) = site else {
             return Ok(Self::Local(AtomicFolder::create(out)?));
         };
-        let publication = site.begin("a dataset\n", scratch, Leftovers::Go)?;
+        let publication = site.begin("a dataset\n", scratch)?;
         Ok(Self::Remote {
             out: out.to_path_buf(),
             publication: Box::new(publication),

@@ -1,6 +1,6 @@
 //! What is at a prefix before anything is written there.
 
-use super::{DIGITS, Leftovers, PURPOSE, Publication, only};
+use super::{DIGITS, PURPOSE, Publication, only};
 use crate::{FilesError, Place, bucket::Bucket, error::Problem, place::below, runtime::wait};
 use bytes::Bytes;
 use ltv_core::manifest::{FileEntry, MANIFEST};
@@ -84,13 +84,8 @@ impl Site {
     ///
     /// # Errors
     /// When nothing may be written there, or in `scratch`.
-    pub fn begin(
-        self,
-        purpose: &str,
-        scratch: &Path,
-        leftovers: Leftovers,
-    ) -> Result<Publication, FilesError> {
-        Publication::begin(self, purpose, scratch, leftovers)
+    pub fn begin(self, purpose: &str, scratch: &Path) -> Result<Publication, FilesError> {
+        Publication::begin(self, purpose, scratch)
     }
 
     /// Whether an object is one that may be removed once another artefact is there.
@@ -106,12 +101,6 @@ impl Site {
             Some((_, Some(e_tag))) if !e_tag.starts_with("W/") => only(e_tag),
             Some(_) => PutMode::Overwrite,
         }
-    }
-
-    /// Whether the manifest is known to be the one that was there.
-    pub(super) fn is_unchanged(&self) -> bool {
-        let before = self.manifest.as_ref().map(|(bytes, _)| bytes);
-        self.has_manifest(before).unwrap_or(false)
     }
 
     /// Whether the manifest there now has these bytes.

@@ -108,6 +108,11 @@ impl<T: Real> Folded<T> {
         self.outputs.next_multiple_of(BLOCK)
     }
 
+    /// Bytes of its tables.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.table)
+    }
+
     /// Whether a field is folded.
     pub(crate) fn has(&self, field: usize) -> bool {
         self.fields.iter().any(|&(folded, _)| folded == field)

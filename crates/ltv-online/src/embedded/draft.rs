@@ -50,10 +50,10 @@ impl Loading {
 }
 
 impl Draft for Loading {
-    fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), OnlineError> {
+    fn add(&mut self, user: &UserId, key: &[u8], value: &[u8]) -> Result<(), OnlineError> {
         self.rows += 1;
         self.bytes += (key.len() + value.len()) as u64;
-        let failed = |e| sorting(&self.target, UserKind::Number, e);
+        let failed = |e| sorting(&self.target, user.kind(), e);
         self.sorter.insert(key, value).map_err(failed)
     }
 
@@ -99,9 +99,17 @@ impl Draft for Loading {
         let line = format!("{sum}  {DATA}\n");
         artefact::write(folder.path().join(SUM), line.as_bytes())?;
         artefact::write_json(folder.path().join(DOCUMENT), &version)?;
+        same_readers(&folder.path().join(DOCUMENT), &folder.path().join(DATA))?;
         folder.commit()?;
         Ok(version)
     }
+}
+
+/// Lets whoever may read one file read the other: LMDB makes files for their owner alone.
+fn same_readers(of: &Path, file: &Path) -> Result<(), OnlineError> {
+    let failed = |e| ltv_core::Error::io(file, "write", e);
+    let permissions = fs::metadata(of).map_err(failed)?.permissions();
+    Ok(fs::set_permissions(file, permissions).map_err(failed)?)
 }
 
 /// Checksum of keys and values in their order.

@@ -82,6 +82,7 @@ impl Map {
     fn new(folder: &Path) -> Result<Self, OnlineError> {
         let flags = EnvFlags::READ_ONLY | EnvFlags::NO_LOCK | EnvFlags::NO_READ_AHEAD;
         let env = environment(folder, flags, 0)?;
+        whole(folder, &env)?;
         let failed = |e| explain(folder, "open", e);
         let txn = env.read_txn().map_err(failed)?;
         let opened = env
@@ -175,6 +176,21 @@ impl Table {
         }
         Ok(())
     }
+}
+
+/// Refuses a file that is shorter than it says: a read past its end would end the process.
+fn whole(folder: &Path, env: &Env<WithoutTls>) -> Result<(), OnlineError> {
+    let pages = env.info().last_page_number as u64 + 1;
+    let expected = pages * u64::from(env.unnamed_database_stat().page_size);
+    let found = env
+        .real_disk_size()
+        .map_err(|e| explain(folder, "read", e))?;
+    if found >= expected {
+        return Ok(());
+    }
+    let problem = format!("{found} bytes of {expected}");
+    let hint = "the file was cut short: publish the snapshot again";
+    Err(ltv_core::Error::artefact(folder.join(DATA), problem, hint).into())
 }
 
 /// Adds the next users, [`BATCH`] at most; how many.

@@ -213,6 +213,22 @@ fn what_is_no_store_is_refused() {
     assert!(Embedded::open(at.path()).is_err());
 }
 
+#[test]
+fn one_publishes_at_a_time() {
+    let at = tempfile::tempdir().unwrap();
+    let store = Embedded::open(at.path()).unwrap();
+    let hold = store.hold().unwrap();
+    let error = put(&store, "2024-01-01", &[numbers(&[1], 1.0)]).unwrap_err();
+    assert!(error.to_string().contains("another process"), "{error}");
+    assert!(crate::publish::roll_back(&store).is_err());
+    drop(hold);
+    // What a killed process left of a pointer, or of a version that was being removed, is in nobody's way.
+    fs::write(at.path().join(".partial-x"), "").unwrap();
+    fs::create_dir_all(at.path().join(VERSIONS).join(".ltv-gone-x")).unwrap();
+    put(&store, "2024-01-01", &[numbers(&[1], 1.0)]).unwrap();
+    assert_eq!(fs::read_dir(at.path().join(VERSIONS)).unwrap().count(), 1);
+}
+
 /// A reader goes on while versions change, and no answer is of two of them.
 #[test]
 fn answers_are_of_one_version() {
@@ -267,8 +283,25 @@ fn damage_is_noticed() {
         let error = Embedded::open_checked(at_path).err().unwrap().to_string();
         assert!(error.contains("data.mdb: its checksum"), "{error}");
     }
-    fs::write(&file, whole).unwrap();
+    // A copy that ended early.
+    fs::write(&file, &whole[..whole.len() - 4096]).unwrap();
+    let error = Embedded::open(at_path).err().unwrap().to_string();
+    assert!(error.contains("cut short"), "{error}");
+    // Published again, it is loaded again; and whoever may read one file may read the other.
+    let again = put(
+        &Embedded::to_publish(at_path),
+        "2024-01-01",
+        &[numbers(&many, 1.0)],
+    )
+    .unwrap();
+    assert!(!again.was_there);
     drop(Embedded::open_checked(at_path).unwrap());
+    let mode = |name: &str| {
+        fs::metadata(file.with_file_name(name))
+            .unwrap()
+            .permissions()
+    };
+    assert_eq!(mode(DATA), mode(DOCUMENT));
     fs::write(&file, "short").unwrap();
     let error = Embedded::open(at.path()).err().unwrap().to_string();
     assert!(error.contains("data.mdb"), "{error}");

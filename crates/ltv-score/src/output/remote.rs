@@ -7,7 +7,7 @@ use ltv_core::{
     manifest::{MANIFEST, SnapshotManifest},
     progress::Progress,
 };
-use ltv_files::{Publication, Site, publish::Leftovers};
+use ltv_files::{Publication, Site};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -37,7 +37,7 @@ impl Remote {
         }
         let remote = Self {
             out: out.to_path_buf(),
-            publication: site.begin(purpose, scratch, Leftovers::Stay)?,
+            publication: site.begin(purpose, scratch)?,
         };
         let made = remote.found(parts)?;
         Ok((remote, made))

@@ -1,10 +1,11 @@
-//! `ltv bench`: how fast this machine trains, predicts, judges and makes features, on random data.
+//! `ltv bench`: how fast this machine trains, predicts, judges, makes features and publishes, on random data.
 
 mod events;
 mod input;
 mod metrics;
 mod network;
 mod options;
+mod publish;
 
 use super::Context;
 use crate::{
@@ -15,11 +16,12 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use ltv_model::Decoding;
+use ltv_online::value::Detail;
 use options::{BenchFlags, Options};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Measure the speed of training, scoring, metrics or making features on this machine
+/// Measure the speed of training, scoring, metrics, making features or publishing on this machine
 ///
 /// The network is the same for every program it is compared with; data are random. Matrix products are
 /// counted as 2 operations for each multiply-add, and training as 3 times the forward pass. With
@@ -32,7 +34,8 @@ use std::path::{Path, PathBuf};
   ltv bench infer --batch 4096 --decoding expectation --everything
   ltv bench train --input parquet --epochs 4
   ltv bench metrics --rows 100000000
-  ltv bench features --users 1000000")]
+  ltv bench features --users 1000000
+  ltv bench publish --users 10000000 --values-only")]
 pub(crate) struct Flags {
     /// What to measure
     #[arg(value_enum)]
@@ -52,6 +55,9 @@ pub(crate) struct Flags {
     /// Whether inference also decodes quantiles and P(value > 0) and projects, as ltv score does
     #[arg(long)]
     everything: bool,
+    /// Whether values are published alone, without quantiles and P(value > 0)
+    #[arg(long)]
+    values_only: bool,
     #[command(flatten)]
     metrics: metrics::MetricsFlags,
     #[command(flatten)]
@@ -70,6 +76,8 @@ enum What {
     Metrics,
     /// Events to a dataset, of simulated users
     Features,
+    /// Predictions to an embedded store, and look-ups in it
+    Publish,
 }
 
 /// Where training rows come from.
@@ -125,6 +133,13 @@ fn on_rows(flags: &Flags, context: &Context) -> Result<Report, Failure> {
     let scratch = flags.scratch.as_deref();
     match (flags.what, options.input) {
         (What::Features, _) => events::run(&options, scratch, context),
+        (What::Publish, _) => {
+            let detail = match flags.values_only {
+                true => Detail::Values,
+                false => Detail::Everything,
+            };
+            publish::run(&options, detail, scratch, context)
+        }
         (What::Train, Input::Parquet) => input::run(options, scratch, context),
         (what, _) => in_memory(what, options, context),
     }

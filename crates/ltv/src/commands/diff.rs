@@ -101,7 +101,7 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
 }
 
 /// What moved, on less than a screen.
-fn text(diff: &Diff) -> String {
+pub(super) fn text(diff: &Diff) -> String {
     let mut out = String::new();
     for (name, side) in [("old", &diff.old), ("new", &diff.new)] {
         let _ = writeln!(out, "{name}  {}", side_text(side));

@@ -1,6 +1,7 @@
 //! `ltv inspect`: what a file or folder is and holds.
 
 mod checkpoint;
+mod others;
 mod verify;
 
 use super::{Context, features, train};
@@ -22,6 +23,7 @@ use ltv_data::{Dataset, dataset::shard_folders, simulate::SimulationManifest};
 use ltv_eval::Evaluation;
 use ltv_files::{Place, Stores};
 use ltv_model::Bundle;
+use ltv_score::Diff;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -72,10 +74,11 @@ pub(crate) fn run(flags: Flags, _: &Context) -> Result<Report, Failure> {
         .map_err(|e| Error::io(path, "read", e))?;
     match &start[..read] {
         b"PAR1" => parquet_file(path, file, &options),
-        [b'{', ..] => evaluation(path),
+        [b'{', ..] => document(path),
         _ => match header(path)? {
             Some(header) if checkpoint::is_one(&header) => checkpoint::report(path, &header),
             Some(_) => bundle(path, &options),
+            None if others::is_onnx(path)? => others::onnx(path),
             None => {
                 let problem = "not an artefact of ltv, or a damaged one";
                 Err(Error::artefact(path, problem, WHAT_ELSE).into())
@@ -84,8 +87,8 @@ pub(crate) fn run(flags: Flags, _: &Context) -> Result<Report, Failure> {
     }
 }
 
-const WHAT_ELSE: &str = "give a dataset, bundle, checkpoint, snapshot, simulation, evaluation or \
-                         Parquet file";
+const WHAT_ELSE: &str = "give a dataset, bundle, checkpoint, snapshot, store, simulation, evaluation, \
+                         comparison of snapshots, ONNX or Parquet file";
 
 /// The last line of a verified artefact.
 fn verified(text: &mut String, options: &Options, what: &str) {
@@ -113,6 +116,9 @@ fn folder(path: &Path, options: &Options) -> Result<Report, Failure> {
     let place = Stores::default().place(path)?;
     let manifest = place.file(MANIFEST);
     let Some(bytes) = place.read(MANIFEST)? else {
+        if others::is_store(path) {
+            return others::store(path, options);
+        }
         let shards = shard_folders(path)?;
         if shards.iter().any(|shard| shard != place.name()) {
             return dataset(path, options);
@@ -248,11 +254,17 @@ fn simulation(
     Report::new(text, manifest)
 }
 
-fn evaluation(path: &Path) -> Result<Report, Failure> {
+/// A JSON document: a comparison of snapshots, or else an evaluation.
+fn document(path: &Path) -> Result<Report, Failure> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
+    let head: Option<Head> = serde_json::from_str(&text).ok();
+    if head.is_some_and(|head| head.format == Diff::FORMAT) {
+        return others::diff(path, &text);
+    }
     let evaluation = Evaluation::from_json(&text).map_err(|e| {
         let problem = format!("a JSON file, but not an evaluation ({e})");
-        Error::artefact(path, problem, "give a file that 'ltv evaluate --out' wrote")
+        let hint = "give a file that 'ltv evaluate --out' or 'ltv diff --out' wrote";
+        Error::artefact(path, problem, hint)
     })?;
     let title = format!(
         "{}: an evaluation, version {}\n",

@@ -71,7 +71,10 @@ fn text(pruned: &Pruned, dry_run: bool) -> String {
     let mut out = String::new();
     let removed = if dry_run { "would go" } else { "removed" };
     for (what, snapshots) in [("kept", &pruned.kept), (removed, &pruned.removed)] {
-        for Found { path, as_of, bytes } in snapshots {
+        for Found {
+            path, as_of, bytes, ..
+        } in snapshots
+        {
             let bytes = count(*bytes);
             let _ = writeln!(
                 out,

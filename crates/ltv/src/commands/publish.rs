@@ -11,14 +11,13 @@ use clap::Args;
 use ltv_core::{
     Error,
     address::is_address,
-    artefact,
     manifest::{FileEntry, MANIFEST, SnapshotManifest},
     progress::Progress,
 };
 use ltv_files::{Part, Place, Stores};
 use ltv_online::{
     Embedded, OnlineError, Publication, Store, Version,
-    publish::{Sink, columns, publish},
+    publish::{Sink, columns, publish, roll_back},
     value::Detail,
 };
 use serde::{Deserialize, Serialize};
@@ -63,9 +62,9 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     options.set("store", flags.store)?;
     options.set("values_only", flags.values_only.then_some(true))?;
     let options: Options = options.resolve()?;
-    let store = open(options.store.as_deref())?;
+    let store: Box<dyn Store> = Box::new(Embedded::to_publish(folder(options.store.as_deref())?));
     let Some(snapshot) = &flags.snapshot else {
-        let version = store.roll_back()?;
+        let version = roll_back(&*store)?;
         return Report::new(facts("live again", &store.name(), &version), &*version);
     };
     let detail = match options.values_only {
@@ -83,8 +82,12 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     Report::new(facts(what, &store.name(), &found.version), &found)
 }
 
-/// The store that `--store` names.
+/// The store that `--store` names, to read.
 pub(super) fn open(store: Option<&Path>) -> Result<Box<dyn Store>, Failure> {
+    Ok(Box::new(Embedded::open(folder(store)?)?))
+}
+
+fn folder(store: Option<&Path>) -> Result<&Path, Failure> {
     let Some(path) = store else {
         return Err(Failure::user("store: say where it is, with --store DIR"));
     };
@@ -92,7 +95,7 @@ pub(super) fn open(store: Option<&Path>) -> Result<Box<dyn Store>, Failure> {
         let message = format!("{}: no store; give a folder", path.display());
         return Err(Failure::user(message));
     }
-    Ok(Box::new(Embedded::open(path)?))
+    Ok(path)
 }
 
 /// Publishes the snapshot in `place`, whose files must be those that were written.

@@ -69,7 +69,7 @@ bench_options! {
     epochs: u32 = 3, "N";
     /// Whether epochs after the first read encoded rows from a cache, as in training [default: true]
     cache: bool = true, "BOOL";
-    /// Simulated users of which features are made, 1000 to 100000000 [default: 100000]
+    /// Users of which features are made, or who are published, 1000 to 100000000 [default: 100000]
     users: u32 = 100_000, "N";
     /// Fields of few cells [default: 36]
     fields: u32 = 36, "N";
