@@ -18,12 +18,12 @@ mod draft;
 mod table;
 
 use crate::{
-    Answer, Draft, OnlineError, Store, UserId, Version, user::UserKind, value::Prediction,
+    Answer, Draft, OnlineError, Store, UserId, Version, pointer::Pointer, user::UserKind,
+    value::Prediction,
 };
 use draft::Loading;
 use ltv_core::{artefact, manifest::Head};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use serde::{Deserialize, Serialize};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -53,20 +53,6 @@ pub struct Embedded {
 struct Opened {
     version: Arc<Version>,
     table: Table,
-}
-
-/// Which version is live.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Pointer {
-    format: String,
-    version: u32,
-    live: String,
-    previous: Option<String>,
-}
-
-impl Pointer {
-    const FORMAT: &'static str = "ltv-store";
-    const VERSION: u32 = 1;
 }
 
 impl Embedded {
@@ -127,14 +113,8 @@ impl Embedded {
         Ok(Some(artefact::read_json(&path)?))
     }
 
-    fn point(&self, live: &str, previous: Option<String>) -> Result<(), OnlineError> {
-        let pointer = Pointer {
-            format: Pointer::FORMAT.into(),
-            version: Pointer::VERSION,
-            live: live.into(),
-            previous,
-        };
-        Ok(artefact::write_json(self.folder.join(POINTER), &pointer)?)
+    fn point(&self, pointer: &Pointer) -> Result<(), OnlineError> {
+        Ok(artefact::write_json(self.folder.join(POINTER), pointer)?)
     }
 
     fn at(&self, id: &str) -> PathBuf {
@@ -275,13 +255,9 @@ impl Store for Embedded {
 
     fn go_live(&self, id: &str) -> Result<(), OnlineError> {
         self.describe(id)?;
-        let previous = match self.pointer()? {
-            Some(pointer) if pointer.live == id => pointer.previous,
-            pointer => pointer.map(|pointer| pointer.live),
-        };
-        self.point(id, previous.clone())?;
-        let kept: Vec<&str> = previous.iter().map(String::as_str).chain([id]).collect();
-        self.keep(&kept)?;
+        let pointer = Pointer::after(self.pointer()?, id);
+        self.point(&pointer)?;
+        self.keep(&pointer.kept())?;
         self.refresh()?;
         Ok(())
     }
@@ -291,7 +267,7 @@ impl Store for Embedded {
         let previous = self.pointer()?.and_then(|pointer| pointer.previous);
         let id = previous.ok_or_else(none)?;
         let version = Arc::new(self.describe(&id)?);
-        self.point(&id, None)?;
+        self.point(&Pointer::new(&id, None))?;
         self.refresh()?;
         Ok(version)
     }

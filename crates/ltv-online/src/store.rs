@@ -69,16 +69,16 @@ pub trait Store: Send + Sync {
 
 /// A version that is being loaded: nobody sees it. Dropped before [`Draft::finish`], it leaves nothing behind.
 pub trait Draft {
-    /// Adds a user, in any order.
+    /// Adds a user with the bytes of a prediction, in any order; ids are all of one kind.
     ///
     /// # Errors
     /// When the store cannot be written.
-    fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), OnlineError>;
+    fn add(&mut self, user: &UserId, value: &[u8]) -> Result<(), OnlineError>;
 
     /// Makes it durable, reads it back whole and says what it is; [`Version::rows`] and [`Version::content`]
     /// are set here, and its rows must be as many as were added.
     ///
     /// # Errors
-    /// When a key was added twice, the store cannot be written, or what is read back differs.
+    /// When a user was added twice, the store cannot be written, or what is read back differs.
     fn finish(self: Box<Self>, version: Version) -> Result<Version, OnlineError>;
 }
