@@ -91,6 +91,8 @@ impl Links {
     /// To the servers at an address; connects to none yet.
     pub(super) fn new(address: &Address) -> Result<Self, OnlineError> {
         let server = address.server.clone();
+        // Of several that might be linked, one is to be named, unless the program has; redis would end it otherwise.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let failed = |e| explain(&address.shown, "use the address", &e);
         let servers = match address.cluster {
             true => {

@@ -364,6 +364,28 @@ fn only_those_who_may_get_in() {
     assert_eq!(reader.get(&ids(-1..0)).unwrap().predictions, [None]);
     let error = message(day(&reader, 2, 100));
     assert!(error.contains("ACL"), "{error}");
+    let page = include_str!("../../../../docs/formats/store-redis.md");
+    let commands = page.lines().find(|line| line.starts_with("- Commands: "));
+    let commands = commands.unwrap().split("; both").next().unwrap();
+    let commands = commands.split('`').skip(1).step_by(2);
+    let allowed: Vec<String> = commands
+        .map(|name| format!("+{}", name.to_lowercase()))
+        .collect();
+    assert!(allowed.contains(&"+eval".to_owned()), "{allowed:?}");
+    let words = ["SETUSER", "nightly", "on", ">pass", "~ltv:*"];
+    cmd("ACL")
+        .arg(&words)
+        .arg(&allowed)
+        .exec(&mut admin)
+        .unwrap();
+    let nightly = |options| Redis::open(&format!("redis://nightly:pass@{place}{options}")).unwrap();
+    for number in 3..6 {
+        day(&nightly(""), number, 100).unwrap();
+    }
+    let running_out = nightly("?ttl=3d");
+    day(&running_out, 6, 100).unwrap();
+    running_out.roll_back().unwrap();
+    assert_eq!(value(&running_out), 5.0);
 }
 
 #[test]
