@@ -409,8 +409,8 @@ fn what_servers_refuse_is_put_in_words() {
     let error = message(day(&store, 2, 100));
     assert!(error.contains("this is a replica"), "{error}");
     server.run::<()>(&["REPLICAOF", "NO", "ONE"]);
-    // Paused, it is waited for, but not for ever.
-    server.run::<()>(&["CLIENT", "PAUSE", "2500"]);
+    // Paused for a minute, it is waited for, but not as long.
+    server.run::<()>(&["CLIENT", "PAUSE", "60000"]);
     let error = message(store.get(&ids(1..2)));
     assert!(error.contains("no answer in time"), "{error}");
     // Started again, it has lost everything, and connections that lie idle have been cut off.
