@@ -6,8 +6,8 @@ use ltv_core::manifest::Head;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::borrow::Cow;
 
-/// Users of a bucket, on average: few enough that the largest of millions stays below 128, the least that a server keeps in
-/// its compact form unless it is told otherwise (docs/decisions/0027-redis.md).
+/// Users of a bucket, on average. The largest of millions of buckets stays below 128; a server keeps 512 in its compact form
+/// unless it is told otherwise, but searches them one by one (docs/decisions/0027-redis.md).
 const USERS: u64 = 64;
 /// The checksum of zlib, gzip and PNG: every language has it.
 static CRC: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISO_HDLC);
