@@ -19,13 +19,12 @@ mod draft;
 mod table;
 
 use crate::{
-    Answer, Draft, OnlineError, Store, UserId, Version, store::Hold, user::UserKind,
-    value::Prediction,
+    Answer, Draft, OnlineError, Store, UserId, Version, pointer::Pointer, store::Hold,
+    user::UserKind, value::Prediction,
 };
 use draft::Loading;
 use ltv_core::{artefact, manifest::Head};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, TryLockError},
     path::{Path, PathBuf},
@@ -60,20 +59,6 @@ pub struct Embedded {
 struct Opened {
     version: Arc<Version>,
     table: Table,
-}
-
-/// Which version is live.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Pointer {
-    format: String,
-    version: u32,
-    live: String,
-    previous: Option<String>,
-}
-
-impl Pointer {
-    const FORMAT: &'static str = "ltv-store";
-    const VERSION: u32 = 1;
 }
 
 impl Embedded {
@@ -155,14 +140,8 @@ impl Embedded {
         Ok(Some(artefact::read_json(&path)?))
     }
 
-    fn point(&self, live: &str, previous: Option<String>) -> Result<(), OnlineError> {
-        let pointer = Pointer {
-            format: Pointer::FORMAT.into(),
-            version: Pointer::VERSION,
-            live: live.into(),
-            previous,
-        };
-        Ok(artefact::write_json(self.folder.join(POINTER), &pointer)?)
+    fn point(&self, pointer: &Pointer) -> Result<(), OnlineError> {
+        Ok(artefact::write_json(self.folder.join(POINTER), pointer)?)
     }
 
     fn at(&self, id: &str) -> PathBuf {
@@ -338,15 +317,11 @@ impl Store for Embedded {
 
     fn go_live(&self, id: &str) -> Result<(), OnlineError> {
         let opened = Arc::new(self.opened_version(id)?);
-        let previous = match self.pointer()? {
-            Some(pointer) if pointer.live == id => pointer.previous,
-            pointer => pointer.map(|pointer| pointer.live),
-        };
-        self.point(id, previous.clone())?;
+        let pointer = Pointer::after(self.pointer()?, id);
+        self.point(&pointer)?;
         self.answer_from(opened);
-        let kept: Vec<&str> = previous.iter().map(String::as_str).chain([id]).collect();
         // It is live; what cannot be removed now is tried again the next time.
-        let _ = self.keep(&kept);
+        let _ = self.keep(&pointer.kept());
         Ok(())
     }
 
@@ -356,7 +331,7 @@ impl Store for Embedded {
         let id = previous.ok_or_else(none)?;
         let opened = Arc::new(self.opened_version(&id)?);
         let version = opened.version.clone();
-        self.point(&id, None)?;
+        self.point(&Pointer::new(&id, None))?;
         self.answer_from(opened);
         Ok(version)
     }

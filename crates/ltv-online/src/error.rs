@@ -54,6 +54,16 @@ pub enum OnlineError {
         /// The store.
         store: String,
     },
+    /// An address of a store that is none.
+    #[error("store address '{address}': {problem}; {hint}")]
+    Address {
+        /// What was given, without its password.
+        address: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to write.
+        hint: &'static str,
+    },
     /// The store failed.
     #[error("{store}: cannot {what}: {problem}; {hint}")]
     Store {

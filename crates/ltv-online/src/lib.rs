@@ -12,15 +12,21 @@
 //! | [`version`](mod@version) | what is known of a published snapshot |
 //! | [`store`] | what every store can do: look up, and take a new version |
 //! | [`embedded`] | a store in a folder of this machine: memory-mapped, one file for each version |
+//! | [`redis`](mod@redis) | a store in Redis or Valkey, for a fleet: one server or a cluster |
 //! | [`publish`](mod@publish) | from a snapshot to a version that is live |
 //! | [`error`] | what can go wrong, and whose fault it is |
 //!
 //! Nothing here knows a network or a table engine: rows come as Arrow record batches, with the columns
-//! of a snapshot. Why the embedded store is what it is: docs/decisions/0026-online-stores.md.
+//! of a snapshot. Why the stores are what they are: docs/decisions/0026-online-stores.md and 0027-redis.md.
 
+#[cfg(test)]
+mod behaviour;
 pub mod embedded;
 pub mod error;
+mod pointer;
 pub mod publish;
+pub mod redis;
+mod sorting;
 pub mod store;
 #[cfg(test)]
 mod testing;
@@ -28,6 +34,7 @@ pub mod user;
 pub mod value;
 pub mod version;
 
+pub use crate::redis::Redis;
 pub use embedded::Embedded;
 pub use error::OnlineError;
 pub use publish::{Publication, publish};

@@ -183,7 +183,7 @@ impl Loading<'_> {
         let (key, value) = &mut self.bytes;
         user.key(key);
         prediction.encode(key, value);
-        self.draft.add(&user, key, value)?;
+        self.draft.add(&user, value)?;
         self.version.rows += 1;
         self.remember(user, prediction);
         Ok(())

@@ -44,7 +44,10 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// When another process does, or the store cannot be written.
-    fn hold(&self) -> Result<Hold, OnlineError>;
+    fn hold(&self) -> Result<Hold, OnlineError> {
+        // Of a store whose drafts hold it, and which switches versions in one step of its own.
+        Ok(Box::new(()))
+    }
 
     /// Starts loading a version beside the live one; `users`: about how many will come.
     ///
@@ -80,16 +83,16 @@ pub trait Store: Send + Sync {
 
 /// A version that is being loaded: nobody sees it. Dropped before [`Draft::finish`], it leaves nothing behind.
 pub trait Draft {
-    /// Adds a user with a key, in any order.
+    /// Adds a user with the bytes of a prediction, in any order; ids are all of one kind.
     ///
     /// # Errors
     /// When a user was added before, or the store cannot be written.
-    fn add(&mut self, user: &UserId, key: &[u8], value: &[u8]) -> Result<(), OnlineError>;
+    fn add(&mut self, user: &UserId, value: &[u8]) -> Result<(), OnlineError>;
 
     /// Makes it durable, reads it back whole and says what it is; [`Version::rows`] and [`Version::content`]
     /// are set here, and its rows must be as many as were added.
     ///
     /// # Errors
-    /// When a key was added twice, the store cannot be written, or what is read back differs.
+    /// When a user was added twice, the store cannot be written, or what is read back differs.
     fn finish(self: Box<Self>, version: Version) -> Result<Version, OnlineError>;
 }

@@ -42,7 +42,8 @@ pub struct Version {
     pub published: String,
     /// BLAKE3 checksum of the snapshot's manifest, in hexadecimal.
     pub snapshot: String,
-    /// BLAKE3 checksum of all keys and values in the order of keys, in hexadecimal.
+    /// Checksum of all users and their bytes, in hexadecimal. In a folder: BLAKE3 of keys and values in the order of keys. In
+    /// Redis, which knows no order: the sum of each user's BLAKE3, which is the same in any order. So those of two stores differ.
     pub content: String,
     /// Statuses of users, by number.
     pub statuses: Vec<String>,

@@ -5,26 +5,23 @@ use super::{
     DATA, DOCUMENT, SUM,
     table::{Rows, Table},
 };
-use crate::{Draft, OnlineError, UserId, Version, user::UserKind};
-use grenad::{ChunkCreator, MergeFunction, MergerIter, Sorter};
+use crate::{
+    Draft, OnlineError, UserId, Version,
+    sorting::{Row, Sorted, Sorting},
+};
 use ltv_core::artefact::{self, AtomicFolder};
 use std::{
-    borrow::Cow,
-    fs::{self, File},
-    io,
+    fs,
     path::{Path, PathBuf},
 };
-
-/// Bytes of users that are sorted in memory.
-const MEMORY: usize = 256 << 20;
-/// Sorted files that are merged at a time.
-const FILES: usize = 64;
 
 /// A version on its way.
 pub(super) struct Loading {
     target: PathBuf,
     folder: AtomicFolder,
-    sorter: Sorter<Twice, Scratch>,
+    sorting: Sorting,
+    /// Of the user who is added.
+    key: Vec<u8>,
     rows: u64,
     /// Of all keys and values.
     bytes: u64,
@@ -36,13 +33,11 @@ impl Loading {
         let folder = AtomicFolder::create(target)?;
         let scratch = folder.scratch().join("sorted");
         artefact::create_folder(&scratch)?;
-        let mut sorter = Sorter::builder(Twice);
-        sorter.dump_threshold(MEMORY).max_nb_chunks(FILES);
-        let sorter = sorter.chunk_creator(Scratch(scratch)).build();
         Ok(Self {
             target: target.to_path_buf(),
             folder,
-            sorter,
+            sorting: Sorting::new(scratch, target, 0),
+            key: vec![],
             rows: 0,
             bytes: 0,
         })
@@ -50,27 +45,25 @@ impl Loading {
 }
 
 impl Draft for Loading {
-    fn add(&mut self, user: &UserId, key: &[u8], value: &[u8]) -> Result<(), OnlineError> {
+    fn add(&mut self, user: &UserId, value: &[u8]) -> Result<(), OnlineError> {
+        user.key(&mut self.key);
         self.rows += 1;
-        self.bytes += (key.len() + value.len()) as u64;
-        let failed = |e| sorting(&self.target, user.kind(), e);
-        self.sorter.insert(key, value).map_err(failed)
+        self.bytes += (self.key.len() + value.len()) as u64;
+        self.sorting.insert(&self.key, value)
     }
 
     fn finish(self: Box<Self>, mut version: Version) -> Result<Version, OnlineError> {
         let Self {
             target,
             folder,
-            sorter,
+            sorting,
             rows,
             bytes,
+            ..
         } = *self;
         let store = target.display().to_string();
-        let failed = |e| sorting(&target, version.users, e);
-        let mut sorted = Sorted {
-            users: sorter.into_stream_merger_iter().map_err(failed)?,
-            kind: version.users,
-            store: target.clone(),
+        let mut sorted = Summed {
+            users: sorting.sorted(version.users)?,
             sum: Content::default(),
         };
         // A page of LMDB takes 16 bytes for each entry, beside its key and value.
@@ -86,7 +79,7 @@ impl Draft for Loading {
             return Err(differs(problem));
         }
         let mut read = Content::default();
-        Table::open(folder.path())?.each(&mut |key, value| {
+        Table::open(folder.path())?.each(&mut |(key, value)| {
             read.add(key, value);
             Ok(())
         })?;
@@ -133,67 +126,18 @@ impl Content {
     }
 }
 
-/// Users in the order of their keys.
-struct Sorted {
-    users: MergerIter<File, Twice>,
-    kind: UserKind,
-    store: PathBuf,
+/// Users in the order of their keys, with a checksum of those who went by.
+struct Summed {
+    users: Sorted,
     sum: Content,
 }
 
-impl Rows for Sorted {
-    fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, OnlineError> {
-        match self.users.next() {
-            Ok(Some((key, value))) => {
-                self.sum.add(key, value);
-                Ok(Some((key, value)))
-            }
-            Ok(None) => Ok(None),
-            Err(error) => Err(sorting(&self.store, self.kind, error)),
+impl Rows for Summed {
+    fn next(&mut self) -> Result<Option<Row<'_>>, OnlineError> {
+        let next = self.users.next()?;
+        if let Some((key, value)) = next {
+            self.sum.add(key, value);
         }
-    }
-}
-
-/// No user has more than one value; the error is the key of one who has.
-struct Twice;
-
-impl MergeFunction for Twice {
-    type Error = Vec<u8>;
-
-    fn merge<'a>(&self, key: &[u8], values: &[Cow<'a, [u8]>]) -> Result<Cow<'a, [u8]>, Vec<u8>> {
-        match values {
-            [only] => Ok(only.clone()),
-            _ => Err(key.to_vec()),
-        }
-    }
-}
-
-/// Makes files without names in a folder.
-struct Scratch(PathBuf);
-
-impl ChunkCreator for Scratch {
-    type Chunk = File;
-    type Error = io::Error;
-
-    fn create(&self) -> io::Result<File> {
-        let path = self.0.join("chunk");
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)?;
-        fs::remove_file(path)?;
-        Ok(file)
-    }
-}
-
-fn sorting(store: &Path, kind: UserKind, error: grenad::Error<Vec<u8>>) -> OnlineError {
-    match error {
-        grenad::Error::Io(source) => ltv_core::Error::io(store, "write", source).into(),
-        grenad::Error::Merge(key) => OnlineError::Twice {
-            user: UserId::of_key(&key, kind)
-                .map_or_else(|| format!("{key:?}"), |id| id.to_string()),
-        },
-        other => OnlineError::internal(format!("{}: sorting failed: {other:?}", store.display())),
+        Ok(next)
     }
 }

@@ -10,7 +10,7 @@
 )]
 
 use super::DATA;
-use crate::OnlineError;
+use crate::{OnlineError, sorting::Row};
 use heed::{
     CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, PutFlags, RwTxn, WithoutTls,
     env_closing_event, types::Bytes,
@@ -52,7 +52,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Where the bytes of keys and values that are added come from, in the order of keys.
 pub(super) trait Rows {
     /// The next user.
-    fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, OnlineError>;
+    fn next(&mut self) -> Result<Option<Row<'_>>, OnlineError>;
 }
 
 impl Table {
@@ -166,13 +166,12 @@ impl Table {
     /// Calls `sink` with every key and value, in the order of keys.
     pub(super) fn each(
         &self,
-        sink: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), OnlineError>,
+        sink: &mut dyn FnMut(Row<'_>) -> Result<(), OnlineError>,
     ) -> Result<(), OnlineError> {
         let failed = |e| explain(&self.path, "read", e);
         let txn = self.map.env.read_txn().map_err(failed)?;
         for row in self.map.users.iter(&txn).map_err(failed)? {
-            let (key, value) = row.map_err(failed)?;
-            sink(key, value)?;
+            sink(row.map_err(failed)?)?;
         }
         Ok(())
     }
