@@ -19,7 +19,7 @@ pub(crate) struct Flags {
     /// Ids of users
     #[arg(value_name = "USER", required = true, allow_negative_numbers = true)]
     users: Vec<String>,
-    /// Folder of the store
+    /// Folder of the store, or redis://host:port
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
     #[command(flatten)]

@@ -10,13 +10,13 @@ use crate::{
 use clap::Args;
 use ltv_core::{
     Error,
-    address::is_address,
+    address::{self, is_address},
     manifest::{FileEntry, MANIFEST, SnapshotManifest},
     progress::Progress,
 };
 use ltv_files::{Part, Place, Stores};
 use ltv_online::{
-    Embedded, OnlineError, Publication, Store, Version,
+    Embedded, OnlineError, Publication, Redis, Store, Version,
     publish::{Sink, columns, publish, roll_back},
     value::Detail,
 };
@@ -30,12 +30,13 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ltv publish snapshot --store store
+  ltv publish snapshot --store 'redis://cache:6379?ttl=3d'
   ltv publish --rollback --store store")]
 pub(crate) struct Flags {
     /// Folder of the snapshot, or s3://bucket/prefix
     #[arg(value_name = "SNAPSHOT", required_unless_present = "rollback")]
     snapshot: Option<PathBuf>,
-    /// Folder of the store, made where there is none
+    /// Folder of the store, made where there is none; or redis://host:port, see docs/formats/store-redis.md
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Publish values alone, without quantiles and P(value > 0): in less than half of the bytes
@@ -62,7 +63,9 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     options.set("store", flags.store)?;
     options.set("values_only", flags.values_only.then_some(true))?;
     let options: Options = options.resolve()?;
-    let store: Box<dyn Store> = Box::new(Embedded::to_publish(folder(options.store.as_deref())?));
+    let store = store_at(options.store.as_deref(), |folder| {
+        Ok(Embedded::to_publish(folder))
+    })?;
     let Some(snapshot) = &flags.snapshot else {
         let version = roll_back(&*store)?;
         return Report::new(facts("live again", &store.name(), &version), &*version);
@@ -84,18 +87,35 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
 
 /// The store that `--store` names, to read.
 pub(super) fn open(store: Option<&Path>) -> Result<Box<dyn Store>, Failure> {
-    Ok(Box::new(Embedded::open(folder(store)?)?))
+    store_at(store, |folder| Embedded::open(folder))
 }
 
-fn folder(store: Option<&Path>) -> Result<&Path, Failure> {
+/// A store in Redis, or else what `embedded` makes of a folder.
+fn store_at(
+    store: Option<&Path>,
+    embedded: impl FnOnce(&Path) -> Result<Embedded, OnlineError>,
+) -> Result<Box<dyn Store>, Failure> {
     let Some(path) = store else {
-        return Err(Failure::user("store: say where it is, with --store DIR"));
-    };
-    if is_address(path) {
-        let message = format!("{}: no store; give a folder", path.display());
+        let message = "store: say where it is, with --store DIR or redis://host:port";
         return Err(Failure::user(message));
+    };
+    if !is_address(path) {
+        return Ok(Box::new(embedded(path)?));
     }
-    Ok(path)
+    let address = path.to_string_lossy();
+    match address.starts_with("redis://") || address.starts_with("rediss://") {
+        true => Ok(Box::new(Redis::open(&address)?)),
+        false => {
+            let shown = shown_address(path);
+            let message = format!("{shown}: no store; give a folder, or redis://host:port");
+            Err(Failure::user(message))
+        }
+    }
+}
+
+/// An address without what may be a password.
+fn shown_address(path: &Path) -> String {
+    address::parts(path).map_or_else(String::new, address::shown)
 }
 
 /// Publishes the snapshot in `place`, whose files must be those that were written.
