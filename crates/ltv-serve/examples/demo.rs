@@ -13,7 +13,7 @@ use ltv_core::{
     manifest::{FileEntry, SnapshotManifest},
     progress::Silent,
 };
-use ltv_online::{Embedded, OnlineError, Store, publish, publish::number_columns};
+use ltv_online::{Embedded, OnlineError, Store, publish, publish::columns, value::Detail};
 use ltv_serve::{Config, Server, log, signalled};
 use std::{error::Error, path::Path, sync::Arc, thread::sleep, time::Duration};
 
@@ -71,10 +71,11 @@ fn put(store: &dyn Store, users: i64, version: u64) -> Result<(), Box<dyn Error>
             blake3: version.to_string(),
         }],
     };
-    let names = number_columns(&horizons);
+    let names = columns(&horizons, Detail::Everything);
     let document = format!("{manifest:?}");
     publish(
         (&manifest, document.as_bytes()),
+        Detail::Everything,
         &mut |sink| {
             for first in (0..users).step_by(BATCH as usize) {
                 let ids = first..users.min(first + BATCH);
@@ -104,7 +105,7 @@ fn rows(
         ),
         ("status".into(), Arc::new(statuses)),
     ];
-    for (c, name) in names.iter().enumerate() {
+    for (c, name) in names.iter().skip(2).enumerate() {
         let number = |id: i64| (id % 1000) as f64 * 0.1 + c as f64 + version as f64;
         let values = Float64Array::from_iter_values(ids.clone().map(number));
         columns.push((name.clone(), Arc::new(values)));

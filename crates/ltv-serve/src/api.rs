@@ -1,7 +1,10 @@
 //! What is asked and answered, as JSON (docs/formats/http.md).
 
 use ltv_core::Day;
-use ltv_online::{UserId, UserKind, Version, value};
+use ltv_online::{
+    UserId, UserKind, Version,
+    value::{self, Detail},
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
@@ -73,7 +76,7 @@ impl PartialSchema for Id {
 
 impl ToSchema for Id {}
 
-/// What is predicted for one horizon.
+/// What is predicted for one horizon. Of versions with values alone, nothing else is known.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Horizon {
     /// Days.
@@ -81,32 +84,32 @@ pub(crate) struct Horizon {
     /// Predicted value, in units of the label.
     pub(crate) ltv: f32,
     /// A tenth of users like this one stay below.
-    pub(crate) p10: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) p10: Option<f32>,
     /// Half of them do.
-    pub(crate) p50: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) p50: Option<f32>,
     /// Nine tenths do.
-    pub(crate) p90: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) p90: Option<f32>,
     /// How probable a value above zero is.
-    pub(crate) positive: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) positive: Option<f32>,
 }
 
 impl From<value::Horizon> for Horizon {
     fn from(of: value::Horizon) -> Self {
-        let value::Horizon {
-            days,
-            ltv,
-            p10,
-            p50,
-            p90,
-            positive,
-        } = of;
         Self {
-            days,
-            ltv,
-            p10,
-            p50,
-            p90,
-            positive,
+            days: of.days,
+            ltv: of.ltv,
+            p10: of.distribution.map(|d| d.p10),
+            p50: of.distribution.map(|d| d.p50),
+            p90: of.distribution.map(|d| d.p90),
+            positive: of.distribution.map(|d| d.positive),
         }
     }
 }
@@ -215,6 +218,9 @@ pub(crate) struct Model {
     /// How values were decoded from predicted distributions.
     #[schema(example = "expectation")]
     decoding: String,
+    /// How much of each user was published: `everything`, or `values` alone.
+    #[schema(value_type = String)]
+    detail: Detail,
     /// Whether a longer horizon is never worth less than a shorter one.
     monotone: bool,
     /// Users.
@@ -255,6 +261,7 @@ impl Model {
             published: version.published.clone(),
             horizons: version.horizons.days().to_vec(),
             decoding: version.decoding.clone(),
+            detail: version.detail,
             monotone: version.monotone,
             rows: version.rows,
             users: version.users,

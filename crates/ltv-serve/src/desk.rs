@@ -6,12 +6,12 @@
 
 use crate::{
     Fallback, OnDemand,
-    api::{Batch, Horizon, Id, Lookup, Model, OnDemandModel, Prediction, User},
+    api::{Batch, Horizon, Id, Lookup, Model, OnDemandModel, Prediction, Source, User},
     metrics::Metrics,
     on_demand::PredictError,
     problem::{Kind, Problem},
 };
-use ltv_online::{self as online, Answer, OnlineError, Store, UserId, Version};
+use ltv_online::{Answer, OnlineError, Store, UserId, Version, value};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
@@ -78,23 +78,21 @@ impl Desk {
     }
 
     /// An answer in words.
-    fn said(
-        &self,
-        answer: &Answer,
-        ids: Vec<UserId>,
-    ) -> Result<(crate::api::Source, Vec<User>), Problem> {
+    fn said(&self, answer: &Answer, ids: Vec<UserId>) -> Result<(Source, Vec<User>), Problem> {
         let version = &*answer.version;
         let mut users = Vec::with_capacity(ids.len());
         for (id, prediction) in ids.into_iter().zip(&answer.predictions) {
-            // The store has found it to be one.
-            let user_id = Id(id.of_kind(version.users).map_err(Problem::failed)?);
+            let user_id = id.of_kind(version.users);
+            // Without the id, which is not for the log.
+            let defect = |_| Problem::failed("the store answered for what is none of its ids");
+            let user_id = Id(user_id.map_err(defect)?);
             users.push(match prediction {
                 Some(found) => User {
                     user_id,
                     found: true,
                     status: Some(version.status(found.status).to_owned()),
                     fallback: None,
-                    horizons: horizons(found, version),
+                    horizons: horizons(&found.numbers, version),
                 },
                 None => self.unknown(user_id, version),
             });
@@ -109,13 +107,12 @@ impl Desk {
             Fallback::Mean => version.expected(None),
             Fallback::Status(status) => version.expected(Some(status)),
         };
-        let means = expected.map(|numbers| online::Prediction { status: 0, numbers });
         User {
             user_id,
             found: false,
             status: None,
-            fallback: means.as_ref().map(|_| self.fallback.to_string()),
-            horizons: means.map_or_else(Vec::new, |means| horizons(&means, version)),
+            fallback: expected.as_ref().map(|_| self.fallback.to_string()),
+            horizons: expected.map_or_else(Vec::new, |means| horizons(&means, version)),
         }
     }
 
@@ -169,8 +166,8 @@ impl Desk {
     }
 }
 
-fn horizons(prediction: &online::Prediction, version: &Version) -> Vec<Horizon> {
-    let horizons = prediction.horizons(version.horizons.days());
+fn horizons(numbers: &[f32], version: &Version) -> Vec<Horizon> {
+    let horizons = value::horizons(numbers, version.horizons.days());
     horizons.into_iter().map(Horizon::from).collect()
 }
 

@@ -82,7 +82,7 @@ pub struct User {
     pub horizons: Vec<Horizon>,
 }
 
-/// What is predicted for one horizon.
+/// What is predicted for one horizon. Of versions with values alone, nothing else is known.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub struct Horizon {
     /// Days.
@@ -92,17 +92,17 @@ pub struct Horizon {
     #[prost(float, tag = "2")]
     pub ltv: f32,
     /// A quantile of its distribution.
-    #[prost(float, tag = "3")]
-    pub p10: f32,
+    #[prost(float, optional, tag = "3")]
+    pub p10: Option<f32>,
     /// The median.
-    #[prost(float, tag = "4")]
-    pub p50: f32,
+    #[prost(float, optional, tag = "4")]
+    pub p50: Option<f32>,
     /// The ninth decile.
-    #[prost(float, tag = "5")]
-    pub p90: f32,
+    #[prost(float, optional, tag = "5")]
+    pub p90: Option<f32>,
     /// P(value > 0).
-    #[prost(float, tag = "6")]
-    pub positive: f32,
+    #[prost(float, optional, tag = "6")]
+    pub positive: Option<f32>,
 }
 
 impl From<api::Batch> for BatchGetResponse {

@@ -82,6 +82,10 @@ async fn every_route_answers_as_the_document_says() {
             assert_eq!(mistakes(&document, schema, &body.into()), [""; 0]);
         }
     }
+    shop.put_values("2024-04-02", &[2]);
+    let reply = server.get("/v1/ltv/2").await;
+    assert_eq!(reply.ok()["horizons"][0].as_object().unwrap().len(), 2);
+    check(&document, "/v1/ltv/{user_id}", "get", &reply);
     let described = document["paths"].as_object().unwrap();
     for (path, item) in described {
         for method in item.as_object().unwrap().keys() {

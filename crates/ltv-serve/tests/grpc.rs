@@ -57,10 +57,10 @@ async fn many_users_in_their_order() {
     let second = Horizon {
         days: 90,
         ltv: number(7, 1.0, 5),
-        p10: number(7, 1.0, 6),
-        p50: number(7, 1.0, 7),
-        p90: number(7, 1.0, 8),
-        positive: number(7, 1.0, 9),
+        p10: Some(number(7, 1.0, 6)),
+        p50: Some(number(7, 1.0, 7)),
+        p90: Some(number(7, 1.0, 8)),
+        positive: Some(number(7, 1.0, 9)),
     };
     assert_eq!(seven.horizons[1], second);
     // The only active user is 2.
@@ -173,10 +173,10 @@ fn messages_are_those_of_the_file() {
             horizons: vec![Horizon {
                 days: 30,
                 ltv: 1.0,
-                p10: 2.0,
-                p50: 3.0,
-                p90: 4.0,
-                positive: 0.5,
+                p10: Some(2.0),
+                p50: Some(3.0),
+                p90: Some(4.0),
+                positive: Some(0.5),
             }],
         }],
     };

@@ -113,6 +113,20 @@ async fn ids_that_are_text() {
         .problem(400);
 }
 
+/// Values alone are all that is said where no more was published.
+#[tokio::test]
+async fn versions_with_values_alone() {
+    let shop = Shop::new();
+    shop.put_values("2024-04-01", &[7]);
+    let mut config = config();
+    config.fallback = Fallback::Mean;
+    let server = Running::with(config, shop.store.clone(), None);
+    let horizons = json!([{"days": 30, "ltv": 7.0}, {"days": 90, "ltv": 12.0}]);
+    assert_eq!(server.get("/v1/ltv/7").await.ok()["horizons"], horizons);
+    assert_eq!(server.get("/v1/ltv/8").await.ok()["horizons"], horizons);
+    assert_eq!(server.get("/v1/model").await.ok()["detail"], "values");
+}
+
 /// Means by hand.
 #[tokio::test]
 async fn who_is_not_known_gets_means_where_that_is_wanted() {
@@ -201,6 +215,7 @@ async fn what_is_live() {
         ("model_id", json!(MODEL)),
         ("horizons", json!(DAYS)),
         ("decoding", json!("expectation")),
+        ("detail", json!("everything")),
         ("monotone", json!(true)),
         ("rows", json!(3)),
         ("users", json!("number")),

@@ -23,8 +23,9 @@ use ltv_core::{
     progress::Silent,
 };
 use ltv_online::{
-    Answer, Draft, Embedded, OnlineError, Store, UserId, Version, publish, publish::number_columns,
-    value::Horizon,
+    Answer, Draft, Embedded, OnlineError, Store, UserId, Version, publish,
+    publish::columns,
+    value::{Detail, Distribution, Horizon},
 };
 use ltv_serve::{
     Config, Drained, Log, OnDemand, Server, log,
@@ -88,31 +89,45 @@ impl Shop {
     pub fn put_texts(&self, as_of: &str, ids: &[i64]) -> String {
         let texts = ids.iter().map(|id| format!("u{id}"));
         let column: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
-        put_as(&*self.store, as_of, ids, (column, 1.0))
+        put_as(&*self.store, as_of, ids, (column, 1.0), Detail::Everything)
+    }
+
+    /// With values alone.
+    pub fn put_values(&self, as_of: &str, ids: &[i64]) -> String {
+        let column: ArrayRef = Arc::new(Int64Array::from(ids.to_vec()));
+        put_as(&*self.store, as_of, ids, (column, 1.0), Detail::Values)
     }
 }
 
 /// Publishes users with these numbers for ids; the version.
 pub fn put(store: &dyn Store, as_of: &str, ids: &[i64], scale: f64) -> String {
     let column: ArrayRef = Arc::new(Int64Array::from(ids.to_vec()));
-    put_as(store, as_of, ids, (column, scale))
+    put_as(store, as_of, ids, (column, scale), Detail::Everything)
 }
 
-fn put_as(store: &dyn Store, as_of: &str, ids: &[i64], (column, scale): (ArrayRef, f64)) -> String {
+fn put_as(
+    store: &dyn Store,
+    as_of: &str,
+    ids: &[i64],
+    (column, scale): (ArrayRef, f64),
+    detail: Detail,
+) -> String {
     let statuses = StringArray::from_iter_values(ids.iter().map(|&id| status(id)));
-    let mut columns: Vec<(String, ArrayRef)> = vec![
+    let mut all: Vec<(String, ArrayRef)> = vec![
         ("user_id".into(), column),
         ("status".into(), Arc::new(statuses)),
     ];
-    for (c, name) in number_columns(&horizons()).into_iter().enumerate() {
+    let names = columns(&horizons(), Detail::Everything);
+    for (c, name) in names.into_iter().skip(2).enumerate() {
         let values = ids.iter().map(|&id| f64::from(number(id, scale, c)));
         let values = Float64Array::from_iter_values(values);
-        columns.push((name, Arc::new(values)));
+        all.push((name, Arc::new(values)));
     }
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let batch = RecordBatch::try_from_iter(all).unwrap();
     let manifest = manifest(as_of, ids.len() as u64);
     let published = publish(
         (&manifest, format!("{manifest:?} {scale}").as_bytes()),
+        detail,
         &mut |sink| sink(&batch, Path::new("part-00000.parquet"), 0),
         store,
         &Silent,
@@ -279,13 +294,16 @@ impl OnDemand for Adder {
         })?;
         let other = features.get("events_d1").and_then(Value::as_f64);
         let sum = (required + other.unwrap_or(0.0)) as f32;
-        let horizon = |(i, days): (usize, u32)| Horizon {
-            days,
-            ltv: sum * (i + 1) as f32,
+        let distribution = Distribution {
             p10: 0.0,
             p50: sum,
             p90: sum * 3.0,
             positive: 0.5,
+        };
+        let horizon = |(i, days): (usize, u32)| Horizon {
+            days,
+            ltv: sum * (i + 1) as f32,
+            distribution: Some(distribution),
         };
         Ok(DAYS.into_iter().enumerate().map(horizon).collect())
     }
