@@ -15,6 +15,7 @@ pub(crate) mod prune;
 pub(crate) mod publish;
 pub(crate) mod quickstart;
 pub(crate) mod score;
+pub(crate) mod serve;
 pub(crate) mod simulate;
 pub(crate) mod train;
 
@@ -37,7 +38,7 @@ pub(crate) struct Context {
 
 /// Runs a command and prints its report.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
-    // The others only read, and may be stopped anywhere.
+    // The others only read, and may be stopped anywhere; a server hears signals itself.
     if let Command::Simulate(_)
     | Command::Features(_)
     | Command::Train(_)
@@ -64,6 +65,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Diff(flags) => within(&flags.common.clone(), |c| diff::run(flags, c)),
         Command::Publish(flags) => within(&flags.common.clone(), |c| publish::run(flags, c)),
         Command::Get(flags) => within(&flags.common.clone(), |c| get::run(flags, c)),
+        Command::Serve(flags) => within(&flags.common.clone(), |c| serve::run(*flags, c)),
         Command::Prune(flags) => within(&flags.common.clone(), |c| prune::run(flags, c)),
         Command::Export(flags) => within(&flags.common.clone(), |c| export::run(&flags, c)),
         Command::Quickstart(flags) => within(&flags.common.clone(), |c| quickstart::run(flags, c)),

@@ -63,6 +63,7 @@ from_library!(
     ltv_lab::LabError,
     ltv_onnx::OnnxError,
     ltv_online::OnlineError,
+    ltv_serve::ServeError,
 );
 
 /// Whether a panic has been reported.

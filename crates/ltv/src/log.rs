@@ -59,6 +59,7 @@ pub(crate) enum Event {
     StageProgress,
     StageFinished,
     Note,
+    Request,
     Warning,
     Error,
 }
@@ -111,6 +112,24 @@ pub(crate) struct Entry<'a> {
     pub(crate) code: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kind: Option<Kind>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(crate) request: Option<Answered<'a>>,
+}
+
+/// A request that a server answered.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answered<'a> {
+    pub(crate) request_id: &'a str,
+    pub(crate) method: &'static str,
+    pub(crate) route: &'static str,
+    /// Of HTTP.
+    pub(crate) status: u16,
+    /// Whose token came with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) client: Option<&'a str>,
+    /// Why it was refused or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<&'static str>,
 }
 
 impl<'a> Entry<'a> {
@@ -134,6 +153,7 @@ impl<'a> Entry<'a> {
             message: None,
             code: None,
             kind: None,
+            request: None,
         }
     }
 

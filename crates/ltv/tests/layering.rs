@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
         "ltv-eval",
         "ltv-online",
     ],
-    &["ltv-train", "ltv-score", "ltv-onnx"],
+    &["ltv-train", "ltv-score", "ltv-serve", "ltv-onnx"],
     &["ltv-lab"],
     &["ltv"],
 ];

@@ -1,0 +1,114 @@
+//! Serves made-up users, to look at or to measure: `cargo run --release -p ltv-serve --example demo -- 1000000`.
+//!
+//! The argument is how many users there are; their ids are 0, 1, 2 and so on. Another publishes a version every so
+//! many milliseconds beside it: `demo publish FOLDER USERS MILLISECONDS`.
+
+use arrow::{
+    array::{ArrayRef, Float64Array, Int64Array, StringArray},
+    error::ArrowError,
+    record_batch::RecordBatch,
+};
+use ltv_core::{
+    Horizons,
+    manifest::{FileEntry, SnapshotManifest},
+    progress::Silent,
+};
+use ltv_online::{Embedded, OnlineError, Store, publish, publish::columns, value::Detail};
+use ltv_serve::{Config, Server, log, signalled};
+use std::{error::Error, path::Path, sync::Arc, thread::sleep, time::Duration};
+
+const DAYS: [u32; 4] = [30, 90, 180, 365];
+const BATCH: i64 = 8192;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, folder, users, pause] = &arguments[..]
+        && word == "publish"
+    {
+        let store = Embedded::open(folder)?;
+        for i in 1.. {
+            put(&store, users.parse()?, i)?;
+            sleep(Duration::from_millis(pause.parse()?));
+        }
+    }
+    let users = arguments.first().map_or(Ok(1_000_000), |n| n.parse())?;
+    let folder = tempfile::tempdir()?;
+    let store = Embedded::open(folder.path())?;
+    put(&store, users, 0)?;
+    let config = Config::new("127.0.0.1:8080".parse()?);
+    let server = Server::bind(config, Arc::new(store), None, Arc::new(log::Silent))?;
+    eprintln!(
+        "http://{}/docs, {}",
+        server.address(),
+        folder.path().display()
+    );
+    server.run(signalled(), signalled());
+    Ok(())
+}
+
+/// Publishes users whose numbers depend on `version`.
+fn put(store: &dyn Store, users: i64, version: u64) -> Result<(), Box<dyn Error>> {
+    let horizons = Horizons::new(DAYS.to_vec())?;
+    let manifest = SnapshotManifest {
+        format: SnapshotManifest::FORMAT.into(),
+        version: SnapshotManifest::VERSION,
+        as_of: "2024-04-01".parse()?,
+        model_id: "made-up".into(),
+        model_blake3: None,
+        input: None,
+        horizons: horizons.clone(),
+        decoding: "expectation".into(),
+        rows: u64::try_from(users)?,
+        dropped: Default::default(),
+        projected: 0,
+        order_violations: 0,
+        monotone: true,
+        totals: vec![0.0; DAYS.len()],
+        files: vec![FileEntry {
+            path: "made-up".into(),
+            rows: u64::try_from(users)?,
+            bytes: 1,
+            blake3: version.to_string(),
+        }],
+    };
+    let names = columns(&horizons, Detail::Everything);
+    let document = format!("{manifest:?}");
+    publish(
+        (&manifest, document.as_bytes()),
+        Detail::Everything,
+        &mut |sink| {
+            for first in (0..users).step_by(BATCH as usize) {
+                let ids = first..users.min(first + BATCH);
+                let rows = rows(ids, &names, version).map_err(|e| OnlineError::Internal {
+                    problem: e.to_string(),
+                })?;
+                sink(&rows, Path::new("made-up"), 0)?;
+            }
+            Ok(())
+        },
+        store,
+        &Silent,
+    )?;
+    Ok(())
+}
+
+fn rows(
+    ids: std::ops::Range<i64>,
+    names: &[String],
+    version: u64,
+) -> Result<RecordBatch, ArrowError> {
+    let statuses = StringArray::from_iter_values(ids.clone().map(|_| "active"));
+    let mut columns: Vec<(String, ArrayRef)> = vec![
+        (
+            "user_id".into(),
+            Arc::new(Int64Array::from_iter_values(ids.clone())),
+        ),
+        ("status".into(), Arc::new(statuses)),
+    ];
+    for (c, name) in names.iter().skip(2).enumerate() {
+        let number = |id: i64| (id % 1000) as f64 * 0.1 + c as f64 + version as f64;
+        let values = Float64Array::from_iter_values(ids.clone().map(number));
+        columns.push((name.clone(), Arc::new(values)));
+    }
+    RecordBatch::try_from_iter(columns)
+}

@@ -1,0 +1,150 @@
+//! The description of the interface: an OpenAPI 3.1 document made of the routes and types themselves, and a page
+//! that shows it and needs no network.
+
+use crate::{
+    api::OnDemandModel,
+    on_demand::FeatureKind,
+    problem::{Kind, Problem, ProblemDocument},
+    shared::Shared,
+};
+use axum::response::{IntoResponse, Response};
+use http::header;
+use utoipa::{
+    OpenApi as _, PartialSchema as _,
+    openapi::{
+        Components, Content, OpenApi, Ref, RefOr, ResponseBuilder, Schema,
+        path::Operation,
+        schema::{AdditionalProperties, ObjectBuilder, SchemaType, Type},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
+};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(info(
+    title = "ltv",
+    description = "Published customer lifetime values: look-ups by user id, all of one version at a time."
+))]
+struct Base;
+
+/// The document without routes.
+pub(crate) fn base() -> OpenApi {
+    Base::openapi()
+}
+
+/// Statuses that any route may answer with, once it asks for tokens and has limits.
+const ANY: [(&str, &str); 5] = [
+    ("400", "The request cannot be understood"),
+    ("401", "A token is needed"),
+    ("413", "The body or the batch is too large"),
+    ("500", "The server failed; its log says why"),
+    (
+        "503",
+        "Nothing is published, too much is asked at once, or it took too long: try again",
+    ),
+];
+
+/// Adds what is known when a server starts: what the model reads, who may ask, and what goes wrong.
+pub(crate) fn complete(document: &mut OpenApi, shared: &Shared) {
+    let model = shared.desk.on_demand();
+    if model.is_none() {
+        document.paths.paths.remove("/v1/predict");
+    }
+    let components = document.components.get_or_insert_with(Components::new);
+    let schemas = &mut components.schemas;
+    schemas.insert("Problem".into(), ProblemDocument::schema());
+    schemas.insert("Features".into(), features(model.as_ref()));
+    components.add_security_scheme(
+        "token",
+        SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()),
+    );
+    for (path, item) in &mut document.paths.paths {
+        let open = crate::routes::OPEN.contains(&path.as_str());
+        let operations = [&mut item.get, &mut item.post];
+        for operation in operations.into_iter().flatten() {
+            refusals(operation, path, open);
+            if shared.tokens.is_some() && !open {
+                let token = SecurityRequirement::new("token", [""; 0]);
+                operation.security = Some(vec![token]);
+            }
+        }
+    }
+}
+
+/// What an operation may answer in place of what was asked for.
+fn refusals(operation: &mut Operation, path: &str, open: bool) {
+    let mut add = |status: &str, words: &str| {
+        let problem = Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem"))));
+        let response = ResponseBuilder::new()
+            .description(words)
+            .content("application/problem+json", problem)
+            .build();
+        let responses = &mut operation.responses.responses;
+        responses.insert(status.to_owned(), response.into());
+    };
+    match path {
+        "/healthz" => {}
+        "/readyz" => add("503", "It does not"),
+        "/v1/ltv/{user_id}" => add("404", "The user is not known, and there is no fallback"),
+        "/v1/predict" => add("422", "These are no features of a user"),
+        _ => {}
+    }
+    if !open {
+        ANY.iter().for_each(|(status, words)| add(status, words));
+    }
+}
+
+/// What the model reads.
+fn features(model: Option<&OnDemandModel>) -> RefOr<Schema> {
+    let mut object = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some("Values by the names of features"));
+    let features = model.map_or(&[][..], |model| &model.features);
+    for feature in features {
+        let kind = match feature.kind {
+            FeatureKind::Number => Type::Number,
+            FeatureKind::Integer => Type::Integer,
+            FeatureKind::Text => Type::String,
+            FeatureKind::Boolean => Type::Boolean,
+        };
+        let kinds = match feature.required {
+            true => SchemaType::Type(kind),
+            false => SchemaType::Array(vec![kind, Type::Null]),
+        };
+        let value = ObjectBuilder::new().schema_type(kinds);
+        object = object.property(&feature.name, value);
+        if feature.required {
+            object = object.required(&feature.name);
+        }
+    }
+    let others = AdditionalProperties::FreeForm(false);
+    object.additional_properties(Some(others)).into()
+}
+
+/// A file of the page that shows the document.
+pub(crate) fn page(name: &str) -> Response {
+    let (kind, text) = match name {
+        "index.html" => (
+            "text/html; charset=utf-8",
+            include_str!("../assets/index.html"),
+        ),
+        "page.js" => (
+            "text/javascript; charset=utf-8",
+            include_str!("../assets/page.js"),
+        ),
+        "page.css" => (
+            "text/css; charset=utf-8",
+            include_str!("../assets/page.css"),
+        ),
+        _ => return Problem::new(Kind::NoRoute, "GET /docs is the page").into_response(),
+    };
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        // It needs nothing but this server, and nobody may put it into a page of their own.
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, text).into_response()
+}

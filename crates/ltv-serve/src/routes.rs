@@ -1,0 +1,237 @@
+//! The routes, and what each reads and answers.
+
+use crate::{
+    api::{Batch, BatchRequest, Health, Id, Lookup, Model, PredictRequest, Prediction},
+    desk::Permit,
+    grpc,
+    guard::guard,
+    metrics, openapi,
+    problem::{Kind, Problem},
+    shared::Shared,
+};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{
+        DefaultBodyLimit, FromRequestParts, Path, State,
+        rejection::{BytesRejection, PathRejection},
+    },
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::{HeaderValue, StatusCode, header, request::Parts};
+use serde::{Serialize, de::DeserializeOwned};
+use std::sync::Arc;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// All of them, as metrics and log name them.
+pub(crate) const ROUTES: &[&str] = &[
+    "/v1/ltv/{user_id}",
+    "/v1/ltv:batch",
+    "/v1/predict",
+    "/v1/model",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/docs/{file}",
+    grpc::PATH,
+];
+
+/// Those that everybody may ask, and that always find room.
+pub(crate) const OPEN: &[&str] = &["/healthz", "/readyz", "/docs", "/docs/{file}"];
+
+/// The routes of a server.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let described = OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(user))
+        .routes(routes!(users))
+        .routes(routes!(predict))
+        .routes(routes!(model))
+        .routes(routes!(healthy))
+        .routes(routes!(ready))
+        .routes(routes!(counted));
+    let (router, mut document) = described.split_for_parts();
+    openapi::complete(&mut document, &shared);
+    // It is made of our types: there is nothing in it that JSON lacks.
+    let document = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
+    let described = move || async move { json(document) };
+    router
+        .route("/openapi.json", get(described))
+        .route("/docs", get(|| async { openapi::page("index.html") }))
+        .route("/docs/{file}", get(page))
+        .route(grpc::PATH, post(grpc::batch_get))
+        .fallback(|| async { Problem::new(Kind::NoRoute, "GET /docs says what there is") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(Kind::Method, "the header Allow names those that it takes")
+        })
+        .layer(middleware::from_fn_with_state(shared.clone(), guard))
+        .layer(DefaultBodyLimit::max(shared.config.limits.body))
+        .with_state(shared)
+}
+
+/// What is known of one user
+#[utoipa::path(
+    get,
+    path = "/v1/ltv/{user_id}",
+    tag = "users",
+    params(("user_id" = String, Path, description = "The user's id; '/' in it is written as %2F")),
+    responses((status = 200, description = "What is known", body = Lookup))
+)]
+async fn user(
+    State(shared): State<Arc<Shared>>,
+    user_id: Result<Path<String>, PathRejection>,
+    Allowed(permit): Allowed,
+) -> Result<Response, Problem> {
+    let Path(id) = user_id.map_err(|e| Problem::new(Kind::BadRequest, e.body_text()))?;
+    let user = shared.desk.user(ltv_online::UserId::Text(id), permit);
+    written(&user.await?)
+}
+
+/// What is known of many users, all of one version
+#[utoipa::path(
+    post,
+    path = "/v1/ltv:batch",
+    tag = "users",
+    request_body = BatchRequest,
+    responses((status = 200, description = "What is known, in the order of the ids", body = Batch))
+)]
+async fn users(
+    State(shared): State<Arc<Shared>>,
+    Allowed(permit): Allowed,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let BatchRequest { user_ids } = read(body)?;
+    check_batch(user_ids.len(), &shared)?;
+    let ids = user_ids.into_iter().map(|Id(id)| id).collect();
+    written(&shared.desk.users(ids, permit).await?)
+}
+
+/// A prediction for a new user, by the model and not from the store
+#[utoipa::path(
+    post,
+    path = "/v1/predict",
+    tag = "users",
+    request_body = PredictRequest,
+    responses((status = 200, description = "What is predicted", body = Prediction))
+)]
+async fn predict(
+    State(shared): State<Arc<Shared>>,
+    Allowed(permit): Allowed,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let PredictRequest { features } = read(body)?;
+    written(&shared.desk.predict(features, permit).await?)
+}
+
+/// What is live: version, model, horizons, users
+#[utoipa::path(
+    get,
+    path = "/v1/model",
+    tag = "server",
+    responses((status = 200, description = "What is live", body = Model))
+)]
+async fn model(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
+    written(&shared.desk.model()?)
+}
+
+/// Whether the server runs
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "server",
+    responses((status = 200, description = "It does", body = Health))
+)]
+async fn healthy() -> Result<Response, Problem> {
+    written(&Health { status: "ok" })
+}
+
+/// Whether the server answers: something is published, and it is not about to end
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "server",
+    responses((status = 200, description = "It does", body = Health))
+)]
+async fn ready(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
+    shared.desk.live()?;
+    match shared.stopping() {
+        true => Err(Problem::new(Kind::NotReady, "the server is about to end")),
+        false => written(&Health { status: "ok" }),
+    }
+}
+
+/// What is counted, for Prometheus
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "server",
+    responses((
+        status = 200,
+        description = "Text of OpenMetrics",
+        body = String,
+        content_type = "application/openmetrics-text"
+    ))
+)]
+async fn counted(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
+    let text = shared.metrics.text().map_err(Problem::failed)?;
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
+}
+
+async fn page(Path(file): Path<String>) -> Response {
+    openapi::page(&file)
+}
+
+/// Leave to be at work, which the guard puts beside a request.
+struct Allowed(Permit);
+
+impl<S: Sync> FromRequestParts<S> for Allowed {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let permit = parts.extensions.get::<Permit>().cloned();
+        let forgotten = || Problem::failed("a request came past the guard");
+        permit.map(Self).ok_or_else(forgotten)
+    }
+}
+
+/// Refuses batches that are too large.
+pub(crate) fn check_batch(users: usize, shared: &Shared) -> Result<(), Problem> {
+    let most = shared.config.limits.batch;
+    match users > most {
+        true => {
+            let detail = format!("{users} users, where a batch has {most} at most");
+            Err(Problem::new(Kind::TooLarge, detail))
+        }
+        false => Ok(()),
+    }
+}
+
+fn read<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Problem> {
+    let body = body.map_err(|refused| {
+        let kind = match refused.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Kind::TooLarge,
+            _ => Kind::BadRequest,
+        };
+        Problem::new(kind, refused.body_text())
+    })?;
+    serde_json::from_slice(&body).map_err(|e| Problem::new(Kind::BadRequest, format!("body: {e}")))
+}
+
+fn written(answer: &impl Serialize) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(answer).map_err(Problem::failed)?;
+    Ok(json(body.into()))
+}
+
+fn json(body: Bytes) -> Response {
+    let mut response = Response::new(body.into());
+    let kind = HeaderValue::from_static("application/json");
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, kind);
+    // What is said of a user is true until another version is live, and nobody else's concern.
+    let store = HeaderValue::from_static("no-store");
+    headers.insert(header::CACHE_CONTROL, store);
+    response
+}
