@@ -121,7 +121,7 @@ fn a_token_is_made_and_wanted() {
     fs::write(at.path("tokens"), &made.stdout).unwrap();
     let token = text(&made.stderr).lines().next().unwrap().to_owned();
     assert!(!text(&made.stdout).contains(&token));
-    let server = Server::start(&at, "--tokens tokens --quiet");
+    let server = Server::start(&at, "--tokens tokens");
     let header = format!("authorization: Bearer {token}\r\n");
     assert_eq!(server.get("/v1/model", "").0, 401);
     assert_eq!(server.get("/v1/model", &header).0, 503);
