@@ -115,8 +115,13 @@ impl Tokens {
         }
         let hash = blake3::hash(token.trim().as_bytes());
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let same = known.iter().filter(|known| known.hash == hash);
-        same.last().map(|known| known.name.clone())
+        let found = known
+            .iter()
+            .fold(None, |found, known| match known.hash == hash {
+                true => Some(known),
+                false => found,
+            });
+        found.map(|known| known.name.clone())
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the server says of itself: the OpenAPI document against what is answered, its page, and metrics.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod support;
 

@@ -3,12 +3,13 @@
 
 mod support;
 
-use ltv_serve::Drained;
+use ltv_serve::{Drained, Server, log::Silent};
 use std::{sync::Arc, time::Duration};
 use support::{Gated, Running, Shop, config, until};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::oneshot,
 };
 
 #[tokio::test]
@@ -128,6 +129,27 @@ async fn what_does_not_end_is_cut() {
     let slow = tokio::spawn(support::ask(stream, "GET", "/v1/ltv/2", &[], ""));
     gated.waiting(1).await;
     assert_eq!(server.ended().await, Drained::Cut(1));
+    assert!(slow.await.unwrap().is_err());
+    gated.open();
+}
+
+/// As of a second Ctrl-C.
+#[tokio::test]
+async fn whoever_is_in_a_hurry_does_not_wait() {
+    let shop = Shop::with(&[2]);
+    let gated = Gated::new(shop.store.clone());
+    let server = Server::bind(config(), gated.clone(), None, Arc::new(Silent)).unwrap();
+    let address = server.address();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (hurry, hurried) = oneshot::channel::<()>();
+    let run = || server.run(async { drop(stopped.await) }, async { drop(hurried.await) });
+    let ended = tokio::task::spawn_blocking(run);
+    let stream = TcpStream::connect(address).await.unwrap();
+    let slow = tokio::spawn(support::ask(stream, "GET", "/v1/ltv/2", &[], ""));
+    gated.waiting(1).await;
+    drop(stop);
+    drop(hurry);
+    assert_eq!(ended.await.unwrap(), Drained::Cut(1));
     assert!(slow.await.unwrap().is_err());
     gated.open();
 }

@@ -23,8 +23,8 @@ use std::{
 
 /// Answer for a store over HTTP and gRPC
 ///
-/// Users are looked up by id, alone or in batches; /docs shows what can be asked. A new version answers within a second of its
-/// publication, and no request fails for it. Ends with Ctrl-C or SIGTERM, once what has begun is answered.
+/// Users are looked up by id, alone or in batches; /docs shows what can be asked. A new version answers as
+/// soon as its file has been read and found whole, and no request fails for it. Ends with Ctrl-C or SIGTERM, once what has begun is answered.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ltv serve --store store
