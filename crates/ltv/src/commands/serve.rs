@@ -339,11 +339,10 @@ fn text(request: &Request<'_>) -> String {
     let (method, route, status) = (request.method, request.route, request.status);
     let millis = request.time.as_secs_f64() * 1e3;
     let mut line = format!("{method} {route} {status} in {millis:.2} ms");
-    for part in [request.client, request.problem, request.failure] {
-        if let Some(part) = part {
-            line.push_str(", ");
-            line.push_str(part);
-        }
+    let parts = [request.client, request.problem, request.failure];
+    for part in parts.into_iter().flatten() {
+        line.push_str(", ");
+        line.push_str(part);
     }
     format!("{line} (request {})", request.id)
 }
