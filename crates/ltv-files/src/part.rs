@@ -64,6 +64,14 @@ impl Part {
         &self.path
     }
 
+    /// BLAKE3 checksum of its bytes, in hexadecimal.
+    ///
+    /// # Errors
+    /// When it cannot be read to its end.
+    pub fn checksum(&self) -> Result<String, FilesError> {
+        self.input.source().checksum(&self.path)
+    }
+
     /// Its columns.
     pub fn schema(&self) -> &arrow::datatypes::Schema {
         self.metadata.schema()

@@ -37,7 +37,7 @@ pub use input::FieldSpec;
 pub use log_normals::{LEAST_SQUARED_SCALE, LogNormals, log_normal_scale};
 pub use softmax::Softmax;
 
-pub(crate) use folded::{Folded, LANES};
+pub(crate) use folded::Folded;
 
 use crate::{
     Layout, Real,
@@ -47,6 +47,9 @@ use crate::{
     tile::Tile,
     trainer::Weights,
 };
+
+/// Numbers worked on at a time: one AVX-512 register of `f32`.
+pub(crate) const LANES: usize = 16;
 
 /// An operation of the graph.
 pub(crate) trait Op<T: Real>: Send + Sync {

@@ -72,6 +72,9 @@ impl<T: Real> Runner<T> {
         let mut bytes = 0;
         let ops = graph.ops.iter();
         let folded = ops.map(|op| {
+            if bytes > TABLES {
+                return None;
+            }
             let folded = op.fold(&graph.layout, &graph.input, &weights)?;
             bytes += folded.bytes();
             (bytes <= TABLES).then_some(folded)

@@ -37,10 +37,15 @@ impl Sorting {
         }
     }
 
-    /// Adds a user.
-    pub(crate) fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<(), OnlineError> {
+    /// Adds a user, of a kind of ids.
+    pub(crate) fn insert(
+        &mut self,
+        kind: UserKind,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), OnlineError> {
         let inserted = self.sorter.insert(key, value);
-        inserted.map_err(|e| explain(&self.place, self.prefix, UserKind::Number, e))
+        inserted.map_err(|e| explain(&self.place, self.prefix, kind, e))
     }
 
     /// All who were added, in the order of their keys; `kind` of ids.

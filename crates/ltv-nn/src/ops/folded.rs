@@ -4,6 +4,7 @@
 //! `W_f e_f` there are no more than the field has cells. With weights that no longer change they are
 //! made once, and a row is a sum of look-ups in place of a matrix product.
 
+use super::LANES;
 use crate::{
     Layout, Real,
     graph::InputSpec,
@@ -18,8 +19,6 @@ use std::{array::from_fn, hint, ops::Range};
 const BLOCK: usize = 64;
 /// Bytes that a cache fetches at a time.
 const LINE: usize = 64;
-/// Rows and outputs that are turned over together.
-pub(crate) const LANES: usize = 16;
 /// Bytes of one block of all folded fields at most: what stays in the second-level cache of a core while
 /// a tile is summed.
 const MOST: usize = 640 << 10;

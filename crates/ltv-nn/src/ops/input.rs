@@ -88,7 +88,6 @@ impl<T: Real> Op<T> for Input {
         let (width, out) = (self.out.width, &mut t.values[range]);
         // Others may stand behind them, see `aside`.
         let stride = t.batch.numbers.len() / t.batch.rows;
-        let (wanted, all) = (t.wanted.unwrap_or_default(), t.wanted.is_none());
         for (r, row) in out.chunks_exact_mut(width).take(t.rows).enumerate() {
             let ids = &t.batch.ids[(t.base + r) * fields..][..fields];
             let mut look_up = |field: usize| {
@@ -96,9 +95,9 @@ impl<T: Real> Op<T> for Input {
                 let from = offset + ids[field] as usize * dim;
                 copy(&mut row[column..column + dim], &t.tables[from..from + dim]);
             };
-            match all {
-                true => (0..fields).for_each(&mut look_up),
-                false => wanted.iter().for_each(|&field| look_up(field)),
+            match t.wanted {
+                None => (0..fields).for_each(&mut look_up),
+                Some(wanted) => wanted.iter().for_each(|&field| look_up(field)),
             }
             let numbers = &t.batch.numbers[(t.base + r) * stride..][..self.numbers];
             row[self.spec.embedded..].copy_from_slice(numbers);

@@ -3,13 +3,12 @@
 //! A tower's second layer is 64 -> 10. A general matrix product packs both sides and wastes most
 //! of its register tile on it; these kernels read each input once for a block of outputs.
 
+use super::LANES;
 use crate::{Real, simd::simd};
 use std::{array::from_fn, hint::black_box};
 
 /// Most outputs of a layer that the kernels take.
 pub(super) const MOST: usize = 24;
-/// Rows worked on at a time: one AVX-512 register of `f32`.
-const LANES: usize = 16;
 
 /// Scratch that [`forward`] and [`backward`] need, in features (a feature has at least 16 rows): a
 /// copy of the weights, and one of the outputs' gradient.

@@ -1,10 +1,9 @@
 //! A dense layer for one row: a product of a matrix with a vector, bound by reading the weights once.
 
+use super::LANES;
 use crate::{Real, simd::simd};
 use std::array::from_fn;
 
-/// Inputs worked on at a time: one AVX-512 register of `f32`.
-const LANES: usize = 16;
 /// Outputs worked on at a time: enough sums at once to hide how long one addition takes.
 const OUTPUTS: usize = 8;
 

@@ -49,7 +49,7 @@ impl Draft for Loading {
         user.key(&mut self.key);
         self.rows += 1;
         self.bytes += (self.key.len() + value.len()) as u64;
-        self.sorting.insert(&self.key, value)
+        self.sorting.insert(user.kind(), &self.key, value)
     }
 
     fn finish(self: Box<Self>, mut version: Version) -> Result<Version, OnlineError> {

@@ -259,7 +259,7 @@ impl Draft for Loading<'_> {
         self.rows += 1;
         let sorting = self.sorting.as_mut();
         let sorting = sorting.ok_or_else(|| OnlineError::internal("added after the end"))?;
-        sorting.insert(all, value)
+        sorting.insert(user.kind(), all, value)
     }
 
     fn finish(mut self: Box<Self>, version: Version) -> Result<Version, OnlineError> {

@@ -131,8 +131,8 @@ fn from_snapshot(
     let wanted = columns(&manifest.horizons, detail);
     let mut rows = |sink: Sink<'_>| {
         for entry in &manifest.files {
-            check(place, entry)?;
             let part = Part::open(place, entry)?;
+            check(&part, entry)?;
             part.each(&wanted, &mut |batch, first| {
                 crate::signals::stop_if_asked();
                 sink(batch, part.path(), first)
@@ -150,18 +150,13 @@ fn from_snapshot(
 }
 
 /// A snapshot that was damaged or changed does not go live.
-fn check(place: &Place, entry: &FileEntry) -> Result<(), OnlineError> {
-    let path = place.file(&entry.path);
-    let file = ltv_files::open_each(vec![place.entry(&entry.path, entry.bytes)?]).next();
-    let Some(file) = file.transpose()? else {
-        return Ok(());
-    };
-    if file.source().checksum(&path)? == entry.blake3 {
+fn check(part: &Part, entry: &FileEntry) -> Result<(), OnlineError> {
+    if part.checksum()? == entry.blake3 {
         return Ok(());
     }
     let problem = "its checksum is not the manifest's";
     let hint = "the file was changed or damaged: make the snapshot again";
-    Err(Error::artefact(path, problem, hint).into())
+    Err(Error::artefact(part.path(), problem, hint).into())
 }
 
 fn facts(what: &str, store: &str, version: &Version) -> String {

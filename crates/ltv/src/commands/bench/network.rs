@@ -2,9 +2,9 @@
 
 use super::{
     super::Context,
-    options::{Options, median},
+    options::{Options, latencies, median},
 };
-use crate::{exit::Failure, signals::stop_if_asked};
+use crate::exit::Failure;
 use ltv_core::encoding::EncodedRows;
 use ltv_model::{
     decoder::Decoder,
@@ -16,7 +16,10 @@ use ltv_model::{
 };
 use ltv_nn::{Batch, Rates, Runner, Trainer, TrainerOptions, graph::Builder, peak};
 use serde::Serialize;
-use std::time::{Duration, Instant};
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
 
 const RATES: Rates = Rates {
     dense: 1e-3,
@@ -110,22 +113,17 @@ pub(super) struct Latency {
     calls: usize,
 }
 
-/// Different rows, and most calls, of a latency.
+/// Different rows of a latency.
 const ROWS: u64 = 1024;
-const CALLS: usize = 1_000_000;
 
 impl Latency {
     /// Of `call`, again and again for so many seconds.
     fn measure(seconds: f64, mut call: impl FnMut(usize)) -> Self {
         (0..20).for_each(&mut call);
-        let (all, mut took) = (Instant::now(), vec![]);
-        while took.is_empty() || (all.elapsed().as_secs_f64() < seconds && took.len() < CALLS) {
-            stop_if_asked();
-            let began = Instant::now();
-            call(took.len());
-            took.push(began.elapsed().as_secs_f64());
-        }
-        took.sort_by(f64::total_cmp);
+        let Ok(took) = latencies(seconds, |i| {
+            call(i);
+            Ok::<_, Infallible>(())
+        });
         Self {
             p50_seconds: took[took.len() / 2],
             p99_seconds: took[took.len() * 99 / 100],

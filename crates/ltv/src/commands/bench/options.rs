@@ -177,6 +177,25 @@ impl Options {
     }
 }
 
+/// Most calls that are timed one by one.
+const CALLS: usize = 1_000_000;
+
+/// Seconds that each call took, ascending: one after the other for so many seconds, at least one.
+pub(super) fn latencies<E>(
+    seconds: f64,
+    mut call: impl FnMut(usize) -> Result<(), E>,
+) -> Result<Vec<f64>, E> {
+    let (all, mut took) = (Instant::now(), vec![]);
+    while took.is_empty() || (all.elapsed().as_secs_f64() < seconds && took.len() < CALLS) {
+        stop_if_asked();
+        let began = Instant::now();
+        call(took.len())?;
+        took.push(began.elapsed().as_secs_f64());
+    }
+    took.sort_by(f64::total_cmp);
+    Ok(took)
+}
+
 /// The middle one of some values, of which there is one at least.
 pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);

@@ -2,7 +2,7 @@
 
 use super::{
     super::Context,
-    options::{Options, median},
+    options::{Options, latencies, median},
 };
 use crate::{
     exit::Failure,
@@ -66,14 +66,7 @@ impl Latency {
         seconds: f64,
         mut call: impl FnMut() -> Result<(), OnlineError>,
     ) -> Result<Self, OnlineError> {
-        let (all, mut took) = (Instant::now(), vec![]);
-        while took.is_empty() || all.elapsed().as_secs_f64() < seconds {
-            stop_if_asked();
-            let began = Instant::now();
-            call()?;
-            took.push(began.elapsed().as_secs_f64());
-        }
-        took.sort_by(f64::total_cmp);
+        let took = latencies(seconds, |_| call())?;
         let at = |p: f64| took[((took.len() as f64 * p) as usize).min(took.len() - 1)];
         Ok(Self {
             p50_seconds: at(0.5),
