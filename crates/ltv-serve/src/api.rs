@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
 use utoipa::{PartialSchema, ToSchema, openapi};
 
-use crate::on_demand::Feature;
+use crate::on_demand::OnDemandModel;
 
 /// The largest whole number that every reader of JSON knows exactly: 2^53 - 1.
 const EXACT: u64 = (1 << 53) - 1;
@@ -236,17 +236,6 @@ pub(crate) struct Model {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     on_demand: Option<OnDemandModel>,
-}
-
-/// The model that predicts on demand.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct OnDemandModel {
-    /// The model.
-    pub(crate) model_id: String,
-    /// Days of its horizons.
-    pub(crate) horizons: Vec<u32>,
-    /// What it reads.
-    pub(crate) features: Vec<Feature>,
 }
 
 impl Model {

@@ -1,4 +1,4 @@
-//! What goes on beside requests: which version is live, and whether tokens or certificate have changed.
+//! What goes on beside requests: which version is live, and whether tokens, certificate or model have changed.
 
 use crate::shared::Shared;
 use std::{sync::Arc, time::Duration};
@@ -56,7 +56,7 @@ fn refresh(shared: &Shared, before: Option<String>) -> Option<String> {
     }
 }
 
-/// Reads tokens and certificate again when they have changed.
+/// Reads tokens, certificate and model again when they have changed.
 pub(crate) async fn reload(shared: Arc<Shared>) {
     let mut ticks = interval(FILES);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -67,6 +67,9 @@ pub(crate) async fn reload(shared: Arc<Shared>) {
             let log = &*asked.log;
             if asked.tokens.as_ref().is_some_and(|t| !t.reload(log)) {
                 asked.metrics.reload_failed("tokens");
+            }
+            if !asked.desk.reload(log) {
+                asked.metrics.reload_failed("model");
             }
             if asked.tls.as_ref().is_some_and(|t| !t.reload(log)) {
                 asked.metrics.reload_failed("certificate");

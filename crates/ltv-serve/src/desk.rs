@@ -5,10 +5,10 @@
 //! work than there may be, also when nobody waits for it any more.
 
 use crate::{
-    Fallback, OnDemand,
-    api::{Batch, Horizon, Id, Lookup, Model, OnDemandModel, Prediction, Source, User},
+    Fallback, Log, OnDemand,
+    api::{Batch, Horizon, Id, Lookup, Model, Prediction, Source, User},
     metrics::Metrics,
-    on_demand::PredictError,
+    on_demand::{OnDemandModel, PredictError},
     problem::{Kind, Problem},
 };
 use ltv_online::{Answer, OnlineError, Store, UserId, Version, value};
@@ -129,9 +129,9 @@ impl Desk {
         let predicted = spawn_blocking(move || {
             let predicted = model.predict(&features);
             drop(permit);
-            predicted.map(|horizons| Prediction {
-                model_id: model.model_id(),
-                horizons: horizons.into_iter().map(Horizon::from).collect(),
+            predicted.map(|predicted| Prediction {
+                model_id: predicted.model_id,
+                horizons: predicted.horizons.into_iter().map(Horizon::from).collect(),
             })
         });
         let predicted = predicted.await.map_err(Problem::failed)?;
@@ -157,12 +157,27 @@ impl Desk {
 
     /// The model that predicts on demand.
     pub(crate) fn on_demand(&self) -> Option<OnDemandModel> {
-        let model = self.model.as_ref()?;
-        Some(OnDemandModel {
-            model_id: model.model_id(),
-            horizons: model.days(),
-            features: model.features(),
-        })
+        Some(self.model.as_ref()?.describe())
+    }
+
+    /// Predicts by another model from now on, if there is one. False where it cannot be used, which is warned of
+    /// once.
+    pub(crate) fn reload(&self, log: &dyn Log) -> bool {
+        let Some(model) = &self.model else {
+            return true;
+        };
+        match model.refresh() {
+            Ok(false) => true,
+            Ok(true) => {
+                let id = model.describe().model_id;
+                log.note(&format!("model {id} predicts on demand from now on"));
+                true
+            }
+            Err(problem) => {
+                log.warning(&format!("{problem}; the model from before stays"));
+                false
+            }
+        }
     }
 }
 
@@ -183,6 +198,7 @@ fn refuse(error: OnlineError, users: &[UserId]) -> Problem {
             Problem::new(Kind::BadRequest, format!("user_ids[{place}]: {error}"))
         }
         OnlineError::Id { .. } => Problem::new(Kind::BadRequest, error.to_string()),
+        OnlineError::Store { .. } => Problem::no_store(error),
         other => Problem::failed(other),
     }
 }

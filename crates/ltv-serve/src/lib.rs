@@ -40,5 +40,5 @@ pub mod tokens;
 pub use config::{Config, Fallback, Limits, TlsFiles};
 pub use error::ServeError;
 pub use log::Log;
-pub use on_demand::OnDemand;
+pub use on_demand::{OnDemand, OnDemandModel};
 pub use server::{Drained, Server, signalled};

@@ -6,22 +6,43 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// Predicts for one user at a time.
+/// Predicts for one user at a time, by a model that may be replaced meanwhile.
 pub trait OnDemand: Send + Sync {
-    /// The model.
-    fn model_id(&self) -> String;
+    /// What is known of the model.
+    fn describe(&self) -> OnDemandModel;
 
-    /// The features that it reads; others are refused.
-    fn features(&self) -> Vec<Feature>;
-
-    /// Days of its horizons, in the order of the predictions.
-    fn days(&self) -> Vec<u32>;
-
-    /// A prediction for each horizon, in their order.
+    /// What is to be expected of a user with these features.
     ///
     /// # Errors
     /// When the features are not those of a user, or prediction fails.
-    fn predict(&self, features: &Map<String, Value>) -> Result<Vec<Horizon>, PredictError>;
+    fn predict(&self, features: &Map<String, Value>) -> Result<Predicted, PredictError>;
+
+    /// Looks whether there is another model, and predicts by it from now on; whether there was one.
+    ///
+    /// # Errors
+    /// When it cannot be read: why. The model from before stays; the same model that cannot be read is an
+    /// error once.
+    fn refresh(&self) -> Result<bool, String>;
+}
+
+/// The model that predicts on demand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct OnDemandModel {
+    /// The model.
+    pub model_id: String,
+    /// Days of its horizons.
+    pub horizons: Vec<u32>,
+    /// What it reads; other features are refused.
+    pub features: Vec<Feature>,
+}
+
+/// What is predicted for a user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Predicted {
+    /// The model that did.
+    pub model_id: String,
+    /// For each of its horizons, in their order.
+    pub horizons: Vec<Horizon>,
 }
 
 /// A feature that a model reads.
@@ -39,14 +60,14 @@ pub struct Feature {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FeatureKind {
-    /// A number.
+    /// A number; true and false are 1 and 0.
     Number,
-    /// A whole number.
+    /// A whole number, which is both a number and a category.
     Integer,
-    /// Text: a category.
-    Text,
-    /// True or false.
-    Boolean,
+    /// A category: text, a whole number, or true or false.
+    Category,
+    /// A day, YYYY-MM-DD.
+    Date,
 }
 
 /// Why there is no prediction.

@@ -2,8 +2,7 @@
 //! that shows it and needs no network.
 
 use crate::{
-    api::OnDemandModel,
-    on_demand::FeatureKind,
+    on_demand::{FeatureKind, OnDemandModel},
     problem::{Kind, Problem, ProblemDocument},
     shared::Shared,
 };
@@ -14,7 +13,9 @@ use utoipa::{
     openapi::{
         Components, Content, OpenApi, Ref, RefOr, ResponseBuilder, Schema,
         path::Operation,
-        schema::{AdditionalProperties, ObjectBuilder, SchemaType, Type},
+        schema::{
+            AdditionalProperties, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type,
+        },
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
@@ -43,7 +44,7 @@ const ANY: [(&str, &str); 5] = [
     ),
 ];
 
-/// Adds what is known when a server starts: what the model reads, who may ask, and what goes wrong.
+/// Adds what is known of a server: what its model reads, who may ask, and what goes wrong.
 pub(crate) fn complete(document: &mut OpenApi, shared: &Shared) {
     let model = shared.desk.on_demand();
     if model.is_none() {
@@ -100,17 +101,19 @@ fn features(model: Option<&OnDemandModel>) -> RefOr<Schema> {
         .description(Some("Values by the names of features"));
     let features = model.map_or(&[][..], |model| &model.features);
     for feature in features {
-        let kind = match feature.kind {
-            FeatureKind::Number => Type::Number,
-            FeatureKind::Integer => Type::Integer,
-            FeatureKind::Text => Type::String,
-            FeatureKind::Boolean => Type::Boolean,
+        let mut kinds = match feature.kind {
+            FeatureKind::Number => vec![Type::Number, Type::Boolean],
+            FeatureKind::Integer => vec![Type::Integer],
+            FeatureKind::Category => vec![Type::String, Type::Integer, Type::Boolean],
+            FeatureKind::Date => vec![Type::String],
         };
-        let kinds = match feature.required {
-            true => SchemaType::Type(kind),
-            false => SchemaType::Array(vec![kind, Type::Null]),
-        };
-        let value = ObjectBuilder::new().schema_type(kinds);
+        if !feature.required {
+            kinds.push(Type::Null);
+        }
+        let mut value = ObjectBuilder::new().schema_type(SchemaType::Array(kinds));
+        if feature.kind == FeatureKind::Date {
+            value = value.format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)));
+        }
         object = object.property(&feature.name, value);
         if feature.required {
             object = object.required(&feature.name);

@@ -27,6 +27,7 @@ pub(crate) enum Kind {
     Busy,
     Time,
     NotReady,
+    NoStore,
     Failed,
 }
 
@@ -70,6 +71,11 @@ impl Kind {
                 "not-ready",
                 "Nothing is published yet",
             ),
+            Self::NoStore => (
+                S::SERVICE_UNAVAILABLE,
+                "no-store",
+                "The store cannot be read at the moment",
+            ),
             Self::Failed => (S::INTERNAL_SERVER_ERROR, "failed", "The server failed"),
         }
     }
@@ -80,7 +86,7 @@ impl Kind {
             Self::NoToken => Code::Unauthenticated,
             Self::UnknownUser => Code::NotFound,
             Self::NoModel | Self::NoRoute | Self::Method => Code::Unimplemented,
-            Self::Busy | Self::NotReady => Code::Unavailable,
+            Self::Busy | Self::NotReady | Self::NoStore => Code::Unavailable,
             Self::Time => Code::DeadlineExceeded,
             Self::Failed => Code::Internal,
         }
@@ -131,6 +137,15 @@ impl Problem {
         Self {
             failure: Some(failure.to_string().into()),
             ..Self::new(Kind::Failed, detail)
+        }
+    }
+
+    /// A store that cannot be read for now: why is for the log.
+    pub(crate) fn no_store(failure: impl ToString) -> Self {
+        let detail = "nobody can be looked up until it can; try again";
+        Self {
+            failure: Some(failure.to_string().into()),
+            ..Self::new(Kind::NoStore, detail)
         }
     }
 

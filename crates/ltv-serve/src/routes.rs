@@ -53,11 +53,13 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .routes(routes!(healthy))
         .routes(routes!(ready))
         .routes(routes!(counted));
-    let (router, mut document) = described.split_for_parts();
-    openapi::complete(&mut document, &shared);
-    // It is made of our types: there is nothing in it that JSON lacks.
-    let document = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
-    let described = move || async move { json(document) };
+    let (router, document) = described.split_for_parts();
+    // The model, and with it what it reads, may be another tomorrow.
+    let described = move |State(shared): State<Arc<Shared>>| async move {
+        let mut document = document.clone();
+        openapi::complete(&mut document, &shared);
+        written(&document)
+    };
     router
         .route("/openapi.json", get(described))
         .route("/docs", get(|| async { openapi::page("index.html") }))

@@ -229,7 +229,7 @@ async fn what_is_live() {
     let first = json!({"name": "events_d0", "kind": "number", "required": true});
     assert_eq!(
         (features.as_array().unwrap().len(), &features[0]),
-        (3, &first)
+        (4, &first)
     );
 }
 

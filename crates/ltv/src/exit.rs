@@ -38,6 +38,13 @@ impl Failure {
     }
 }
 
+/// As people are told.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 /// Every library error knows whose fault it is.
 macro_rules! from_library {
     ($($error:ty),* $(,)?) => {$(

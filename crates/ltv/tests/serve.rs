@@ -2,9 +2,18 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "support/redis.rs"]
+mod redis;
 mod support;
 
-use serde_json::Value;
+use arrow::{
+    array::{Array, RecordBatch},
+    datatypes::DataType,
+    util::display::array_value_to_string,
+};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use redis::Redis;
+use serde_json::{Value, json};
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
@@ -22,7 +31,11 @@ struct Server {
 
 impl Server {
     fn start(at: &Workspace, flags: &str) -> Self {
-        let line = format!("serve --store store --listen 127.0.0.1:0 --log-format json {flags}");
+        Self::of("store", at, flags)
+    }
+
+    fn of(store: &str, at: &Workspace, flags: &str) -> Self {
+        let line = format!("serve --store {store} --listen 127.0.0.1:0 --log-format json {flags}");
         let mut command = at.ltv(&line);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -40,10 +53,21 @@ impl Server {
 
     /// Status and body of a request.
     fn get(&self, path: &str, headers: &str) -> (u16, String) {
+        self.ask("GET", path, headers, "")
+    }
+
+    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let body = body.to_string();
+        let length = format!("content-length: {}\r\n", body.len());
+        let (status, answer) = self.ask("POST", path, &length, &body);
+        (status, serde_json::from_str(&answer).unwrap())
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
-            "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n"
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n{body}"
         )
         .unwrap();
         let mut answer = String::new();
@@ -79,13 +103,7 @@ fn singles(horizons: &Value) -> Vec<f32> {
 #[test]
 fn a_server_answers_for_what_is_published_and_ends_when_asked() {
     let at = Workspace::new();
-    at.ok("simulate --users 600 --quiet --out sim");
-    at.ok(
-        "features --preset simulator --events sim/events --users sim/users --quiet \
-           --as-of 2024-04-01 --out data",
-    );
-    at.ok("train --data data --epochs 1 --quiet --out model.ltv");
-    at.ok("score --model model.ltv --data data --quiet --out snapshot");
+    scored(&at);
     // It may start first.
     let server = Server::start(&at, "--log-requests all --refresh 0.05");
     assert_eq!(server.get("/readyz", "").0, 503);
@@ -125,6 +143,131 @@ fn a_server_answers_for_what_is_published_and_ends_when_asked() {
     assert_eq!(mine["route"], "/v1/ltv/{user_id}");
 }
 
+/// A dataset, a model and its snapshot.
+fn scored(at: &Workspace) {
+    at.ok("simulate --users 600 --quiet --out sim");
+    at.ok(
+        "features --preset simulator --events sim/events --users sim/users --quiet \
+           --as-of 2024-04-01 --out data",
+    );
+    at.ok("train --data data --epochs 1 --quiet --out model.ltv");
+    at.ok("score --model model.ltv --data data --quiet --out snapshot");
+}
+
+/// The values of a row of a dataset, as whoever asks for a prediction writes them.
+fn features(batch: &RecordBatch, row: usize, wanted: &[String]) -> Value {
+    let value = |name: &String| {
+        let column = batch.column_by_name(name).unwrap();
+        let text = array_value_to_string(column, row).unwrap();
+        let value = match column.data_type() {
+            _ if column.is_null(row) => Value::Null,
+            DataType::Utf8 | DataType::Date32 => text.into(),
+            _ => text.parse::<f64>().unwrap().into(),
+        };
+        (name.clone(), value)
+    };
+    json!({ "features": wanted.iter().map(value).collect::<serde_json::Map<_, _>>() })
+}
+
+/// The first file of a dataset.
+fn rows(at: &Workspace, folder: &str) -> RecordBatch {
+    let name = at.names().into_iter().find(|name| {
+        name.starts_with(folder) && name.extension().is_some_and(|kind| kind == "parquet")
+    });
+    let file = fs::File::open(at.path(name.unwrap().to_str().unwrap())).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    reader.build().unwrap().next().unwrap().unwrap()
+}
+
+/// What is predicted from a user's features is what `ltv score` published of the same user, and a model that takes
+/// the place of another predicts from then on.
+#[test]
+fn new_users_are_predicted_for_as_the_scorer_does() {
+    let at = Workspace::new();
+    scored(&at);
+    at.ok("publish snapshot --store store --quiet");
+    let server = Server::start(&at, "--model model.ltv");
+    let model: Value = serde_json::from_str(&server.get("/v1/model", "").1).unwrap();
+    let wanted = model["on_demand"]["features"].as_array().unwrap();
+    let wanted = wanted
+        .iter()
+        .map(|f| f["name"].as_str().unwrap().to_owned());
+    let wanted: Vec<String> = wanted.collect();
+    let batch = rows(&at, "data");
+    for row in [0, 7, 50] {
+        let user = array_value_to_string(batch.column_by_name("user_id").unwrap(), row).unwrap();
+        let (_, published) = server.get(&format!("/v1/ltv/{user}"), "");
+        let published: Value = serde_json::from_str(&published).unwrap();
+        let (status, predicted) = server.post("/v1/predict", &features(&batch, row, &wanted));
+        assert_eq!(status, 200, "{predicted}");
+        assert_eq!(predicted["model_id"], published["model_id"]);
+        // One row and many go different ways through the network.
+        let [found, expected] = [&predicted, &published].map(|of| singles(&of["horizons"]));
+        for (found, expected) in found.iter().zip(&expected) {
+            let most = 1e-4 * expected.abs() + 1e-5;
+            assert!((found - expected).abs() <= most, "{found} {expected}");
+        }
+    }
+    for (features, part) in [
+        (json!({ "events": 1 }), "'events' is no feature"),
+        (json!({ &wanted[0]: [1] }), "[1] is not"),
+    ] {
+        let (status, problem) = server.post("/v1/predict", &json!({ "features": features }));
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(status == 422 && detail.contains(part), "{status} {detail}");
+    }
+    at.ok("train --data data --epochs 1 --seed 9 --quiet --out other.ltv");
+    fs::write(at.path("model.ltv"), "no bundle").unwrap();
+    fs::rename(at.path("other.ltv"), at.path("model.ltv")).unwrap();
+    let asked = features(&batch, 0, &wanted);
+    let before = &model["on_demand"]["model_id"];
+    while server.post("/v1/predict", &asked).1["model_id"] == *before {}
+    server.end();
+}
+
+/// Redis goes away and comes back, with what it had and with nothing: nobody is told a wrong value, nobody is taken
+/// for unknown who is not, and the server needs no hand.
+#[test]
+fn redis_may_go_and_come_back() {
+    let at = Workspace::new();
+    let Some(mut redis) = Redis::start(&at) else {
+        return;
+    };
+    scored(&at);
+    let store = redis.address();
+    at.ok(&format!("publish snapshot --store {store} --quiet"));
+    let server = Server::of(&store, &at, "--refresh 0.05");
+    let user = (0..600).find(|id| server.get(&format!("/v1/ltv/{id}"), "").0 == 200);
+    let path = format!("/v1/ltv/{}", user.unwrap());
+    let (_, right) = server.get(&path, "");
+    redis.kill();
+    let (status, problem) = server.get(&path, "");
+    assert!(
+        status == 503 && problem.contains("urn:ltv:problem:no-store"),
+        "{status} {problem}"
+    );
+    while server
+        .get("/metrics", "")
+        .1
+        .contains("ltv_refresh_failures_total 0\n")
+    {}
+    redis.again();
+    assert_eq!(server.get(&path, ""), (200, right.clone()));
+    redis.kill();
+    redis.forget();
+    redis.again();
+    // Whether the server has noticed or not, there is nothing to answer from.
+    let (status, problem) = server.get(&path, "");
+    assert_eq!(status, 503, "{problem}");
+    at.ok(&format!("publish snapshot --store {store} --quiet"));
+    while server.get("/readyz", "").0 != 200 {}
+    let [found, expected]: [Value; 2] =
+        [&server.get(&path, "").1, &right].map(|text| serde_json::from_str(text).unwrap());
+    assert_eq!(found["horizons"], expected["horizons"]);
+    let (_, said, _) = server.end();
+    assert!(said.contains("the store can be read again"), "{said}");
+}
+
 #[test]
 fn a_token_is_made_and_wanted() {
     let at = Workspace::new();
@@ -148,6 +291,7 @@ fn what_cannot_be_served_is_said() {
     for (flags, part) in [
         ("", "--store DIR"),
         ("--store s3://bucket/store", "give a folder"),
+        ("--store store --model tokens", "tokens"),
         ("--store store --listen 0.0.0.0:0", "--no-auth"),
         ("--store store --fallback median", "'median' is none of"),
         ("--store store --refresh=-1", "refresh: -1"),

@@ -29,7 +29,7 @@ use ltv_online::{
 };
 use ltv_serve::{
     Config, Drained, Log, OnDemand, Server, log,
-    on_demand::{Feature, FeatureKind, PredictError},
+    on_demand::{Feature, FeatureKind, OnDemandModel, PredictError, Predicted},
 };
 use serde_json::{Map, Value};
 use std::{
@@ -261,28 +261,29 @@ impl Store for Gated {
 pub struct Adder;
 
 impl OnDemand for Adder {
-    fn model_id(&self) -> String {
-        "adder".into()
-    }
-
-    fn features(&self) -> Vec<Feature> {
+    fn describe(&self) -> OnDemandModel {
         let feature = |name: &str, kind, required| Feature {
             name: name.into(),
             kind,
             required,
         };
-        vec![
-            feature("events_d0", FeatureKind::Number, true),
-            feature("events_d1", FeatureKind::Integer, false),
-            feature("channel", FeatureKind::Text, false),
-        ]
+        OnDemandModel {
+            model_id: "adder".into(),
+            horizons: DAYS.to_vec(),
+            features: vec![
+                feature("events_d0", FeatureKind::Number, true),
+                feature("events_d1", FeatureKind::Integer, false),
+                feature("channel", FeatureKind::Category, false),
+                feature("reg_day", FeatureKind::Date, false),
+            ],
+        }
     }
 
-    fn days(&self) -> Vec<u32> {
-        DAYS.to_vec()
+    fn refresh(&self) -> Result<bool, String> {
+        Ok(false)
     }
 
-    fn predict(&self, features: &Map<String, Value>) -> Result<Vec<Horizon>, PredictError> {
+    fn predict(&self, features: &Map<String, Value>) -> Result<Predicted, PredictError> {
         if features.get("channel").and_then(Value::as_str) == Some("broken") {
             return Err(PredictError::Failed {
                 problem: "the adder broke on a secret".into(),
@@ -305,7 +306,10 @@ impl OnDemand for Adder {
             ltv: sum * (i + 1) as f32,
             distribution: Some(distribution),
         };
-        Ok(DAYS.into_iter().enumerate().map(horizon).collect())
+        Ok(Predicted {
+            model_id: "adder".into(),
+            horizons: DAYS.into_iter().enumerate().map(horizon).collect(),
+        })
     }
 }
 

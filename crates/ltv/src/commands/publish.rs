@@ -91,7 +91,7 @@ pub(super) fn open(store: Option<&Path>) -> Result<Box<dyn Store>, Failure> {
 }
 
 /// A store in Redis, or else what `embedded` makes of a folder.
-fn store_at(
+pub(super) fn store_at(
     store: Option<&Path>,
     embedded: impl FnOnce(&Path) -> Result<Embedded, OnlineError>,
 ) -> Result<Box<dyn Store>, Failure> {

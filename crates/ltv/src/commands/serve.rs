@@ -1,6 +1,8 @@
-//! `ltv serve`: a store over HTTP and gRPC.
+//! `ltv serve`: a store, and a model for users whom it does not know, over HTTP and gRPC.
 
-use super::Context;
+mod model;
+
+use super::{Context, publish::store_at};
 use crate::{
     cli::Common,
     exit::Failure,
@@ -9,31 +11,36 @@ use crate::{
     report::Report,
 };
 use clap::{Args, ValueEnum};
-use ltv_core::address::is_address;
+use ltv_model::Decoding;
 use ltv_online::{Embedded, Store};
-use ltv_serve::{Config, Drained, Limits, Log, Server, TlsFiles, log::Request, signalled, tokens};
+use ltv_serve::{
+    Config, Drained, Limits, Log, OnDemand, Server, TlsFiles, log::Request, signalled, tokens,
+};
+use model::Live;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 /// Answer for a store over HTTP and gRPC
 ///
-/// Users are looked up by id, alone or in batches; /docs shows what can be asked. A new version answers as
-/// soon as its file has been read and found whole, and no request fails for it. Ends with Ctrl-C or SIGTERM, once what has begun is answered.
+/// Users are looked up by id, alone or in batches, and new ones are predicted for from their features; /docs shows
+/// what can be asked. A new version answers as soon as its file has been read and found whole, and no request fails for it.
+/// Ends with Ctrl-C or SIGTERM, once what has begun is answered.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ltv serve --store store
+  ltv serve --store store --model model.ltv
   ltv serve --new-token bidder >> tokens
   ltv serve --store store --listen 0.0.0.0:8443 --tokens tokens --tls-cert cert.pem --tls-key key.pem")]
 pub(crate) struct Flags {
-    /// Folder of the store; it may be empty yet
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the store, or redis://host:port; nothing need be published yet
+    #[arg(long, value_name = "STORE")]
     store: Option<PathBuf>,
+    /// Bundle that predicts for users whom no store knows; read again when it is replaced
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// How its values are decoded: expectation, matched, argmax, median or quantile:P [default: expectation]
+    #[arg(long, value_name = "NAME")]
+    decoding: Option<Decoding>,
     /// Address and port; port 0 takes a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
@@ -117,6 +124,8 @@ enum Logged {
 #[serde(deny_unknown_fields)]
 struct Options {
     store: Option<PathBuf>,
+    model: Option<PathBuf>,
+    decoding: Decoding,
     listen: SocketAddr,
     tokens: Option<PathBuf>,
     no_auth: bool,
@@ -138,6 +147,8 @@ impl Default for Options {
         let config = Config::new(SocketAddr::from(([127, 0, 0, 1], 8080)));
         Self {
             store: None,
+            model: None,
+            decoding: Decoding::Expectation,
             listen: config.address,
             tokens: None,
             no_auth: config.open,
@@ -161,6 +172,8 @@ impl Options {
         let file = flags.common.config.as_deref();
         let mut options = Overlay::over(&Self::default())?.file(file)?;
         options.set("store", flags.store)?;
+        options.set("model", flags.model)?;
+        options.set("decoding", flags.decoding)?;
         options.set("listen", flags.listen)?;
         options.set("fallback", flags.fallback)?;
         options.set("refresh", flags.refresh)?;
@@ -219,7 +232,19 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     }
     let quiet = flags.common.quiet;
     let options = Options::of(flags)?;
-    let store = open(options.store.as_deref())?;
+    // A server stays for long: a version of a folder answers only when its file is the one that was written.
+    let store: Arc<dyn Store> = store_at(options.store.as_deref(), |folder| {
+        Embedded::open_checked(folder)
+    })?
+    .into();
+    let decoding = options.decoding;
+    let model = options
+        .model
+        .as_deref()
+        .map(|path| Live::open(path, decoding));
+    let model = model
+        .transpose()?
+        .map(|live| Arc::new(live) as Arc<dyn OnDemand>);
     let lines = Lines {
         logged: options.log_requests,
         quiet,
@@ -231,7 +256,7 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         "http"
     };
     let plain = config.tls.is_none() && !config.address.ip().is_loopback();
-    let server = Server::bind(config, store.clone(), None, Arc::new(lines))?;
+    let server = Server::bind(config, store.clone(), model, Arc::new(lines))?;
     let address = format!("{scheme}://{}", server.address());
     if plain {
         let warning = "connections are not encrypted: give --tls-cert and --tls-key, or see that a proxy encrypts them";
@@ -263,18 +288,6 @@ fn new_token(name: &str) -> Result<Report, Failure> {
     ));
     let document = json!({ "name": name, "line": line });
     Report::new(line, &document)
-}
-
-/// A server stays for long: a version answers only when its file is the one that was written.
-fn open(store: Option<&Path>) -> Result<Arc<dyn Store>, Failure> {
-    let Some(path) = store else {
-        return Err(Failure::user("store: say where it is, with --store DIR"));
-    };
-    if is_address(path) {
-        let message = format!("{}: no store; give a folder", path.display());
-        return Err(Failure::user(message));
-    }
-    Ok(Arc::new(Embedded::open_checked(path)?))
 }
 
 /// Writes what the server says on standard error.
