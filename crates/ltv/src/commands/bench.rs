@@ -58,6 +58,9 @@ pub(crate) struct Flags {
     /// Whether values are published alone, without quantiles and P(value > 0)
     #[arg(long)]
     values_only: bool,
+    /// Store that is published to and left as it is: a folder, or redis://host:port [default: a folder of --scratch]
+    #[arg(long, value_name = "STORE")]
+    store: Option<PathBuf>,
     #[command(flatten)]
     metrics: metrics::MetricsFlags,
     #[command(flatten)]
@@ -76,7 +79,7 @@ enum What {
     Metrics,
     /// Events to a dataset, of simulated users
     Features,
-    /// Predictions to an embedded store, and look-ups in it
+    /// Predictions to a store, and look-ups in it
     Publish,
 }
 
@@ -138,7 +141,13 @@ fn on_rows(flags: &Flags, context: &Context) -> Result<Report, Failure> {
                 true => Detail::Values,
                 false => Detail::Everything,
             };
-            publish::run(&options, detail, scratch, context)
+            match &flags.store {
+                Some(store) => publish::run(&options, detail, store, context),
+                None => {
+                    let folder = scratch_folder(scratch)?;
+                    publish::run(&options, detail, &folder.path().join("store"), context)
+                }
+            }
         }
         (What::Train, Input::Parquet) => input::run(options, scratch, context),
         (what, _) => in_memory(what, options, context),

@@ -1,7 +1,7 @@
-//! Made-up predictions into an embedded store, and users looked up in it.
+//! Made-up predictions into a store, and users looked up in it.
 
 use super::{
-    super::Context,
+    super::{Context, publish::open},
     options::{Options, latencies, median},
 };
 use crate::{
@@ -15,6 +15,7 @@ use arrow::{
 };
 use ltv_core::{
     Horizons,
+    address::is_address,
     manifest::SnapshotManifest,
     progress::{Progress, Silent},
 };
@@ -45,8 +46,9 @@ struct Measured {
     detail: Detail,
     seconds: f64,
     users_per_second: f64,
-    bytes: u64,
-    bytes_per_user: f64,
+    /// Length of the file; none where the store is not a folder.
+    bytes: Option<u64>,
+    bytes_per_user: Option<f64>,
     /// Another version live in place of one: median.
     switch_seconds: f64,
     one_user: Latency,
@@ -86,15 +88,14 @@ impl Latency {
 pub(super) fn run(
     options: &Options,
     detail: Detail,
-    scratch: Option<&Path>,
+    path: &Path,
     context: &Context,
 ) -> Result<Report, Failure> {
-    let folder = super::scratch_folder(scratch)?;
-    let store = Embedded::open(folder.path().join("store"))?;
-    let before = put(&store, "2024-01-01", 1, detail, &Silent)?;
+    let store = &*open(Some(path))?;
+    let before = put(store, "2024-01-01", 1, detail, &Silent)?;
     let began = Instant::now();
     let users = u64::from(options.users);
-    let version = put(&store, "2024-01-02", users, detail, &context.progress)?;
+    let version = put(store, "2024-01-02", users, detail, &context.progress)?;
     let seconds = began.elapsed().as_secs_f64();
     context.progress.finish();
     let mut switches = vec![];
@@ -112,14 +113,18 @@ pub(super) fn run(
         let users: Vec<UserId> = (0..TOGETHER).map(|_| user()).collect();
         store.get(&users).map(|_| ())
     })?;
-    let bytes = store.bytes(&version.id)?;
+    // A store in Redis has no file of its own.
+    let bytes = match is_address(path) {
+        true => None,
+        false => Some(Embedded::open(path)?.bytes(&version.id)?),
+    };
     let measured = Measured {
         users: options.users,
         detail,
         seconds,
         users_per_second: users as f64 / seconds,
         bytes,
-        bytes_per_user: bytes as f64 / users as f64,
+        bytes_per_user: bytes.map(|bytes| bytes as f64 / users as f64),
         switch_seconds: median(switches),
         one_user,
         hundred_users,
@@ -131,8 +136,10 @@ fn text(m: &Measured) -> String {
     let mut facts = Facts::default();
     let rate = count(m.users_per_second as u64);
     facts.add("published", format!("{rate} users/s, {:.1} s", m.seconds));
-    let size = format!("{} bytes, {:.1} a user", count(m.bytes), m.bytes_per_user);
-    facts.add("size", size);
+    if let (Some(bytes), Some(each)) = (m.bytes, m.bytes_per_user) {
+        let size = format!("{} bytes, {each:.1} a user", count(bytes));
+        facts.add("size", size);
+    }
     facts.add("switch", format!("{:.2} ms", 1e3 * m.switch_seconds));
     facts.add("one user", m.one_user.text());
     facts.add(format!("{TOGETHER} users"), m.hundred_users.text());
@@ -146,7 +153,7 @@ fn id(i: u64) -> i64 {
 
 /// Publishes so many users, half of whose quantiles are zero.
 fn put(
-    store: &Embedded,
+    store: &dyn Store,
     as_of: &str,
     users: u64,
     detail: Detail,

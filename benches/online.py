@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""What a look-up costs: our server in front of a folder and of Redis, next to Redis itself and a server that does nothing.
+
+    cargo build --release --workspace --examples --bins
+    python benches/online.py --users 1000000 --rounds 3
+
+Publishes made-up users to a folder and to a Redis of its own (`ltv bench publish --store`), starts `ltv serve` for each, with a token,
+and the example `bare` (axum with one handler that answers the same text to everybody). Then, round by round and in turn:
+
+- the peak: `wrk` with some connections, each asking for one random user after the other;
+- Redis itself: `redis-benchmark`, GET of random keys with values as long as ours, as many connections;
+- half of the peak: `oha` asks at that rate whatever the answers take, so that what waits is counted as waiting.
+
+The load, the servers and Redis share this machine's cores. Every answer is checked for its status; prints a table of medians over
+rounds. Wants `wrk`, `redis-server`, `redis-benchmark` and `oha` on the PATH, or `oha` by --oha.
+"""
+
+import argparse
+import contextlib
+import json
+import pathlib
+import re
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+STEP = 0x9E3779B97F4A7C15  # ids of `ltv bench publish`: i * STEP, as 64 bits with a sign
+SHOWN = 100_000  # users that are asked for
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--users", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=8, help="of each measurement")
+    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--ltv", default="target/release/ltv")
+    parser.add_argument("--bare", default="target/release/examples/bare")
+    parser.add_argument("--oha", default="oha")
+    return parser.parse_args()
+
+
+def run(*command, **how):
+    words = [str(word) for word in command]
+    return subprocess.run(words, check=True, capture_output=True, text=True, **how).stdout
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(port, *command):
+    """A server, once it takes connections."""
+    words = [str(word) for word in command]
+    server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(1000):
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            if server.poll() is not None:
+                raise SystemExit(f"{' '.join(words)}: ended with {server.returncode}")
+            time.sleep(0.01)
+        yield server
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def ids(users):
+    """Some of the users, evenly."""
+    every = max(1, users // SHOWN)
+    for i in range(0, users, every):
+        number = (i * STEP) % (1 << 64)
+        yield number - (1 << 64) if number >= 1 << 63 else number
+
+
+class Load:
+    """Asks a server of ours, or the bare one."""
+
+    def __init__(self, folder, options, token):
+        self.options, self.token, self.folder = options, token, folder
+        self.users = list(ids(options.users))
+        (folder / "ids").write_text("\n".join(map(str, self.users)))
+        (folder / "ask.lua").write_text(
+            f"""
+            local ids, count = {{}}, 0
+            for line in io.lines("{folder}/ids") do count = count + 1; ids[count] = line end
+            math.randomseed(os.time())
+            local headers = {{ ["authorization"] = "Bearer {token}" }}
+            request = function()
+                return wrk.format("GET", "/v1/ltv/" .. ids[math.random(count)], headers)
+            end
+            done = function(summary, latency)
+                io.write(string.format("RESULT %f %d %f %f %f\\n",
+                    summary.requests * 1e6 / summary.duration,
+                    summary.errors.status + summary.errors.read + summary.errors.timeout,
+                    latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
+            end
+            """
+        )
+
+    def peak(self, port):
+        """Requests a second, and the times that they took in milliseconds."""
+        seconds, connections = self.options.seconds, self.options.connections
+        url = f"http://127.0.0.1:{port}"
+        out = run("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", self.folder / "ask.lua", url)
+        rate, errors, *times = map(float, re.search(r"RESULT (.*)", out)[1].split())
+        if errors:
+            raise SystemExit(f"{errors:.0f} requests failed: {out}")
+        return rate, *(micros / 1e3 for micros in times)
+
+    def paced(self, port, rate):
+        urls = self.folder / f"urls-{port}"
+        urls.write_text("\n".join(f"http://127.0.0.1:{port}/v1/ltv/{user}" for user in self.users))
+        out = json.loads(
+            run(
+                *(self.options.oha, "--no-tui", "--output-format", "json", "--latency-correction"),
+                *("-q", int(rate), "-z", f"{self.options.seconds}s", "-c", self.options.connections),
+                *("-H", f"authorization: Bearer {self.token}", "--urls-from-file", urls),
+            )
+        )
+        if set(out["statusCodeDistribution"]) != {"200"}:
+            raise SystemExit(f"requests failed: {out['statusCodeDistribution']}")
+        times = out["latencyPercentiles"]
+        reached = out["summary"]["requestsPerSec"]
+        return reached, *(1e3 * times[p] for p in ("p50", "p99", "p99.9"))
+
+
+def redis_itself(port, options):
+    """GET of random keys, as `redis-benchmark` does it."""
+    common = ["redis-benchmark", "-p", port, "-c", options.connections, "-r", options.users, "-d", 44, "--csv"]
+    probe = float(run(*common, "-t", "get", "-n", 100_000).splitlines()[-1].split(",")[1].strip('"'))
+    out = run(*common, "-t", "get", "-n", int(probe * options.seconds)).splitlines()[-1]
+    _, rate, _, _, p50, _, p99, _ = (word.strip('"') for word in out.split(","))
+    return float(rate), float(p50), float(p99), None
+
+
+def row(name, what, rounds):
+    def median(i):
+        found = [r[i] for r in rounds if r[i] is not None]
+        return statistics.median(found) if found else None
+
+    rate, *times = (median(i) for i in range(4))
+    spread = f"{min(r[0] for r in rounds):,.0f} to {max(r[0] for r in rounds):,.0f}"
+    times = " | ".join("" if t is None else f"{t:.2f}" for t in times)
+    print(f"| {name} | {what} | {rate:,.0f} ({spread}) | {times} |")
+
+
+def measure(servers, redis, load, options):
+    peaks = {name: [] for name in [*servers, "redis-benchmark GET"]}
+    halves = {name: [] for name in servers}
+    for _ in range(options.rounds):
+        for name, port in servers.items():
+            peaks[name].append(load.peak(port))
+        peaks["redis-benchmark GET"].append(redis_itself(redis, options))
+    for _ in range(options.rounds):
+        for name, port in servers.items():
+            rate = statistics.median(r[0] for r in peaks[name]) / 2
+            halves[name].append(load.paced(port, rate))
+    print(f"{options.users:,} users, {options.connections} connections, {options.rounds} rounds of {options.seconds} s\n")
+    print("| server | load | requests/s, median (range) | p50, ms | p99, ms | p99.9, ms |\n|---|---|--:|--:|--:|--:|")
+    for name, rounds in peaks.items():
+        row(name, "peak", rounds)
+    for name, rounds in halves.items():
+        row(name, "half", rounds)
+
+
+def publish(options, store):
+    out = run(options.ltv, "bench", "publish", "--store", store, "--users", options.users, "--seconds", 1, "--quiet", "--json")
+    found = json.loads(out)
+    print(f"{store}: {found['users_per_second']:,.0f} users/s published, {found['bytes_per_user'] or 0:.1f} bytes a user")
+
+
+def main():
+    options = arguments()
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        folder = pathlib.Path(folder)
+        made = subprocess.run([options.ltv, "serve", "--new-token", "load"], check=True, capture_output=True, text=True)
+        (folder / "tokens").write_text(made.stdout)
+        load = Load(folder, options, made.stderr.splitlines()[0])
+        redis, embedded, behind, bare = (free_port() for _ in range(4))
+        where = ["--save", "", "--appendonly", "no", "--dir", folder, "--bind", "127.0.0.1"]
+        stack.enter_context(running(redis, "redis-server", "--port", redis, *where))
+        address = f"redis://127.0.0.1:{redis}"
+        publish(options, folder / "store")
+        publish(options, address)
+        run("redis-benchmark", "-p", redis, "-r", options.users, "-d", 44, "-t", "set", "-n", options.users, "-P", 64, "-q")
+        for port, store in ((embedded, folder / "store"), (behind, address)):
+            serve = [options.ltv, "serve", "--store", store, "--tokens", folder / "tokens"]
+            stack.enter_context(running(port, *serve, "--listen", f"127.0.0.1:{port}"))
+            asked = urllib.request.Request(f"http://127.0.0.1:{port}/v1/ltv/{load.users[-1]}")
+            asked.add_header("authorization", f"Bearer {load.token}")
+            print(f"{store}: answers {len(urllib.request.urlopen(asked).read())} bytes")
+        stack.enter_context(running(bare, options.bare, f"127.0.0.1:{bare}"))
+        servers = {"ltv serve, folder": embedded, "ltv serve, Redis": behind, "axum, nothing looked up": bare}
+        measure(servers, redis, load, options)
+
+
+if __name__ == "__main__":
+    main()
