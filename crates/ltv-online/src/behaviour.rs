@@ -99,6 +99,38 @@ pub(crate) fn versions_change_places_and_come_back(store: &dyn Store) {
     assert_eq!(value(store), 2.0);
 }
 
+/// Whoever has followed knows what was live before, and looks users up in it.
+pub(crate) fn the_version_before_is_known(publisher: &dyn Store, reader: &dyn Store) {
+    let before = |store: &dyn Store| {
+        let found = store.previous().unwrap();
+        found.map(|version| version.as_of.to_string())
+    };
+    let publish = |day: &str, scale| {
+        let published = put(publisher, day, &[numbers(&[1, 2], scale)]);
+        published.unwrap().version
+    };
+    assert_eq!(before(publisher), None);
+    let first = publish("2024-01-01", 1.0);
+    assert!(reader.refresh().unwrap());
+    assert_eq!((before(publisher), before(reader)), (None, None));
+    publish("2024-01-02", 2.0);
+    // The reader still answers from the first version, before which there was none.
+    assert_eq!(before(reader), None);
+    assert!(reader.refresh().unwrap());
+    for store in [publisher, reader] {
+        let previous = store.previous().unwrap().unwrap();
+        assert_eq!(*previous, first);
+        let found = store.peek(&previous.id, &ids(1..2)).unwrap();
+        assert_eq!(found.predictions[0].as_ref().unwrap().numbers[0], 1.0);
+        assert_eq!(value(store), 2.0);
+    }
+    publish("2024-01-03", 3.0);
+    publish("2024-01-03", 3.0);
+    assert_eq!(before(publisher).as_deref(), Some("2024-01-02"));
+    publisher.roll_back().unwrap();
+    assert_eq!(before(publisher), None);
+}
+
 /// Another process learns of what is published when it looks, and never mixes versions.
 pub(crate) fn readers_follow(publisher: &dyn Store, reader: &dyn Store) {
     assert!(!reader.refresh().unwrap());

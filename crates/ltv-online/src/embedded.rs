@@ -251,6 +251,20 @@ impl Store for Embedded {
         Some(self.opened()?.version.clone())
     }
 
+    fn previous(&self) -> Result<Option<Arc<Version>>, OnlineError> {
+        let (Some(opened), Some(pointer)) = (self.opened(), self.pointer()?) else {
+            return Ok(None);
+        };
+        let Some(id) = pointer.before(&opened.version.id) else {
+            return Ok(None);
+        };
+        match self.describe(id) {
+            // It may have been removed after the pointer was read.
+            Err(_) if self.pointer()?.as_ref() != Some(&pointer) => Ok(None),
+            described => Ok(Some(Arc::new(described?))),
+        }
+    }
+
     fn refresh(&self) -> Result<bool, OnlineError> {
         let Some(pointer) = self.pointer()? else {
             return Ok(false);

@@ -33,6 +33,11 @@ impl Pointer {
         Self::new(id, previous)
     }
 
+    /// What was before `live`, where it is `live` that this says is live.
+    pub(crate) fn before(&self, live: &str) -> Option<&str> {
+        self.previous.as_deref().filter(|_| self.live == live)
+    }
+
     /// The versions that it keeps.
     pub(crate) fn kept(&self) -> Vec<&str> {
         let previous = self.previous.iter().map(String::as_str);

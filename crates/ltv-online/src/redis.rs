@@ -258,6 +258,17 @@ impl Store for Redis {
         Some(self.opened()?.version.clone())
     }
 
+    fn previous(&self) -> Result<Option<Arc<Version>>, OnlineError> {
+        let (Some(opened), Some(pointer)) = (self.opened(), self.pointer()?) else {
+            return Ok(None);
+        };
+        let Some(id) = pointer.before(&opened.version.id) else {
+            return Ok(None);
+        };
+        // It may have run out.
+        Ok(self.find(id)?.map(|found| Arc::new(found.version)))
+    }
+
     fn refresh(&self) -> Result<bool, OnlineError> {
         let known = self.opened();
         let Some(pointer) = self.pointer()? else {

@@ -27,6 +27,14 @@ pub trait Store: Send + Sync {
     /// The version that this process answers from; none before anything was published.
     fn live(&self) -> Option<Arc<Version>>;
 
+    /// The version that was live before the one that this process answers from: [`Store::peek`] looks users up in
+    /// it, and [`Store::roll_back`] puts it live. None where there is none, and while another version is live than
+    /// this process answers from.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn previous(&self) -> Result<Option<Arc<Version>>, OnlineError>;
+
     /// Looks whether another version is live, and answers from it from now on; whether there was one.
     ///
     /// # Errors

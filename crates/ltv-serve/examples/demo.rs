@@ -35,13 +35,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let store = Embedded::open(folder.path())?;
     put(&store, users, 0)?;
+    put(&store, users, 1)?;
     let config = Config::new("127.0.0.1:8080".parse()?);
     let server = Server::bind(config, Arc::new(store), None, Arc::new(log::Silent))?;
-    eprintln!(
-        "http://{}/docs, {}",
-        server.address(),
-        folder.path().display()
-    );
+    eprintln!("http://{}/, {}", server.address(), folder.path().display());
     server.run(signalled(), signalled());
     Ok(())
 }
@@ -52,7 +49,7 @@ fn put(store: &dyn Store, users: i64, version: u64) -> Result<(), Box<dyn Error>
     let manifest = SnapshotManifest {
         format: SnapshotManifest::FORMAT.into(),
         version: SnapshotManifest::VERSION,
-        as_of: "2024-04-01".parse()?,
+        as_of: format!("2024-04-{:02}", 1 + version % 28).parse()?,
         model_id: "made-up".into(),
         model_blake3: None,
         input: None,
@@ -97,7 +94,12 @@ fn rows(
     names: &[String],
     version: u64,
 ) -> Result<RecordBatch, ArrowError> {
-    let statuses = StringArray::from_iter_values(ids.clone().map(|_| "active"));
+    let status = |id: i64| match id % 7 {
+        0 => "no_events",
+        1 | 2 => "observing",
+        _ => "active",
+    };
+    let statuses = StringArray::from_iter_values(ids.clone().map(status));
     let mut columns: Vec<(String, ArrayRef)> = vec![
         (
             "user_id".into(),
@@ -106,9 +108,27 @@ fn rows(
         ("status".into(), Arc::new(statuses)),
     ];
     for (c, name) in names.iter().skip(2).enumerate() {
-        let number = |id: i64| (id % 1000) as f64 * 0.1 + c as f64 + version as f64;
+        let number = |id: i64| number(id, c, version);
         let values = Float64Array::from_iter_values(ids.clone().map(number));
         columns.push((name.clone(), Arc::new(values)));
     }
     RecordBatch::try_from_iter(columns)
+}
+
+/// Number `column` of a user: nothing for one of five, and a long tail.
+fn number(id: i64, column: usize, version: u64) -> f64 {
+    let (horizon, what) = (column / 5, column % 5);
+    let share = (id.wrapping_mul(2_654_435_761).rem_euclid(1_000_003)) as f64 / 1_000_003.0;
+    if share < 0.2 {
+        return 0.0;
+    }
+    let tail = (-(1.0 - share).ln()).powi(3);
+    let value = 4.0 * tail * (1.0 + horizon as f64) * (1.0 + 0.04 * version as f64);
+    match what {
+        0 => value,
+        1 => 0.2 * value,
+        2 => 0.7 * value,
+        3 => 2.1 * value,
+        _ => share,
+    }
 }

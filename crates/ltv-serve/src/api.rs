@@ -165,6 +165,17 @@ pub(crate) struct Lookup {
     pub(crate) user: User,
 }
 
+/// What is known of one user now, and what was in the version before.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Movement {
+    /// In the version that is live.
+    pub(crate) live: Lookup,
+    /// In the version before, while it is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) before: Option<Lookup>,
+}
+
 /// A look-up of many users.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,7 @@
-//! What goes on beside requests: which version is live, and whether tokens, certificate or model have changed.
+//! What goes on beside requests: which version is live, whether tokens, certificate or model have changed, and how many
+//! requests there were.
 
-use crate::shared::Shared;
+use crate::{shared::Shared, traffic::STEP};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     task::spawn_blocking,
@@ -28,6 +29,7 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
 fn refresh(shared: &Shared, before: Option<String>) -> Option<String> {
     match shared.store.refresh() {
         Ok(changed) => {
+            shared.metrics.refreshed();
             if changed {
                 shared.metrics.changed();
             }
@@ -53,6 +55,18 @@ fn refresh(shared: &Shared, before: Option<String>) -> Option<String> {
             }
             Some(failure)
         }
+    }
+}
+
+/// Keeps counts of requests again and again, from which the last minutes are told.
+pub(crate) async fn sample(shared: Arc<Shared>) {
+    let mut ticks = interval(STEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first comes at once, and there is a sample of the start.
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        shared.metrics.sample();
     }
 }
 

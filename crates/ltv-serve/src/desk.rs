@@ -6,7 +6,7 @@
 
 use crate::{
     Fallback, Log, OnDemand,
-    api::{Batch, Horizon, Id, Lookup, Model, Prediction, Source, User},
+    api::{Batch, Horizon, Id, Lookup, Model, Movement, Prediction, Source, User},
     metrics::Metrics,
     on_demand::{OnDemandModel, PredictError},
     problem::{Kind, Problem},
@@ -62,6 +62,38 @@ impl Desk {
         let answer = self.look_up(ids.clone(), permit).await?;
         let (source, results) = self.said(&answer, ids)?;
         Ok(Batch { source, results })
+    }
+
+    /// What is known of one user, and what was in the version before.
+    pub(crate) async fn movement(&self, user: UserId, permit: Permit) -> Result<Movement, Problem> {
+        let users = vec![user];
+        let answer = self.look_up(users.clone(), permit.clone()).await?;
+        let (store, asked) = (self.store.clone(), users.clone());
+        let live = answer.version.id.clone();
+        let before = spawn_blocking(move || {
+            let before = before(&*store, &live, &asked);
+            drop(permit);
+            before
+        });
+        let before = before.await.map_err(Problem::failed)??;
+        let unknown = || {
+            let detail = format!("no such user in version {}", answer.version.id);
+            Problem::new(Kind::UnknownUser, detail)
+        };
+        let lookup = |answer: &Answer| {
+            let (source, mut said) = self.said(answer, users.clone())?;
+            let user = said.pop().ok_or_else(unknown)?;
+            Ok(Lookup { source, user })
+        };
+        let movement = Movement {
+            live: lookup(&answer)?,
+            before: before.as_ref().map(lookup).transpose()?,
+        };
+        let known = |of: &Lookup| of.user.found || of.user.fallback.is_some();
+        match known(&movement.live) || movement.before.as_ref().is_some_and(known) {
+            true => Ok(movement),
+            false => Err(unknown()),
+        }
     }
 
     async fn look_up(&self, users: Vec<UserId>, permit: Permit) -> Result<Answer, Problem> {
@@ -184,6 +216,24 @@ impl Desk {
 fn horizons(numbers: &[f32], version: &Version) -> Vec<Horizon> {
     let horizons = value::horizons(numbers, version.horizons.days());
     horizons.into_iter().map(Horizon::from).collect()
+}
+
+/// Users in the version before `live`; none where there is none, or where its ids are of another kind.
+fn before(store: &dyn Store, live: &str, users: &[UserId]) -> Result<Option<Answer>, Problem> {
+    let previous = store.previous().map_err(Problem::failed)?;
+    // Another version may have gone live since.
+    let Some(version) = previous.filter(|version| version.id != live) else {
+        return Ok(None);
+    };
+    match store.peek(&version.id, users) {
+        Ok(answer) => Ok(Some(answer)),
+        Err(OnlineError::Id { .. }) => Ok(None),
+        // It may have been removed since.
+        Err(error) => match store.previous().map_err(Problem::failed)? {
+            Some(later) if later.id == version.id => Err(Problem::failed(error)),
+            _ => Ok(None),
+        },
+    }
 }
 
 /// Why a look-up failed. Of a batch, which id is at fault.

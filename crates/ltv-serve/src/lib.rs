@@ -3,7 +3,7 @@
 //! ```text
 //!   connection (TLS) --> guard: request id, token, limits, time, metrics, log --> routes --> desk --> store
 //!                                                                                   gRPC ----^
-//!   in the background: which version is live; did tokens or certificate change?
+//!   in the background: which version is live; did tokens or certificate change; how many requests were there?
 //! ```
 //!
 //! | module | holds |
@@ -20,6 +20,7 @@
 //! asked and answered: docs/formats/http.md.
 
 mod api;
+mod assets;
 mod background;
 pub mod config;
 mod desk;
@@ -30,12 +31,14 @@ pub mod log;
 mod metrics;
 pub mod on_demand;
 mod openapi;
+mod overview;
 mod problem;
 mod routes;
 pub mod server;
 mod shared;
 mod tls;
 pub mod tokens;
+mod traffic;
 
 pub use config::{Config, Fallback, Limits, TlsFiles};
 pub use error::ServeError;

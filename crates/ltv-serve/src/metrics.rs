@@ -1,5 +1,6 @@
 //! What is counted, in the text format of OpenMetrics, which Prometheus reads.
 
+use crate::traffic::{Seen, Times, Traffic};
 use ltv_online::Store;
 use prometheus_client::{
     collector::Collector,
@@ -8,35 +9,24 @@ use prometheus_client::{
         counter::Counter,
         family::Family,
         gauge::{ConstGauge, Gauge},
-        histogram::Histogram,
         info::Info,
     },
     registry::{Registry, Unit},
 };
 use std::{
     fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Content type of the text.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// Upper edges of the bins of times, in seconds.
-const TIMES: [f64; 14] = [
-    0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
-];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
     route: &'static str,
     method: &'static str,
     status: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Route {
-    route: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -53,11 +43,12 @@ struct Reloaded {
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
-    times: Family<Route, Histogram>,
+    traffic: Arc<Traffic>,
     running: Gauge,
     looked_up: [Counter; 2],
     changes: Counter,
     refresh_failures: Counter,
+    failing_since: Mutex<Option<Instant>>,
     reload_failures: Family<Reloaded, Counter>,
 }
 
@@ -73,26 +64,22 @@ impl Drop for Running<'_> {
 impl Metrics {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         let mut registry = Registry::with_prefix("ltv");
-        let histogram: fn() -> Histogram = || Histogram::new(TIMES);
-        let times = Family::<Route, Histogram>::new_with_constructor(histogram);
         let lookups = Family::<Looked, Counter>::default();
         let looked_up =
             ["found", "unknown"].map(|result| lookups.get_or_create(&Looked { result }).clone());
         let metrics = Self {
             requests: Family::default(),
-            times: times.clone(),
+            traffic: Arc::new(Traffic::new(Instant::now())),
             running: Gauge::default(),
             looked_up,
             changes: Counter::default(),
             refresh_failures: Counter::default(),
+            failing_since: Mutex::default(),
             reload_failures: Family::default(),
             registry: Registry::default(),
         };
         let words = "Requests that were answered";
         registry.register("http_requests", words, metrics.requests.clone());
-        let words = "Time from a request's head to its answer's";
-        let unit = Unit::Seconds;
-        registry.register_with_unit("http_request_duration", words, unit, times);
         let words = "Requests at work";
         registry.register("http_requests_running", words, metrics.running.clone());
         let words = "Users who were looked up, and whether they were found";
@@ -105,6 +92,8 @@ impl Metrics {
         let words = "Times that changed tokens or a changed certificate could not be used";
         let failures = metrics.reload_failures.clone();
         registry.register("reload_failures", words, failures);
+        let times = Times(metrics.traffic.clone());
+        registry.register_collector(Box::new(times));
         registry.register_collector(Box::new(Live(store)));
         Self {
             registry,
@@ -132,8 +121,7 @@ impl Metrics {
             status: status.into(),
         };
         self.requests.get_or_create(&labels).inc();
-        let times = self.times.get_or_create(&Route { route });
-        times.observe(time.as_secs_f64());
+        self.traffic.answered(route, status, time);
     }
 
     /// Users were looked up, of whom some were found.
@@ -151,12 +139,54 @@ impl Metrics {
     /// The store could not be asked which version is live.
     pub(crate) fn refresh_failed(&self) {
         self.refresh_failures.inc();
+        self.since().get_or_insert_with(Instant::now);
+    }
+
+    /// The store could be asked which version is live.
+    pub(crate) fn refreshed(&self) {
+        *self.since() = None;
+    }
+
+    fn since(&self) -> MutexGuard<'_, Option<Instant>> {
+        let since = self.failing_since.lock();
+        since.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the store has failed to say which version is live; none while it does not.
+    pub(crate) fn failing(&self, now: Instant) -> Option<Duration> {
+        let since = *self.since();
+        since.map(|since| now.saturating_duration_since(since))
     }
 
     /// A changed file could not be used.
     pub(crate) fn reload_failed(&self, what: &'static str) {
         let failures = self.reload_failures.get_or_create(&Reloaded { what });
         failures.inc();
+    }
+
+    /// How long the server has run.
+    pub(crate) fn uptime(&self, now: Instant) -> Duration {
+        self.traffic.uptime(now)
+    }
+
+    /// Requests at work.
+    pub(crate) fn at_work(&self) -> i64 {
+        self.running.get()
+    }
+
+    /// Users who were looked up: those who were found, and others.
+    pub(crate) fn found(&self) -> [u64; 2] {
+        self.looked_up.each_ref().map(Counter::get)
+    }
+
+    /// What was asked, up to `now`.
+    pub(crate) fn traffic(&self, now: Instant) -> Seen {
+        self.traffic.seen(now)
+    }
+
+    /// Keeps what was counted so far, for whoever asks about the last minutes.
+    pub(crate) fn sample(&self) {
+        self.traffic.sample(Instant::now());
     }
 
     /// All of it.

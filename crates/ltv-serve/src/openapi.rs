@@ -1,13 +1,10 @@
-//! The description of the interface: an OpenAPI 3.1 document made of the routes and types themselves, and a page
-//! that shows it and needs no network.
+//! The description of the interface: an OpenAPI 3.1 document made of the routes and types themselves.
 
 use crate::{
     on_demand::{FeatureKind, OnDemandModel},
-    problem::{Kind, Problem, ProblemDocument},
+    problem::ProblemDocument,
     shared::Shared,
 };
-use axum::response::{IntoResponse, Response};
-use http::header;
 use utoipa::{
     OpenApi as _, PartialSchema as _,
     openapi::{
@@ -85,7 +82,9 @@ fn refusals(operation: &mut Operation, path: &str, open: bool) {
     match path {
         "/healthz" => {}
         "/readyz" => add("503", "It does not"),
-        "/v1/ltv/{user_id}" => add("404", "The user is not known, and there is no fallback"),
+        "/v1/ltv/{user_id}" | "/v1/ltv/{user_id}/movement" => {
+            add("404", "The user is not known, and there is no fallback")
+        }
         "/v1/predict" => add("422", "These are no features of a user"),
         _ => {}
     }
@@ -121,33 +120,4 @@ fn features(model: Option<&OnDemandModel>) -> RefOr<Schema> {
     }
     let others = AdditionalProperties::FreeForm(false);
     object.additional_properties(Some(others)).into()
-}
-
-/// A file of the page that shows the document.
-pub(crate) fn page(name: &str) -> Response {
-    let (kind, text) = match name {
-        "index.html" => (
-            "text/html; charset=utf-8",
-            include_str!("../assets/index.html"),
-        ),
-        "page.js" => (
-            "text/javascript; charset=utf-8",
-            include_str!("../assets/page.js"),
-        ),
-        "page.css" => (
-            "text/css; charset=utf-8",
-            include_str!("../assets/page.css"),
-        ),
-        _ => return Problem::new(Kind::NoRoute, "GET /docs is the page").into_response(),
-    };
-    let headers = [
-        (header::CONTENT_TYPE, kind),
-        // It needs nothing but this server, and nobody may put it into a page of their own.
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-        ),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (headers, text).into_response()
 }

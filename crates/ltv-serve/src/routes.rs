@@ -1,11 +1,13 @@
 //! The routes, and what each reads and answers.
 
 use crate::{
-    api::{Batch, BatchRequest, Health, Id, Lookup, Model, PredictRequest, Prediction},
+    api::{Batch, BatchRequest, Health, Id, Lookup, Model, Movement, PredictRequest, Prediction},
+    assets,
     desk::Permit,
     grpc,
     guard::guard,
     metrics, openapi,
+    overview::Overview,
     problem::{Kind, Problem},
     shared::Shared,
 };
@@ -23,33 +25,47 @@ use axum::{
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
+use tokio::task::spawn_blocking;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// All of them, as metrics and log name them.
 pub(crate) const ROUTES: &[&str] = &[
     "/v1/ltv/{user_id}",
+    "/v1/ltv/{user_id}/movement",
     "/v1/ltv:batch",
     "/v1/predict",
     "/v1/model",
+    "/v1/overview",
     "/healthz",
     "/readyz",
     "/metrics",
     "/openapi.json",
     "/docs",
     "/docs/{file}",
+    "/",
+    "/console/{file}",
     grpc::PATH,
 ];
 
 /// Those that everybody may ask, and that always find room.
-pub(crate) const OPEN: &[&str] = &["/healthz", "/readyz", "/docs", "/docs/{file}"];
+pub(crate) const OPEN: &[&str] = &[
+    "/healthz",
+    "/readyz",
+    "/docs",
+    "/docs/{file}",
+    "/",
+    "/console/{file}",
+];
 
 /// The routes of a server.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     let described = OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(user))
+        .routes(routes!(movement))
         .routes(routes!(users))
         .routes(routes!(predict))
         .routes(routes!(model))
+        .routes(routes!(overview))
         .routes(routes!(healthy))
         .routes(routes!(ready))
         .routes(routes!(counted));
@@ -62,8 +78,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     };
     router
         .route("/openapi.json", get(described))
-        .route("/docs", get(|| async { openapi::page("index.html") }))
-        .route("/docs/{file}", get(page))
+        .route("/", get(assets::file))
+        .route("/console/{file}", get(assets::file))
+        .route("/docs", get(assets::file))
+        .route("/docs/{file}", get(assets::file))
         .route(grpc::PATH, post(grpc::batch_get))
         .fallback(|| async { Problem::new(Kind::NoRoute, "GET /docs says what there is") })
         .method_not_allowed_fallback(|| async {
@@ -90,6 +108,24 @@ async fn user(
     let Path(id) = user_id.map_err(|e| Problem::new(Kind::BadRequest, e.body_text()))?;
     let user = shared.desk.user(ltv_online::UserId::Text(id), permit);
     written(&user.await?)
+}
+
+/// What is known of one user, beside what was in the version before
+#[utoipa::path(
+    get,
+    path = "/v1/ltv/{user_id}/movement",
+    tag = "users",
+    params(("user_id" = String, Path, description = "The user's id; '/' in it is written as %2F")),
+    responses((status = 200, description = "What is known, and was", body = Movement))
+)]
+async fn movement(
+    State(shared): State<Arc<Shared>>,
+    user_id: Result<Path<String>, PathRejection>,
+    Allowed(permit): Allowed,
+) -> Result<Response, Problem> {
+    let Path(id) = user_id.map_err(|e| Problem::new(Kind::BadRequest, e.body_text()))?;
+    let movement = shared.desk.movement(ltv_online::UserId::Text(id), permit);
+    written(&movement.await?)
 }
 
 /// What is known of many users, all of one version
@@ -139,6 +175,25 @@ async fn model(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
     written(&shared.desk.model()?)
 }
 
+/// What the console shows: what is live and was before, how values are spread and have moved, what is asked
+#[utoipa::path(
+    get,
+    path = "/v1/overview",
+    tag = "server",
+    responses((status = 200, description = "What is live, was before, and is asked", body = Overview))
+)]
+async fn overview(
+    State(shared): State<Arc<Shared>>,
+    Allowed(permit): Allowed,
+) -> Result<Response, Problem> {
+    let overview = spawn_blocking(move || {
+        let overview = Overview::now(&shared);
+        drop(permit);
+        overview
+    });
+    written(&overview.await.map_err(Problem::failed)??)
+}
+
 /// Whether the server runs
 #[utoipa::path(
     get,
@@ -180,10 +235,6 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
 async fn counted(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
     let text = shared.metrics.text().map_err(Problem::failed)?;
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
-}
-
-async fn page(Path(file): Path<String>) -> Response {
-    openapi::page(&file)
 }
 
 /// Leave to be at work, which the guard puts beside a request.

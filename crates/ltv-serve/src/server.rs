@@ -111,6 +111,7 @@ impl Server {
         let drained = runtime.block_on(async {
             tokio::spawn(background::follow(shared.clone()));
             tokio::spawn(background::reload(shared.clone()));
+            tokio::spawn(background::sample(shared.clone()));
             let running = GracefulShutdown::new();
             let seats = shared.config.limits.connections;
             let room = Arc::new(Semaphore::new(seats));

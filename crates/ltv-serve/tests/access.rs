@@ -31,12 +31,21 @@ async fn a_token_opens_what_is_not_open_to_all() {
     let mut config = config();
     config.tokens = Some(path);
     let server = Running::with(config, shop.store.clone(), None);
-    for open in ["/healthz", "/readyz", "/docs", "/docs/page.js"] {
+    for open in [
+        "/healthz",
+        "/readyz",
+        "/docs",
+        "/docs/page.js",
+        "/",
+        "/console/console.js",
+    ] {
         assert_eq!(server.get(open).await.status, 200, "{open}");
     }
     for closed in [
         "/v1/ltv/2",
+        "/v1/ltv/2/movement",
         "/v1/model",
+        "/v1/overview",
         "/metrics",
         "/openapi.json",
         "/nothing",

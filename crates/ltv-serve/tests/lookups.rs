@@ -237,7 +237,13 @@ async fn what_is_live() {
 async fn what_there_is_not() {
     let shop = Shop::with(&[2]);
     let server = Running::of(shop.store.clone());
-    for path in ["/", "/v1/ltv/", "/v2/model", "/v1/ltv/a/b", "/docs/nothing"] {
+    for path in [
+        "/v1/ltv/",
+        "/v2/model",
+        "/v1/ltv/a/b",
+        "/docs/nothing",
+        "/console/nothing",
+    ] {
         assert_eq!(server.get(path).await.problem(404).0, "no-route", "{path}");
     }
     let reply = server.post("/v1/ltv/2", "").await;

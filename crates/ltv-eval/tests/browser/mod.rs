@@ -76,6 +76,12 @@ impl Drop for Browser {
 impl Browser {
     /// Starts the browser and opens the file in it.
     pub(crate) fn open(program: &Path, page: &Path) -> Fallible<Self> {
+        let url = format!("file://{}", fs::canonicalize(page)?.display());
+        Self::visit(program, &url)
+    }
+
+    /// Starts the browser and opens an address in it, whose page says when it is drawn.
+    pub(crate) fn visit(program: &Path, url: &str) -> Fallible<Self> {
         let profile = tempfile::tempdir()?;
         let mut data = OsStr::new("--user-data-dir=").to_owned();
         data.push(profile.path());
@@ -105,7 +111,7 @@ impl Browser {
             }
         };
         browser.attach()?;
-        browser.navigate(page)?;
+        browser.navigate(url)?;
         Ok(browser)
     }
 
@@ -120,8 +126,7 @@ impl Browser {
         Ok(())
     }
 
-    fn navigate(&mut self, page: &Path) -> Fallible<()> {
-        let url = format!("file://{}", fs::canonicalize(page)?.display());
+    fn navigate(&mut self, url: &str) -> Fallible<()> {
         self.call("Page.navigate", json!({"url": url}))?;
         self.wait_for("document.documentElement?.dataset.drawn === 'yes'")
     }
@@ -277,7 +282,7 @@ const BLANK: &str = "[...document.querySelectorAll('[data-chart]')].filter(f => 
 }).map(f => f.dataset.chart).join(', ')";
 
 /// What sticks out of the page sideways, outside boxes that scroll.
-const OVERFLOW: &str = "(() => {
+pub(crate) const OVERFLOW: &str = "(() => {
     const root = document.documentElement;
     if (root.scrollWidth <= root.clientWidth) return '';
     const out = [...document.querySelectorAll('body *')].filter(e =>

@@ -52,6 +52,19 @@ fn readers_follow() {
 }
 
 #[test]
+fn the_version_before_is_known() {
+    let (_at, store) = store();
+    let reader = Embedded::open(&store.folder).unwrap();
+    behaviour::the_version_before_is_known(&store, &reader);
+    // One that is damaged is no version, and hides nothing of the one that is live.
+    put(&store, "2024-01-04", &[numbers(&[1], 1.0)]).unwrap();
+    let before = store.previous().unwrap().unwrap();
+    fs::write(store.at(&before.id).join(DOCUMENT), "{").unwrap();
+    assert!(store.previous().is_err());
+    assert_eq!(store.live().unwrap().as_of.to_string(), "2024-01-04");
+}
+
+#[test]
 fn texts_are_ids_too() {
     behaviour::texts_are_ids_too(&store().1);
 }

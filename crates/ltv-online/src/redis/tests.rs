@@ -60,6 +60,14 @@ fn a_store_like_others() {
     behaviour::texts_are_ids_too(&at("d"));
     behaviour::readers_follow(&at("e"), &at("e"));
     behaviour::values_alone(&at("g"));
+    behaviour::the_version_before_is_known(&at("h"), &at("h"));
+    // It may have run out.
+    let store = at("h");
+    put(&store, "2024-01-04", &[numbers(&[1], 1.0)]).unwrap();
+    let before = store.previous().unwrap().unwrap();
+    let document = format!("h:{}:version", before.id);
+    assert_eq!(server.run::<i64>(&["DEL", &document]), 1);
+    assert_eq!(store.previous().unwrap(), None);
 }
 
 #[test]
@@ -74,6 +82,7 @@ fn a_cluster_is_a_store_like_others() {
     behaviour::texts_are_ids_too(&at("d"));
     behaviour::readers_follow(&at("e"), &at("e"));
     behaviour::values_alone(&at("g"));
+    behaviour::the_version_before_is_known(&at("h"), &at("h"));
     let many: Vec<i64> = (0..5000).collect();
     behaviour::everybody_is_found(&at("f"), "2024-01-01", &many);
     // The buckets of one batch are on all servers.

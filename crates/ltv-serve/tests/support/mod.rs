@@ -215,6 +215,10 @@ impl Store for Gated {
         self.inner.live()
     }
 
+    fn previous(&self) -> Result<Option<Arc<Version>>, OnlineError> {
+        self.inner.previous()
+    }
+
     fn refresh(&self) -> Result<bool, OnlineError> {
         match &*self.failing.lock().unwrap() {
             Some(problem) => Err(OnlineError::Store {
