@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a look-up costs: our server in front of a folder and of Redis, next to Redis itself and a server that does nothing.
 
-    cargo build --release --workspace --examples --bins
+    cargo build --release && cargo build --release -p ltv-serve --example bare
     python benches/online.py --users 1000000 --rounds 3
 
 Publishes made-up users to a folder and to a Redis of its own (`ltv bench publish --store`), starts `ltv serve` for each, with a token,
