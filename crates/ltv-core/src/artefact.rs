@@ -2,7 +2,7 @@
 
 mod folder;
 
-pub use folder::{AtomicFolder, stranger};
+pub use folder::{AtomicFolder, PART, stranger, sweep};
 
 use crate::{Error, Result, address};
 use serde::{Serialize, de::DeserializeOwned};
@@ -105,8 +105,11 @@ pub fn parent(path: &Path) -> &Path {
     }
 }
 
-/// A rename is durable only once the folder it happened in is.
-fn sync_folder(folder: &Path) -> Result<()> {
+/// Flushes a folder to disk: a rename or a removal is durable only once the folder it happened in is.
+///
+/// # Errors
+/// When the operating system refuses.
+pub fn sync_folder(folder: &Path) -> Result<()> {
     #[cfg(unix)]
     File::open(folder)
         .and_then(|handle| handle.sync_all())

@@ -197,7 +197,7 @@ pub struct SnapshotManifest {
     /// Users in all files.
     pub rows: u64,
     /// Users of the dataset who got no row, by reason; reasons without a case are absent.
-    /// `past_horizon`: older than the longest horizon, dropped on request. With `rows` they are the
+    /// `past_horizon`: older than the longest horizon, dropped on request; `forgotten`: removed later. With `rows` they are the
     /// users of the dataset.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub dropped: BTreeMap<String, u64>,

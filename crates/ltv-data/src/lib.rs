@@ -11,12 +11,14 @@
 //! | [`random`] | random datasets of a given shape, to measure on |
 //! | [`part`] | writing one Parquet file of a dataset, snapshot or simulation |
 //! | [`holidays`] | which days are holidays |
+//! | [`forget`] | users vanish from datasets, and what snapshots need for that |
 //! | [`error`] | what can go wrong while features are made, and whose fault it is |
 
 pub mod dataset;
 pub mod encoding;
 pub mod error;
 pub mod features;
+pub mod forget;
 mod hash;
 pub mod holidays;
 pub mod part;

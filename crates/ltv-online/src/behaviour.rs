@@ -2,13 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use crate::{
-    OnlineError, Store, UserId,
+    Erase, OnlineError, Store, UserId, Version, forget,
     testing::{manifest, numbers, put, put_as, replaced, with_ids},
-    value::Detail,
+    value::{Detail, Prediction},
     version::Spread,
 };
 use arrow::array::{Float64Array, RecordBatch};
-use std::{ops::Range, sync::Arc};
+use ltv_core::progress::Silent;
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 /// Users with whole numbers for ids.
 pub(crate) fn ids(range: Range<i64>) -> Vec<UserId> {
@@ -263,4 +264,126 @@ pub(crate) fn drafts_vanish(store: &dyn Store) -> Result<(), OnlineError> {
     drop(draft);
     assert!(!store.has("2024-01-05-draft")?);
     Ok(())
+}
+
+/// Everybody in a version, with the word for the status.
+fn everybody(store: &dyn Erase, version: &Version) -> BTreeMap<UserId, (String, Prediction)> {
+    let mut all = BTreeMap::new();
+    let read = store.each(version, &mut |user, found| {
+        let status = version.status(found.status).to_owned();
+        all.insert(user, (status, Prediction { status: 0, ..found }));
+        Ok(())
+    });
+    read.unwrap();
+    all
+}
+
+pub(crate) fn users_vanish(store: &dyn Erase) {
+    let error = forget(store, &ids(1..2), false, &Silent).unwrap_err();
+    assert!(
+        error.to_string().contains("nothing is published"),
+        "{error}"
+    );
+    let all: Vec<i64> = (0..300).collect();
+    put(store, "2024-01-01", &[numbers(&all, 1.0)]).unwrap();
+    // Nobody but 4 is in both; 301 is in the later one alone.
+    put(store, "2024-01-02", &[numbers(&[4, 5, 6, 301], 2.0)]).unwrap();
+    let before = store.kept().unwrap();
+    let mut expected = [&before[0], &before[1]].map(|version| everybody(store, version));
+    let gone = [4, 301, 299, 999].map(UserId::Number);
+    expected
+        .iter_mut()
+        .for_each(|all| all.retain(|user, _| !gone.contains(user)));
+
+    let planned = forget(store, &gone, true, &Silent).unwrap();
+    assert_eq!(store.kept().unwrap(), before, "a rehearsal");
+    let done = forget(store, &gone, false, &Silent).unwrap();
+    assert_eq!((&planned.removed, planned.proof), (&done.removed, None));
+    assert_eq!(done.removed, [2, 1, 1, 0]);
+    let proof = done.proof.unwrap();
+    assert_eq!((proof.versions, proof.rows), (2, 2 + 298));
+    let after = store.kept().unwrap();
+    for ((before, after), (row, expected)) in before
+        .iter()
+        .zip(&after)
+        .zip(done.versions.iter().zip(&expected))
+    {
+        assert_eq!((&row.before, &row.after), (&before.id, &after.id));
+        assert_eq!(after.id, format!("{}-forgot-1", before.id));
+        assert!(!store.has(&before.id).unwrap());
+        assert_eq!(&everybody(store, after), expected);
+        assert_eq!(after.rows, expected.len() as u64);
+        assert_eq!(after.forgotten, 2);
+        assert_eq!(
+            (&after.snapshot, &after.published),
+            (&before.snapshot, &before.published)
+        );
+    }
+    counts_are_put_right(&after);
+    assert_eq!(store.live().unwrap(), after[0]);
+    assert_eq!(
+        store.get(&gone).unwrap().predictions,
+        [None, None, None, None]
+    );
+    comes_back_by_no_way(store, &gone);
+}
+
+/// By hand: 5 and 6 are left of the later snapshot, worth 10 and, divisible by 3, 0.
+fn counts_are_put_right(after: &[Arc<Version>]) {
+    let live = &after[0];
+    assert_eq!(live.segments["observing"].rows, 1);
+    assert_eq!(live.expected(Some("observing")).unwrap()[0], 10.0);
+    assert_eq!(live.expected(Some("active")).unwrap()[0], 0.0);
+    assert_eq!((live.spread[0].zeros, live.spread[0].largest), (1, 10.0));
+    assert_eq!(after[1].spread[0].largest, 298.0, "299 was the largest");
+}
+
+fn comes_back_by_no_way(store: &dyn Erase, gone: &[UserId]) {
+    let (earlier, later): (Vec<i64>, _) = ((0..300).collect(), [4, 5, 6, 301]);
+    for again in [
+        put(store, "2024-01-01", &[numbers(&earlier, 1.0)]),
+        put(store, "2024-01-02", &[numbers(&later, 2.0)]),
+    ] {
+        let error = again.unwrap_err().to_string();
+        assert!(error.contains("would bring them back"), "{error}");
+    }
+    let again = forget(store, gone, false, &Silent).unwrap();
+    assert_eq!(again.removed, [0; 4]);
+    assert!(again.versions.iter().all(|row| row.before == row.after));
+    // Somebody else: the next number.
+    let other = forget(store, &ids(7..8), false, &Silent).unwrap();
+    assert!(other.versions[1].after.ends_with("-forgot-2"), "{other:?}");
+    store.roll_back().unwrap();
+    assert_eq!(
+        store.get(gone).unwrap().predictions,
+        [None, None, None, None]
+    );
+    // What was withdrawn does not stay behind.
+    forget(store, &ids(8..9), false, &Silent).unwrap();
+    assert_eq!(store.kept().unwrap().len(), 1);
+    assert!(!store.has(&other.versions[0].after).unwrap());
+    let error = forget(
+        store,
+        &["7", "seven"].map(|id| UserId::Text(id.into())),
+        false,
+        &Silent,
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("user 2 of those given") && !error.contains("seven"),
+        "{error}"
+    );
+}
+
+pub(crate) fn a_status_goes_with_its_last_user(store: &dyn Erase) {
+    let batch = with_ids(&numbers(&[1, 2], 1.0), vec![Some("one"), Some("two")]);
+    put(store, "2024-01-01", &[batch]).unwrap();
+    let user = [UserId::Text("two".into())];
+    forget(store, &user, false, &Silent).unwrap();
+    let live = store.live().unwrap();
+    assert_eq!(live.statuses, ["observing"]);
+    assert_eq!(live.expected(None).unwrap()[0], 1.0);
+    forget(store, &[UserId::Text("one".into())], false, &Silent).unwrap();
+    let live = store.live().unwrap();
+    assert_eq!((live.rows, live.users), (0, crate::UserKind::Text));
 }

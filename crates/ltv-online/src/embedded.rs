@@ -16,6 +16,7 @@
 //! readable for whoever has them open.
 
 mod draft;
+mod erase;
 mod table;
 
 use crate::{
@@ -315,6 +316,16 @@ impl Store for Embedded {
             }),
             Err(TryLockError::Error(e)) => Err(failed(e).into()),
         }
+    }
+
+    fn kept(&self) -> Result<Vec<Arc<Version>>, OnlineError> {
+        let Some(pointer) = self.pointer()? else {
+            return Ok(vec![]);
+        };
+        let live = self.describe(&pointer.live)?;
+        let previous = pointer.previous.filter(|id| self.at(id).exists());
+        let previous = previous.map(|id| self.describe(&id)).transpose()?;
+        Ok([live].into_iter().chain(previous).map(Arc::new).collect())
     }
 
     fn begin(&self, id: &str, _: u64) -> Result<Box<dyn Draft + '_>, OnlineError> {

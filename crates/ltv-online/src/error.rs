@@ -46,6 +46,26 @@ pub enum OnlineError {
         /// The store.
         store: String,
     },
+    /// A user to be forgotten whose id cannot be one of the store's.
+    #[error("user {number} of those given cannot be one of {store}: its ids are {wanted}")]
+    Position {
+        /// The store.
+        store: String,
+        /// Which of the users, from 1: messages are kept, and do not say who is to be forgotten.
+        number: usize,
+        /// What the store's ids are.
+        wanted: &'static str,
+    },
+    /// A snapshot whose users were forgotten in part would be published whole again.
+    #[error(
+        "{store}: {count} users of this snapshot were forgotten there, and publishing it would bring them back; run 'ltv forget' on the snapshot too, and then publish it"
+    )]
+    Forgotten {
+        /// The store.
+        store: String,
+        /// How many.
+        count: u64,
+    },
     /// There is no version to go back to.
     #[error(
         "{store}: there is no version before the one that is live; publish the snapshot that should be"
@@ -102,6 +122,16 @@ impl OnlineError {
             Self::Files(e) => e.fault(),
             Self::Internal { .. } => Fault::Internal,
             _ => Fault::User,
+        }
+    }
+
+    /// What is live is no longer what it was when a user was to be forgotten.
+    pub(crate) fn changed(store: String) -> Self {
+        Self::Store {
+            store,
+            what: "put a version in the place of another",
+            problem: "somebody published there meanwhile".to_owned(),
+            hint: "run this again",
         }
     }
 

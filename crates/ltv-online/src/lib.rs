@@ -14,6 +14,7 @@
 //! | [`embedded`] | a store in a folder of this machine: memory-mapped, one file for each version |
 //! | [`redis`](mod@redis) | a store in Redis or Valkey, for a fleet: one server or a cluster |
 //! | [`publish`](mod@publish) | from a snapshot to a version that is live |
+//! | [`forget`](mod@forget) | users vanish from all that a store keeps |
 //! | [`error`] | what can go wrong, and whose fault it is |
 //!
 //! Nothing here knows a network or a table engine: rows come as Arrow record batches, with the columns
@@ -23,6 +24,7 @@
 mod behaviour;
 pub mod embedded;
 pub mod error;
+pub mod forget;
 mod pointer;
 pub mod publish;
 pub mod redis;
@@ -37,8 +39,9 @@ pub mod version;
 pub use crate::redis::Redis;
 pub use embedded::Embedded;
 pub use error::OnlineError;
+pub use forget::{Forgotten, forget};
 pub use publish::{Publication, publish};
-pub use store::{Answer, Draft, Store};
+pub use store::{Answer, Draft, Erase, Store};
 pub use user::{UserId, UserKind};
 pub use value::Prediction;
 pub use version::Version;

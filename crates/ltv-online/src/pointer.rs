@@ -38,6 +38,15 @@ impl Pointer {
         self.previous.as_deref().filter(|_| self.live == live)
     }
 
+    /// The same with `new` in the place of `old`, which is live or was before; `None` where it is neither.
+    pub(crate) fn switched(&self, old: &str, new: &str) -> Option<Self> {
+        let is_previous = self.previous.as_deref() == Some(old);
+        match self.live == old {
+            true => Some(Self::new(new, self.previous.clone())),
+            false => is_previous.then(|| Self::new(&self.live, Some(new.to_owned()))),
+        }
+    }
+
     /// The versions that it keeps.
     pub(crate) fn kept(&self) -> Vec<&str> {
         let previous = self.previous.iter().map(String::as_str);

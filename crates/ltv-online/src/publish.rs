@@ -57,6 +57,7 @@ pub fn publish(
     // What is live may be damaged; then it is only replaced.
     let _ = store.refresh();
     let draft = Version::draft(manifest, document, detail);
+    refuse_forgotten(store, &draft)?;
     let before = store.live().map(|version| version.id.clone());
     let was_there = store.has(&draft.id)?;
     let id = draft.id.clone();
@@ -76,6 +77,21 @@ pub fn publish(
     })
 }
 
+/// A snapshot some of whose users were forgotten in the store does not bring them back.
+fn refuse_forgotten(store: &dyn Store, draft: &Version) -> Result<(), OnlineError> {
+    // What is there may be damaged; then it is only replaced.
+    let kept = store.kept().unwrap_or_default();
+    let same = |version: &&Arc<Version>| version.snapshot == draft.snapshot;
+    let forgotten = kept.iter().filter(same).map(|version| version.forgotten);
+    match forgotten.max() {
+        Some(count) if count > 0 => Err(OnlineError::Forgotten {
+            store: store.name(),
+            count,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Puts the version before live again; its description.
 ///
 /// # Errors
@@ -86,7 +102,7 @@ pub fn roll_back(store: &dyn Store) -> Result<Arc<Version>, OnlineError> {
 }
 
 /// Some users with what was loaded of them.
-type Spots = Vec<(UserId, Prediction)>;
+pub(crate) type Spots = Vec<(UserId, Prediction)>;
 
 fn load(
     expected: u64,
@@ -96,15 +112,7 @@ fn load(
     progress: &dyn Progress,
 ) -> Result<Spots, OnlineError> {
     let id = draft.id.clone();
-    let mut loading = Loading {
-        draft: store.begin(&id, expected)?,
-        sums: vec![],
-        version: draft,
-        kind: None,
-        spots: vec![],
-        random: ChaCha8Rng::seed_from_u64(0),
-        bytes: (vec![], vec![]),
-    };
+    let mut loading = Loading::new(store.begin(&id, expected)?, draft);
     rows(&mut |batch, path, first| {
         loading.add(batch, path, first)?;
         progress.advance(batch.num_rows() as u64);
@@ -114,7 +122,7 @@ fn load(
 }
 
 /// A version that rows are added to.
-struct Loading<'a> {
+pub(crate) struct Loading<'a> {
     draft: Box<dyn Draft + 'a>,
     version: Version,
     /// Sums of numbers, by status.
@@ -144,7 +152,25 @@ impl Origin<'_> {
     }
 }
 
-impl Loading<'_> {
+impl<'a> Loading<'a> {
+    pub(crate) fn new(draft: Box<dyn Draft + 'a>, version: Version) -> Self {
+        Self {
+            draft,
+            version,
+            sums: vec![],
+            kind: None,
+            spots: vec![],
+            random: ChaCha8Rng::seed_from_u64(0),
+            bytes: (vec![], vec![]),
+        }
+    }
+
+    /// Ids are of this kind, even if nobody comes.
+    pub(crate) fn of_kind(self, kind: UserKind) -> Self {
+        let kind = Some(kind);
+        Self { kind, ..self }
+    }
+
     fn add(&mut self, batch: &RecordBatch, path: &Path, first: u64) -> Result<(), OnlineError> {
         let origin = Origin { path, first };
         let columns = Columns::of(batch, &self.version, origin)?;
@@ -162,7 +188,7 @@ impl Loading<'_> {
         Ok(())
     }
 
-    fn add_row(
+    pub(crate) fn add_row(
         &mut self,
         user: UserId,
         status: &str,
@@ -213,7 +239,7 @@ impl Loading<'_> {
         }
     }
 
-    fn finish(mut self, expected: u64, store: &dyn Store) -> Result<Spots, OnlineError> {
+    pub(crate) fn finish(mut self, expected: u64, store: &dyn Store) -> Result<Spots, OnlineError> {
         let found = self.version.rows;
         if found != expected {
             return Err(OnlineError::Check {
@@ -312,7 +338,7 @@ pub(crate) fn number_columns(horizons: &Horizons, detail: Detail) -> Vec<String>
 }
 
 /// Looks the sample up in what was loaded.
-fn check(store: &dyn Store, id: &str, spots: &Spots) -> Result<(), OnlineError> {
+pub(crate) fn check(store: &dyn Store, id: &str, spots: &Spots) -> Result<(), OnlineError> {
     let users: Vec<UserId> = spots.iter().map(|(user, _)| user.clone()).collect();
     let found = store.peek(id, &users)?.predictions;
     for ((user, loaded), found) in spots.iter().zip(&found) {

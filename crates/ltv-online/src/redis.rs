@@ -15,6 +15,7 @@
 
 mod address;
 mod draft;
+mod erase;
 mod explain;
 mod layout;
 mod lock;
@@ -105,16 +106,10 @@ impl Redis {
     /// Replaces the pointer; it lives as long as the version that it names.
     fn point(&self, pointer: &Pointer) -> Result<(), OnlineError> {
         let bytes = serde_json::to_vec(pointer).map_err(OnlineError::internal)?;
-        let version = self.keys.version(&pointer.live);
-        let left: i64 = self
-            .links
-            .with("read", |link| link.run(cmd("PTTL").arg(&version)))?;
         let mut set = cmd("SET");
         set.arg(self.keys.live()).arg(bytes);
-        match left {
-            -1 => {}
-            1.. => _ = set.arg("PX").arg(left),
-            _ => return Err(self.missing(&pointer.live)),
+        if let Some(left) = self.left(&pointer.live)? {
+            set.arg("PX").arg(left);
         }
         self.links.with("switch versions", |link| link.run(&set))
     }
@@ -210,13 +205,63 @@ impl Redis {
         })
     }
 
+    /// Starts loading a version that lives so long.
+    fn load(
+        &self,
+        id: &str,
+        users: u64,
+        ttl: Option<Duration>,
+    ) -> Result<Box<dyn Draft + '_>, OnlineError> {
+        if self.has(id)? {
+            return Err(OnlineError::Store {
+                store: self.name(),
+                what: "load",
+                problem: format!("version {id} is there already"),
+                hint: "put it live as it is",
+            });
+        }
+        Ok(Box::new(Loading::begin(self, id, users, ttl)?))
+    }
+
+    /// Milliseconds that a version has left; `None` where it is there for ever.
+    fn left(&self, id: &str) -> Result<Option<u64>, OnlineError> {
+        let version = self.keys.version(id);
+        let left: i64 = self
+            .links
+            .with("read", |link| link.run(cmd("PTTL").arg(&version)))?;
+        match u64::try_from(left) {
+            Ok(left) if left > 0 => Ok(Some(left)),
+            _ if left == -1 => Ok(None),
+            _ => Err(self.missing(id)),
+        }
+    }
+
+    /// All versions, whole or not, with their numbers of buckets.
+    fn known(&self) -> Result<BTreeMap<String, u32>, OnlineError> {
+        let versions = self.keys.versions();
+        self.links
+            .with("read", |link| link.run(cmd("HGETALL").arg(&versions)))
+    }
+
+    /// Takes the lock of publishers.
+    fn lock(&self, link: &mut Link) -> Result<Lock, OnlineError> {
+        let taken = Lock::take(link, self.keys.publishing());
+        let taken = taken.map_err(|e| self.links.explain("publish", &e))?;
+        taken.map_err(|left| OnlineError::Store {
+            store: self.name(),
+            what: "publish",
+            problem: format!(
+                "somebody else is publishing there, or was killed; their lock {} ends in {} s unless they go on",
+                self.keys.publishing(),
+                left.as_secs()
+            ),
+            hint: "wait for it, or delete that key if nobody is",
+        })
+    }
+
     /// Removes all whole versions but these.
     fn keep(&self, ids: &[&str]) -> Result<(), OnlineError> {
-        let versions = self.keys.versions();
-        let known: BTreeMap<String, u32> = self
-            .links
-            .with("read", |link| link.run(cmd("HGETALL").arg(&versions)))?;
-        for (id, buckets) in known {
+        for (id, buckets) in self.known()? {
             // What others are making has no description yet.
             if !ids.contains(&id.as_str()) && self.has(&id)? {
                 let mut link = self.links.publisher()?;
@@ -313,16 +358,20 @@ impl Store for Redis {
         answer.ok_or_else(|| self.missing(id))
     }
 
+    fn kept(&self) -> Result<Vec<Arc<Version>>, OnlineError> {
+        let pointer = self.pointer()?;
+        let Some(Pointer { live, previous, .. }) = pointer else {
+            return Ok(vec![]);
+        };
+        let live = self.describe(&live)?.version;
+        // It may have run out.
+        let previous = previous.map(|id| self.find(&id)).transpose()?.flatten();
+        let previous = previous.map(|found| Arc::new(found.version));
+        Ok([live].into_iter().chain(previous).collect())
+    }
+
     fn begin(&self, id: &str, users: u64) -> Result<Box<dyn Draft + '_>, OnlineError> {
-        if self.has(id)? {
-            return Err(OnlineError::Store {
-                store: self.name(),
-                what: "load",
-                problem: format!("version {id} is there already"),
-                hint: "put it live as it is",
-            });
-        }
-        Ok(Box::new(Loading::begin(self, id, users)?))
+        self.load(id, users, self.ttl)
     }
 
     fn has(&self, id: &str) -> Result<bool, OnlineError> {

@@ -57,6 +57,13 @@ pub trait Store: Send + Sync {
         Ok(Box::new(()))
     }
 
+    /// The versions that are kept: the live one, and the one before where there is one. None before anything
+    /// was published.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn kept(&self) -> Result<Vec<Arc<Version>>, OnlineError>;
+
     /// Starts loading a version beside the live one; `users`: about how many will come.
     ///
     /// # Errors
@@ -88,6 +95,37 @@ pub trait Store: Send + Sync {
     /// When there is none, or the store cannot be written.
     fn roll_back(&self) -> Result<Arc<Version>, OnlineError>;
 }
+
+/// What a store can do from which users may have to vanish: versions are never changed, so that others take their
+/// places ([`crate::forget`](mod@crate::forget)).
+pub trait Erase: Store {
+    /// Reads a version from end to end and hands on every user.
+    ///
+    /// # Errors
+    /// When it is not there, is damaged or cannot be read; and those of `sink`.
+    fn each(&self, version: &Version, sink: EachSink<'_>) -> Result<(), OnlineError>;
+
+    /// Starts loading the version `id` that is to take the place of another, and lives no longer than that one.
+    ///
+    /// # Errors
+    /// As [`Store::begin`].
+    fn stand_in(&self, id: &str, of: &Version) -> Result<Box<dyn Draft + '_>, OnlineError>;
+
+    /// Puts the version `new`, which is there, in the place of `old`, be that live or the one before, in one step.
+    ///
+    /// # Errors
+    /// When `old` is neither any more, or the store cannot be written; what was live then still is.
+    fn switch(&self, old: &str, new: &str) -> Result<(), OnlineError>;
+
+    /// Removes all versions that are not kept, whole or not, whoever left them.
+    ///
+    /// # Errors
+    /// When somebody publishes, or something cannot be removed.
+    fn clear(&self) -> Result<(), OnlineError>;
+}
+
+/// Takes a user and what is known of them.
+pub type EachSink<'a> = &'a mut dyn FnMut(UserId, Prediction) -> Result<(), OnlineError>;
 
 /// A version that is being loaded: nobody sees it. Dropped before [`Draft::finish`], it leaves nothing behind.
 pub trait Draft {

@@ -20,7 +20,8 @@ pub struct Version {
     pub format: String,
     /// Version of the layout; this program writes 1.
     pub version: u32,
-    /// Names the version: the as-of date and the start of the snapshot's checksum.
+    /// Names the version: the as-of date and the start of the snapshot's checksum; then `-values` where values alone were
+    /// published, and `-forgot-1`, `-forgot-2`, ... once users were forgotten.
     pub id: String,
     /// As-of date of the predictions.
     pub as_of: Day,
@@ -36,6 +37,9 @@ pub struct Version {
     pub detail: Detail,
     /// Users.
     pub rows: u64,
+    /// Users of the snapshot who were forgotten since it was published.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub forgotten: u64,
     /// Of what kind their ids are; of an empty snapshot, numbers.
     pub users: UserKind,
     /// When it was published, in UTC, to the second.
@@ -51,6 +55,10 @@ pub struct Version {
     pub segments: BTreeMap<String, Segment>,
     /// How the values of each horizon are spread.
     pub spread: Vec<Spread>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Users of one status.
@@ -132,6 +140,7 @@ impl Version {
             monotone: manifest.monotone,
             detail,
             rows: 0,
+            forgotten: 0,
             users: UserKind::Number,
             published: now.to_rfc3339_opts(SecondsFormat::Secs, true),
             snapshot,
@@ -139,6 +148,20 @@ impl Version {
             statuses: vec![],
             segments: BTreeMap::new(),
             spread: vec![Spread::default(); manifest.horizons.len()],
+        }
+    }
+
+    /// The same snapshot without so many more of its users, before anybody is counted.
+    pub(crate) fn without(&self, id: String, users: u64) -> Self {
+        Self {
+            id,
+            rows: 0,
+            forgotten: self.forgotten + users,
+            content: String::new(),
+            statuses: vec![],
+            segments: BTreeMap::new(),
+            spread: vec![Spread::default(); self.horizons.len()],
+            ..self.clone()
         }
     }
 

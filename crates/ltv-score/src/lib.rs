@@ -7,6 +7,7 @@
 //! | [`snapshot`] | the scores of every user of a dataset, committed whole or not at all |
 //! | [`diff`](mod@diff) | what moved from one snapshot to another |
 //! | [`prune`] | the latest snapshots of a folder stay, older ones go |
+//! | [`forget`] | users vanish from snapshots |
 //! | [`evaluate`] | labels against the predictions of a model and of the baselines |
 //! | [`importance`](mod@importance) | what predictions owe to each feature |
 //! | [`error`] | what can go wrong, and whose fault it is |
@@ -18,6 +19,7 @@ pub mod batch;
 pub mod diff;
 pub mod error;
 pub mod evaluate;
+pub mod forget;
 pub mod importance;
 mod model;
 mod output;

@@ -13,7 +13,7 @@ use std::{
 };
 
 /// How the names of snapshots start that are being removed: nobody takes them for one.
-const GONE: &str = ".ltv-gone-";
+pub(crate) const GONE: &str = ".ltv-gone-";
 
 /// A snapshot of the folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

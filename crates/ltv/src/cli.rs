@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        backtest, bench, compare, completions, diff, evaluate, export, features, get, inspect,
-        prune, publish, quickstart, score, serve, simulate, train,
+        backtest, bench, compare, completions, diff, evaluate, export, features, forget, get,
+        inspect, prune, publish, quickstart, score, serve, simulate, train,
     },
     log::Format,
 };
@@ -43,6 +43,7 @@ pub(crate) enum Command {
     Prune(prune::Flags),
     Publish(publish::Flags),
     Get(get::Flags),
+    Forget(forget::Flags),
     Serve(Box<serve::Flags>),
     Export(export::Flags),
     Inspect(inspect::Flags),
@@ -66,6 +67,7 @@ impl Command {
             Self::Prune(flags) => &flags.common,
             Self::Publish(flags) => &flags.common,
             Self::Get(flags) => &flags.common,
+            Self::Forget(flags) => &flags.common,
             Self::Serve(flags) => &flags.common,
             Self::Export(flags) => &flags.common,
             Self::Inspect(flags) => &flags.common,

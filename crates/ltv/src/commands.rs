@@ -9,6 +9,7 @@ pub(crate) mod evaluate;
 mod experiment;
 pub(crate) mod export;
 pub(crate) mod features;
+pub(crate) mod forget;
 pub(crate) mod get;
 pub(crate) mod inspect;
 pub(crate) mod prune;
@@ -48,6 +49,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     | Command::Diff(_)
     | Command::Prune(_)
     | Command::Publish(_)
+    | Command::Forget(_)
     | Command::Export(_)
     | Command::Bench(_)
     | Command::Quickstart(_) = command
@@ -64,6 +66,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Score(flags) => timed(&flags.common.clone(), |c| score::run(flags, c)),
         Command::Diff(flags) => within(&flags.common.clone(), |c| diff::run(flags, c)),
         Command::Publish(flags) => within(&flags.common.clone(), |c| publish::run(flags, c)),
+        Command::Forget(flags) => within(&flags.common.clone(), |c| forget::run(flags, c)),
         Command::Get(flags) => within(&flags.common.clone(), |c| get::run(flags, c)),
         Command::Serve(flags) => within(&flags.common.clone(), |c| serve::run(*flags, c)),
         Command::Prune(flags) => within(&flags.common.clone(), |c| prune::run(flags, c)),

@@ -59,6 +59,7 @@ macro_rules! from_library {
 from_library!(
     ltv_core::Error,
     ltv_data::DataError,
+    ltv_data::forget::ForgetError,
     ltv_data::stream::StreamError,
     ltv_data::simulate::SimulateError,
     ltv_data::random::RandomError,

@@ -26,6 +26,7 @@ fn help_of_every_command() {
         "prune",
         "publish",
         "get",
+        "forget",
         "serve",
         "export",
         "inspect",

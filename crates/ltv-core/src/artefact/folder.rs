@@ -22,7 +22,7 @@ use std::{
 /// How the names of work folders start.
 const PREFIX: &str = ".ltv-work-";
 /// How the names of work folders start that outlive a run that did not finish.
-const PART: &str = ".ltv-part-";
+pub const PART: &str = ".ltv-part-";
 /// What is made in one of those, so that nothing else goes on with it.
 const PURPOSE: &str = "purpose";
 /// Work folders tried before giving up; a second try is needed only when another process sweeps
@@ -81,16 +81,7 @@ impl AtomicFolder {
     /// # Errors
     /// As [`AtomicFolder::create`]; when another process is making the same target.
     pub fn resume(target: impl AsRef<Path>, purpose: &str) -> Result<(Self, bool)> {
-        let target = prepared(target.as_ref())?;
-        let folder = parent(&target);
-        let mut name = std::ffi::OsString::from(PART);
-        name.push(target.file_name().unwrap_or_default());
-        let work = folder.join(name);
-        let lock = held(&work, &target)?;
-        if !put_back(folder, &work.join("old")) {
-            let hint = "an old artefact was set aside in its folder 'old': move it away";
-            return Err(Error::artefact(&work, "not free to be used again", hint));
-        }
+        let (target, work, lock) = named(target.as_ref())?;
         let new = work.join("new");
         let found = fs::read_to_string(work.join(PURPOSE));
         // Killed right after its commit, a run leaves the purpose alone.
@@ -109,6 +100,31 @@ impl AtomicFolder {
             _lock: lock,
         };
         Ok((made, goes_on))
+    }
+
+    /// As [`AtomicFolder::create`], but nobody else makes the same target by this or by [`AtomicFolder::resume`] at the
+    /// same time, and what a run left that was to be resumed is removed.
+    ///
+    /// # Errors
+    /// As [`AtomicFolder::resume`]; when what a run left cannot be removed.
+    pub fn alone(target: impl AsRef<Path>) -> Result<Self> {
+        let (target, work, lock) = named(target.as_ref())?;
+        empty(&work);
+        let left = fs::read_dir(&work).map_err(|e| Error::io(&work, "list", e))?;
+        if left.flatten().any(|entry| entry.file_name() != "lock") {
+            let problem = "what an earlier run left there cannot be removed";
+            return Err(Error::artefact(&work, problem, "remove this folder"));
+        }
+        let new = work.join("new");
+        super::create_folder(&new)?;
+        Ok(Self {
+            target,
+            new,
+            work,
+            keep: false,
+            outlives: false,
+            _lock: lock,
+        })
     }
 
     /// The folder that becomes the target.
@@ -151,6 +167,24 @@ impl AtomicFolder {
         sync_folder(parent(&self.target))
     }
 
+    /// As [`AtomicFolder::commit`], and sees that nothing is left on this disk of what was replaced, by any name that
+    /// it had here.
+    ///
+    /// # Errors
+    /// As [`AtomicFolder::commit`]; when the old artefact cannot be removed, after it was replaced.
+    pub fn commit_for_good(self) -> Result<()> {
+        let (work, target) = (self.work.clone(), self.target.clone());
+        self.commit()?;
+        if work.exists() {
+            let problem = format!(
+                "{} was replaced, but what was there before cannot be removed from here",
+                target.display()
+            );
+            return Err(Error::artefact(work, problem, "remove this folder"));
+        }
+        sync_folder(parent(&target))
+    }
+
     fn rescue(&mut self, failure: Failure) -> Result<()> {
         match failure {
             Failure::Untouched(e) => Err(Error::io(&self.target, "replace", e)),
@@ -182,6 +216,21 @@ fn prepared(target: &Path) -> Result<PathBuf> {
     super::create_folder(parent(&target))?;
     sweep(parent(&target));
     Ok(target)
+}
+
+/// A target with its links followed, the work folder that has a name for it, and the lock of that.
+fn named(target: &Path) -> Result<(PathBuf, PathBuf, File)> {
+    let target = prepared(target)?;
+    let folder = parent(&target);
+    let mut name = std::ffi::OsString::from(PART);
+    name.push(target.file_name().unwrap_or_default());
+    let work = folder.join(name);
+    let lock = held(&work, &target)?;
+    if !put_back(folder, &work.join("old")) {
+        let hint = "an old artefact was set aside in its folder 'old': move it away";
+        return Err(Error::artefact(&work, "not free to be used again", hint));
+    }
+    Ok((target, work, lock))
 }
 
 /// Removes a work folder, its lock last: whatever a kill leaves of it can be swept.
@@ -369,7 +418,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 /// one goes back to its name if that is free; otherwise it stays where it is.
 ///
 /// What cannot be removed (somebody else's, say) is left: it is not needed for our work.
-fn sweep(folder: &Path) {
+pub fn sweep(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
@@ -575,6 +624,29 @@ mod tests {
         fs::write(left.join("purpose"), "c").unwrap();
         let (folder, goes_on) = resume("c");
         assert!(!goes_on && folder.path().is_dir());
+    }
+
+    #[test]
+    fn alone_nothing_is_left_of_what_others_left_or_of_what_was_there() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("target");
+        make(&target, "1");
+        let (left, _) = AtomicFolder::resume(&target, "a").unwrap();
+        fs::write(left.path().join("part"), "1").unwrap();
+        AtomicFolder::alone(&target).unwrap_err();
+        drop(left);
+        let folder = AtomicFolder::alone(&target).unwrap();
+        assert_eq!(entries(folder.path()), [] as [&str; 0]);
+        AtomicFolder::resume(&target, "a").unwrap_err();
+        fs::write(folder.path().join("half"), "2").unwrap();
+        drop(folder);
+        assert_eq!(entries(place.path()), ["target"]);
+        assert_eq!(entries(&target), ["1"]);
+        let folder = AtomicFolder::alone(&target).unwrap();
+        fs::write(folder.path().join("2"), "whole").unwrap();
+        folder.commit_for_good().unwrap();
+        assert_eq!(entries(place.path()), ["target"]);
+        assert_eq!(entries(&target), ["2"]);
     }
 
     #[test]

@@ -45,6 +45,57 @@ fn values_alone() {
 }
 
 #[test]
+fn users_vanish() {
+    let (_at, store) = store();
+    behaviour::users_vanish(&store);
+    assert_eq!(versions(&store), 1);
+    behaviour::a_status_goes_with_its_last_user(&self::store().1);
+}
+
+/// Neither keys nor what a killed process left stays in any file; who reads meanwhile goes on.
+#[test]
+fn nothing_is_left_on_disk() {
+    let (_at, store) = store();
+    let all: Vec<i64> = (0..2000).map(|i| i * 1_000_003).collect();
+    let user = 1234 * 1_000_003;
+    for day in ["2024-01-01", "2024-01-02"] {
+        put(&store, day, &[numbers(&all, 1.0)]).unwrap();
+    }
+    let left = store.folder.join(VERSIONS);
+    fs::create_dir_all(left.join(".ltv-gone-x")).unwrap();
+    fs::create_dir_all(left.join(".ltv-work-x/new")).unwrap();
+    fs::write(left.join(".ltv-work-x/lock"), "").unwrap();
+    let reader = Embedded::open(&store.folder).unwrap();
+    let mut key = vec![];
+    UserId::Number(user).key(&mut key);
+    let files = || {
+        let versions = fs::read_dir(&left).unwrap().map(|e| e.unwrap().path());
+        let versions: Vec<PathBuf> = versions.filter(|path| path.join(DATA).exists()).collect();
+        let holds = |path: &PathBuf| {
+            let bytes = fs::read(path.join(DATA)).unwrap();
+            bytes.windows(key.len()).any(|window| window == key)
+        };
+        versions.iter().map(holds).collect::<Vec<bool>>()
+    };
+    assert_eq!(files(), [true, true]);
+    let gone = [UserId::Number(user)];
+    crate::forget(&store, &gone, false, &ltv_core::progress::Silent).unwrap();
+    assert_eq!(files(), [false, false]);
+    assert_eq!(versions(&store), 2, "nothing else is left");
+    assert!(reader.get(&gone).unwrap().predictions[0].is_some());
+    assert!(reader.refresh().unwrap());
+    assert_eq!(reader.get(&gone).unwrap().predictions, [None]);
+    // What is not ours to remove is named.
+    fs::create_dir(left.join(".copy")).unwrap();
+    let error = crate::forget(&store, &gone, false, &ltv_core::progress::Silent);
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains(".copy") && error.contains("remove it"),
+        "{error}"
+    );
+}
+
+#[test]
 fn readers_follow() {
     let (_at, store) = store();
     let reader = Embedded::open(&store.folder).unwrap();

@@ -14,7 +14,7 @@ use crate::{
     user::UserKind,
 };
 use redis::{Cmd, RedisError, cmd};
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 use tempfile::TempDir;
 
 /// How long buckets live that nobody has vouched for.
@@ -22,7 +22,7 @@ const DRAFT: Duration = Duration::from_secs(24 * 3600);
 /// How much longer buckets live than the description of their version, so that they never go first.
 const LONGER: Duration = Duration::from_secs(3600);
 /// Buckets that are written or read back at once.
-const AT_ONCE: u32 = 256;
+pub(super) const AT_ONCE: u32 = 256;
 /// Bytes of users that are written at once.
 const BYTES: usize = 1 << 20;
 
@@ -33,6 +33,8 @@ pub(super) struct Loading<'a> {
     lock: Lock,
     id: String,
     buckets: u32,
+    /// How long it lives.
+    ttl: Option<Duration>,
     /// None once they are sorted.
     sorting: Option<Sorting>,
     /// Where they are sorted.
@@ -55,23 +57,17 @@ enum State {
 }
 
 impl<'a> Loading<'a> {
-    /// Starts a version of about so many users; what killed publishers have left is removed.
-    pub(super) fn begin(store: &'a Redis, id: &str, users: u64) -> Result<Self, OnlineError> {
+    /// Starts a version of about so many users, who live so long; what killed publishers have left is removed.
+    pub(super) fn begin(
+        store: &'a Redis,
+        id: &str,
+        users: u64,
+        ttl: Option<Duration>,
+    ) -> Result<Self, OnlineError> {
         let scratch = tempfile::tempdir()
             .map_err(|e| ltv_core::Error::io(std::env::temp_dir(), "create a folder in", e))?;
         let mut link = store.links.publisher()?;
-        let failed = |e| store.links.explain("publish", &e);
-        let taken = Lock::take(&mut link, store.keys.publishing()).map_err(failed)?;
-        let lock = taken.map_err(|left| OnlineError::Store {
-            store: store.links.name().to_owned(),
-            what: "publish",
-            problem: format!(
-                "somebody else is publishing there, or was killed; their lock {} ends in {} s unless they go on",
-                store.keys.publishing(),
-                left.as_secs()
-            ),
-            hint: "wait for it, or delete that key if nobody is",
-        })?;
+        let lock = store.lock(&mut link)?;
         let place = Path::new(store.links.name());
         let mut loading = Self {
             store,
@@ -79,6 +75,7 @@ impl<'a> Loading<'a> {
             lock,
             id: id.to_owned(),
             buckets: buckets(users),
+            ttl,
             sorting: Some(Sorting::new(scratch.path().to_path_buf(), place, 4)),
             _scratch: scratch,
             key: (vec![], vec![]),
@@ -91,9 +88,7 @@ impl<'a> Loading<'a> {
 
     /// Removes what has no description: nobody but the holder of the lock makes such.
     fn sweep(&mut self) -> Result<(), OnlineError> {
-        let known = cmd("HGETALL").arg(self.store.keys.versions()).to_owned();
-        let known: BTreeMap<String, u32> = self.run(&known)?;
-        for (id, buckets) in known {
+        for (id, buckets) in self.store.known()? {
             if !self.store.has(&id)? {
                 let removed = remove(&mut self.link, &self.store.keys, &id, buckets);
                 removed.map_err(|e| self.failed(&e))?;
@@ -194,7 +189,7 @@ impl<'a> Loading<'a> {
                     content.add(field, value);
                 }
             }
-            let ttl = self.store.ttl.map(|ttl| ttl + LONGER);
+            let ttl = self.ttl.map(|ttl| ttl + LONGER);
             let last = keys.iter().map(|key| match ttl {
                 Some(ttl) => expire(key, ttl),
                 None => cmd("PERSIST").arg(key).to_owned(),
@@ -230,8 +225,8 @@ impl<'a> Loading<'a> {
         let mut set = cmd("SET");
         set.arg(self.store.keys.version(&self.id))
             .arg(described.write()?);
-        if let Some(ttl) = self.store.ttl {
-            set.arg("EX").arg(ttl.as_secs());
+        if let Some(ttl) = self.ttl {
+            set.arg("PX").arg(ttl.as_millis().max(1) as u64);
         }
         self.hold(true)?;
         self.run::<()>(&set)?;

@@ -6,7 +6,7 @@ use super::{
     *,
 };
 use crate::{
-    Publication,
+    Erase, Publication,
     behaviour::{self, ids, value},
     testing::{numbers, put},
 };
@@ -113,6 +113,53 @@ fn everybody_is_found() {
             Ok(())
         })
         .unwrap();
+}
+
+#[test]
+fn users_vanish() {
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    let at = |more: &str| Redis::open(&format!("{}?prefix={more}", server.address())).unwrap();
+    behaviour::users_vanish(&at("a"));
+    // One version of five buckets, its description, the pointer and the list.
+    assert_eq!(keys(&server, "a:*").len(), 8);
+    behaviour::a_status_goes_with_its_last_user(&at("b"));
+
+    // What runs out still does; what killed publishers left, and what ran out before its users did, goes.
+    day(&at("c&ttl=1d"), 1, 100).unwrap();
+    for killed in ["2024-01-05-x", "2024-01-06-x"] {
+        server.run::<()>(&["HSET", "c:versions", killed, "2"]);
+        server.run::<()>(&["HSET", &format!("c:{killed}:1"), "4", "x"]);
+    }
+    let user = [UserId::Number(4)];
+    crate::forget(&at("c"), &user, false, &ltv_core::progress::Silent).unwrap();
+    let there = keys(&server, "c:*");
+    assert_eq!(there.len(), 5, "{there:?}");
+    for key in there.iter().filter(|key| *key != "c:versions") {
+        let left: i64 = server.run(&["TTL", key]);
+        let wanted = if key.ends_with(['0', '1']) { 25 } else { 24 };
+        let wanted = wanted * 3600 - 60..=wanted * 3600;
+        assert!(wanted.contains(&left), "{key}: {left}");
+    }
+    // Somebody publishes meanwhile.
+    let store = at("c");
+    server.run::<()>(&["SET", "c:publishing", "somebody"]);
+    let error = message(crate::forget(
+        &store,
+        &user,
+        false,
+        &ltv_core::progress::Silent,
+    ));
+    assert!(error.contains("somebody else is publishing"), "{error}");
+    assert!(message(store.switch("2024-01-09-x", "y")).contains("run this again"));
+}
+
+#[test]
+fn users_vanish_from_a_cluster() {
+    if let Some(cluster) = Cluster::start() {
+        behaviour::users_vanish(&Redis::open(&cluster.address()).unwrap());
+    }
 }
 
 /// The page for readers in other languages is followed by hand.

@@ -240,6 +240,10 @@ impl Store for Gated {
         self.inner.get(users)
     }
 
+    fn kept(&self) -> Result<Vec<Arc<Version>>, OnlineError> {
+        self.inner.kept()
+    }
+
     fn begin(&self, id: &str, users: u64) -> Result<Box<dyn Draft + '_>, OnlineError> {
         self.inner.begin(id, users)
     }

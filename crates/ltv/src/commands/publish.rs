@@ -16,7 +16,7 @@ use ltv_core::{
 };
 use ltv_files::{Part, Place, Stores};
 use ltv_online::{
-    Embedded, OnlineError, Publication, Redis, Store, Version,
+    Embedded, Erase, OnlineError, Publication, Redis, Store, Version,
     publish::{Sink, columns, publish, roll_back},
     value::Detail,
 };
@@ -90,6 +90,14 @@ pub(super) fn open(store: Option<&Path>) -> Result<Box<dyn Store>, Failure> {
     store_at(store, |folder| Embedded::open(folder))
 }
 
+/// The store that `--store` names, from which users are to vanish.
+pub(super) fn to_erase(store: &Path) -> Result<Box<dyn Erase>, Failure> {
+    if let Some(redis) = redis_at(store)? {
+        return Ok(Box::new(redis));
+    }
+    Ok(Box::new(Embedded::to_publish(store)))
+}
+
 /// A store in Redis, or else what `embedded` makes of a folder.
 pub(super) fn store_at(
     store: Option<&Path>,
@@ -99,12 +107,20 @@ pub(super) fn store_at(
         let message = "store: say where it is, with --store DIR or redis://host:port";
         return Err(Failure::user(message));
     };
+    match redis_at(path)? {
+        Some(redis) => Ok(Box::new(redis)),
+        None => Ok(Box::new(embedded(path)?)),
+    }
+}
+
+/// The store in Redis at an address; `None` for a folder.
+fn redis_at(path: &Path) -> Result<Option<Redis>, Failure> {
     if !is_address(path) {
-        return Ok(Box::new(embedded(path)?));
+        return Ok(None);
     }
     let address = path.to_string_lossy();
     match address.starts_with("redis://") || address.starts_with("rediss://") {
-        true => Ok(Box::new(Redis::open(&address)?)),
+        true => Ok(Some(Redis::open(&address)?)),
         false => {
             let shown = shown_address(path);
             let message = format!("{shown}: no store; give a folder, or redis://host:port");
