@@ -11,12 +11,17 @@ and the example `bare` (axum with one handler that answers the same text to ever
 - Redis itself: `redis-benchmark`, GET of random keys with values as long as ours, as many connections;
 - half of the peak: `oha` asks at that rate whatever the answers take, so that what waits is counted as waiting.
 
+With --publishing N only a publication of N users is measured, values alone, while a server answers from the same store:
+rate, bytes a user, peak memory of the publisher, the time of a switch, and whether a reader of batches saw an error or a
+version twice.
+
 The load, the servers and Redis share this machine's cores. Every answer is checked for its status; prints a table of medians over
 rounds. Wants `wrk`, `redis-server`, `redis-benchmark` and `oha` on the PATH, or `oha` by --oha.
 """
 
 import argparse
 import contextlib
+import http.client
 import json
 import pathlib
 import re
@@ -24,6 +29,7 @@ import socket
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.request
 
@@ -40,6 +46,8 @@ def arguments():
     parser.add_argument("--ltv", default="target/release/ltv")
     parser.add_argument("--bare", default="target/release/examples/bare")
     parser.add_argument("--oha", default="oha")
+    parser.add_argument("--publishing", type=int, metavar="N")
+    parser.add_argument("--scratch", help="folder for the store")
     return parser.parse_args()
 
 
@@ -178,8 +186,79 @@ def publish(options, store):
     print(f"{store}: {found['users_per_second']:,.0f} users/s published, {found['bytes_per_user'] or 0:.1f} bytes a user")
 
 
+class Reader(threading.Thread):
+    """Asks for batches without a pause; every answer must be whole, and of one version that comes after those before."""
+
+    def __init__(self, port, users):
+        super().__init__(daemon=True)
+        self.port, self.body = port, json.dumps({"user_ids": users})
+        self.users, self.answers, self.slowest, self.versions, self.faults = len(users), 0, 0.0, [], []
+        self.stopped = threading.Event()
+
+    def run(self):
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        while not self.stopped.is_set():
+            began = time.perf_counter()
+            link.request("POST", "/v1/ltv:batch", self.body)
+            answer = link.getresponse()
+            document = json.loads(answer.read())
+            self.slowest = max(self.slowest, time.perf_counter() - began)
+            if answer.status == 503 and not self.versions:
+                continue  # nothing is published yet
+            self.answers += 1
+            if answer.status != 200 or len(document["results"]) != self.users:
+                self.faults.append(document)
+            elif not self.versions or self.versions[-1] != document["version"]:
+                self.versions.append(document["version"])
+            # What is live can differ between users only if two versions were mixed.
+            found = {user["found"] for user in document.get("results", [])}
+            if len(self.versions) > 1 and self.versions[-1] == self.versions[1] and found != {True}:
+                self.faults.append(document)
+
+
+def watched(*command):
+    """What a program prints, and the most memory it had: its own, and pages of files that the system may drop."""
+    words = [str(word) for word in command]
+    peaks = {"RssAnon": 0, "RssFile": 0}
+    with tempfile.TemporaryFile("w+") as out:
+        program = subprocess.Popen(words, stdout=out)
+        while program.poll() is None:
+            with contextlib.suppress(OSError):
+                status = pathlib.Path(f"/proc/{program.pid}/status").read_text()
+                for name in peaks:
+                    size = re.search(rf"{name}:\s+(\d+) kB", status)
+                    peaks[name] = max(peaks[name], int(size[1]) if size else 0)
+            time.sleep(0.02)
+        if program.returncode:
+            raise SystemExit(f"{' '.join(words)}: ended with {program.returncode}")
+        out.seek(0)
+        return out.read(), peaks
+
+
+def publishing(options, folder):
+    """Publishes while a server answers from the same store."""
+    store, port = folder / "store", free_port()
+    serve = [options.ltv, "serve", "--store", store, "--listen", f"127.0.0.1:{port}", "--refresh", "0.1"]
+    words = ["bench", "publish", "--store", store, "--users", options.publishing, "--values-only"]
+    with running(port, *serve):
+        reader = Reader(port, list(ids(options.publishing))[:100])
+        reader.start()
+        found, peaks = watched(options.ltv, *words, "--seconds", 5, "--quiet", "--json")
+        time.sleep(5)
+        reader.stopped.set()
+        reader.join()
+    print(json.dumps(json.loads(found), indent=1))
+    print("publisher, at most: " + ", ".join(f"{name} {size / 1024:,.0f} MiB" for name, size in peaks.items()))
+    print(f"reader: {reader.answers:,} batches, slowest {1e3 * reader.slowest:.1f} ms, versions {reader.versions}")
+    print(f"faults: {len(reader.faults)} {reader.faults[:1]}")
+
+
 def main():
     options = arguments()
+    if options.publishing:
+        with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
+            publishing(options, pathlib.Path(folder))
+        return
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         folder = pathlib.Path(folder)
         made = subprocess.run([options.ltv, "serve", "--new-token", "load"], check=True, capture_output=True, text=True)
