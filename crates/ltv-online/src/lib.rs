@@ -23,6 +23,8 @@
 mod behaviour;
 pub mod embedded;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod pointer;
 pub mod publish;
 pub mod redis;
