@@ -36,6 +36,14 @@ audit:
 quickstart:
     cargo run --release -- quickstart
 
+# A static binary, and a check that it needs nothing else.
+static:
+    .ci/static
+
+# The interface of `ltv serve`, asked whatever its document allows (needs Schemathesis).
+interface:
+    .ci/run interface
+
 # The binary as it is shipped.
 dist:
     cargo build --locked --profile dist -p ltv

@@ -23,6 +23,8 @@ mod engine;
 mod error;
 mod fit;
 mod forest;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod log;
 mod matrix;
 pub mod peer;

@@ -183,7 +183,7 @@ impl Peer {
         &self.document
     }
 
-    fn bytes(&self) -> String {
+    pub(crate) fn bytes(&self) -> String {
         let (sum, text) = (&self.checksum, &self.text);
         format!(
             "{{\"format\":\"{FORMAT}\",\"version\":{VERSION},\"blake3\":\"{sum}\",\"document\":{text}}}\n"
@@ -209,12 +209,18 @@ impl Peer {
     pub fn load(path: impl AsRef<Path>) -> Result<Self, BaselineError> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|e| ltv_core::Error::io(path, "read", e))?;
+        Self::parse(path, &bytes)
+    }
+
+    /// The peer that a file at `path` holds, whose bytes these are.
+    pub(crate) fn parse(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Self, BaselineError> {
+        let path = path.as_ref();
         let failed = |(problem, hint): Refusal| BaselineError::File {
             path: path.to_path_buf(),
             problem,
             hint,
         };
-        let (document, text, checksum) = decode(&bytes).map_err(failed)?;
+        let (document, text, checksum) = decode(bytes).map_err(failed)?;
         let ready = Ready::new(&document).map_err(|e| match e {
             BaselineError::Xgboost { .. } => failed((e.to_string(), AGAIN)),
             other => other,

@@ -31,8 +31,16 @@ use std::path::Path;
 pub fn read_toml<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T> {
     let path = path.as_ref();
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
-    toml::from_str(&text).map_err(|e| Error::ConfigFile {
-        path: path.to_path_buf(),
+    parse_toml(path, &text)
+}
+
+/// A TOML configuration that has been read from `path`. Unknown keys are errors.
+///
+/// # Errors
+/// When it is not TOML, or has a key or a type that the configuration lacks.
+pub fn parse_toml<T: DeserializeOwned>(path: impl AsRef<Path>, text: &str) -> Result<T> {
+    toml::from_str(text).map_err(|e| Error::ConfigFile {
+        path: path.as_ref().to_path_buf(),
         problem: e.to_string().trim_end().to_string(),
     })
 }

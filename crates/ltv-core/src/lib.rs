@@ -24,6 +24,8 @@ pub mod config;
 pub mod day;
 pub mod encoding;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod horizon;
 pub mod labels;
 pub mod manifest;

@@ -7,7 +7,11 @@ use crate::{
     config::{FeatureConfig, Label},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Component, Path},
+};
 
 /// Name of the manifest inside an artefact's folder.
 pub const MANIFEST: &str = "manifest.json";
@@ -127,20 +131,33 @@ impl DatasetManifest {
     /// Reads the manifest of the dataset in `folder`.
     ///
     /// # Errors
-    /// When the folder has no manifest, or one of another kind or version.
+    /// When the folder has no manifest, or one of another kind or version, or one that names files elsewhere.
     pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
-        read_manifest(folder.as_ref(), Self::FORMAT, Self::VERSION, Self::MISSING)
+        let folder = folder.as_ref();
+        let manifest = read_manifest(folder, Self::FORMAT, Self::VERSION, Self::MISSING)?;
+        Self::consistent(manifest, folder)
     }
 
     /// The manifest of the dataset in `folder`, from the bytes of its file, where there is one.
     ///
     /// # Errors
-    /// When there is none, or it is of another kind or version.
+    /// When there is none, or as [`DatasetManifest::read`].
     pub fn parse(folder: impl AsRef<Path>, bytes: Option<&[u8]>) -> Result<Self> {
         let folder = folder.as_ref();
         let (problem, hint) = Self::MISSING;
         let bytes = bytes.ok_or_else(|| Error::artefact(folder, problem, hint))?;
-        parse_manifest(&folder.join(MANIFEST), bytes, Self::FORMAT, Self::VERSION)
+        let manifest = parse_manifest(&folder.join(MANIFEST), bytes, Self::FORMAT, Self::VERSION)?;
+        Self::consistent(manifest, folder)
+    }
+
+    fn consistent(manifest: Self, folder: &Path) -> Result<Self> {
+        match outside(&manifest.files) {
+            Some(problem) => {
+                let hint = "make the dataset again";
+                Err(Error::artefact(folder.join(MANIFEST), problem, hint))
+            }
+            None => Ok(manifest),
+        }
     }
 
     /// Writes the manifest into `folder`, whole or not at all.
@@ -278,7 +295,10 @@ impl SnapshotManifest {
             return Some(format!("{} rows, but {sum} in its files", self.rows));
         }
         let (totals, horizons) = (self.totals.len(), self.horizons.len());
-        (totals != horizons).then(|| format!("{totals} totals of {horizons} horizons"))
+        if totals != horizons {
+            return Some(format!("{totals} totals of {horizons} horizons"));
+        }
+        outside(&self.files)
     }
 
     /// Writes the manifest into `folder`, whole or not at all.
@@ -297,6 +317,18 @@ impl SnapshotManifest {
     pub fn stranger(out: &Path) -> Result<Option<String>> {
         stranger(out, || Ok(Self::read(out)?.files))
     }
+}
+
+/// What is wrong with a list of files one of which does not lie in the artefact's folder: whoever writes a manifest
+/// says nothing of other places.
+fn outside(files: &[FileEntry]) -> Option<String> {
+    let within = |file: &&FileEntry| {
+        let mut parts = Path::new(&file.path).components();
+        let named = parts.clone().next().is_some();
+        named && parts.all(|part| matches!(part, Component::Normal(_)))
+    };
+    let file = files.iter().find(|file| !within(file))?;
+    Some(format!("'{}' is no file in its folder", file.path))
 }
 
 /// Reads a manifest of the given kind and version; `missing` is what to say, and advise, where the

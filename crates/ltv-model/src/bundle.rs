@@ -5,7 +5,7 @@
 
 mod check;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::{
     error::ModelError,
@@ -130,7 +130,7 @@ impl Bundle {
     }
 
     /// The file's bytes and the checksum.
-    fn encode(&self) -> Result<(Vec<u8>, String), ModelError> {
+    pub(crate) fn encode(&self) -> Result<(Vec<u8>, String), ModelError> {
         let text = serde_json::to_string(&self.document).map_err(ModelError::internal)?;
         let layout = self.layout();
         let tensor = |p: &ltv_nn::Param| Tensor {
@@ -163,7 +163,8 @@ impl Bundle {
         Self::decode(path, &bytes)
     }
 
-    fn decode(path: &Path, bytes: &[u8]) -> Result<Self, ModelError> {
+    /// The bundle that a file at `path` holds, whose bytes these are.
+    pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<Self, ModelError> {
         let failed = |problem: String, hint: &'static str| ModelError::Bundle {
             path: path.to_path_buf(),
             problem,

@@ -24,6 +24,8 @@ pub mod bundle;
 pub mod decode;
 pub mod decoder;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod grid;
 pub mod heads;
 pub mod init;

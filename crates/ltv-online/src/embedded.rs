@@ -138,7 +138,15 @@ impl Embedded {
         }
         let head: Head = artefact::read_json(&path)?;
         head.expect(&path, Pointer::FORMAT, Pointer::VERSION)?;
-        Ok(Some(artefact::read_json(&path)?))
+        let pointer: Pointer = artefact::read_json(&path)?;
+        match pointer.kept().into_iter().find(|id| !is_name(id)) {
+            Some(id) => {
+                let problem = format!("'{id}' is no version's name");
+                let hint = "the file was changed or damaged: publish the snapshot again";
+                Err(ltv_core::Error::artefact(path, problem, hint).into())
+            }
+            None => Ok(Some(pointer)),
+        }
     }
 
     fn point(&self, pointer: &Pointer) -> Result<(), OnlineError> {
@@ -154,7 +162,7 @@ impl Embedded {
         let head: Head = artefact::read_json(&path)?;
         head.expect(&path, Version::FORMAT, Version::VERSION)?;
         let version: Version = artefact::read_json(&path)?;
-        version.check(&self.name())
+        version.check(id, &self.name())
     }
 
     fn opened_version(&self, id: &str) -> Result<Opened, OnlineError> {
@@ -360,6 +368,12 @@ impl Store for Embedded {
         self.answer_from(opened);
         Ok(version)
     }
+}
+
+/// Whether a version can have this name: that of a folder in the store, and not of one elsewhere.
+fn is_name(id: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+    !id.is_empty() && !id.starts_with('.') && id.chars().all(fits)
 }
 
 /// A folder that holds something else is not taken for a store.

@@ -25,6 +25,8 @@ mod behaviour;
 pub mod embedded;
 pub mod error;
 pub mod forget;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod pointer;
 pub mod publish;
 pub mod redis;

@@ -17,6 +17,8 @@ mod address;
 mod draft;
 mod erase;
 mod explain;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod layout;
 mod lock;
 mod servers;
@@ -127,7 +129,7 @@ impl Redis {
     fn find(&self, id: &str) -> Result<Option<Described>, OnlineError> {
         let key = self.keys.version(id);
         let bytes = self.bytes(&key)?;
-        let read = bytes.map(|bytes| Described::read(&self.place(&key), &bytes));
+        let read = bytes.map(|bytes| Described::read(id, &self.place(&key), &bytes));
         read.transpose()
     }
 

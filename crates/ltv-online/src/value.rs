@@ -146,6 +146,12 @@ impl Prediction {
     }
 }
 
+/// A value with the check that fits it and the user with this key.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn checked(key: &[u8], value: &[u8]) -> Vec<u8> {
+    [&check(key, value).to_le_bytes()[..], value].concat()
+}
+
 fn check(key: &[u8], value: &[u8]) -> u16 {
     let mut digest = CHECK.digest();
     digest.update(key);
@@ -194,7 +200,7 @@ mod tests {
         /// Even where the check says yes.
         #[test]
         fn no_bytes_are_too_strange(key: Vec<u8>, rest: Vec<u8>, count in 0usize..40) {
-            let bytes = [&check(&key, &rest).to_le_bytes()[..], &rest].concat();
+            let bytes = checked(&key, &rest);
             if let Some(found) = Prediction::decode(&key, &bytes, count) {
                 prop_assert_eq!(found.numbers.len(), count);
                 prop_assert!(found.numbers.iter().all(|n| n.is_finite() && *n >= 0.0));

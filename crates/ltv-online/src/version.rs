@@ -81,7 +81,26 @@ pub struct Spread {
     pub bins: BTreeMap<u32, u64>,
 }
 
+/// The sum, where it can be counted.
+fn total(mut counts: impl Iterator<Item = u64>) -> Option<u64> {
+    counts.try_fold(0, u64::checked_add)
+}
+
+impl Segment {
+    /// Whether it has means of so many numbers that predictions can have.
+    fn is_sound(&self, numbers: usize) -> bool {
+        let number = |mean: &f64| (0.0..=f64::from(f32::MAX)).contains(mean);
+        self.means.len() == numbers && self.means.iter().all(number)
+    }
+}
+
 impl Spread {
+    /// Whether its users can be counted, and its largest value is one.
+    fn is_sound(&self) -> bool {
+        let bins = self.bins.values().copied();
+        self.largest >= 0.0 && total(bins.chain([self.zeros])).is_some()
+    }
+
     /// Counts one value, zero or more.
     pub(crate) fn add(&mut self, value: f64) {
         self.largest = self.largest.max(value);
@@ -198,17 +217,19 @@ impl Version {
         (rows > 0).then(|| (0..self.width()).map(mean).collect())
     }
 
-    /// What it says of itself that cannot be.
-    pub(crate) fn check(self, place: &str) -> Result<Self, OnlineError> {
+    /// Refuses one that says of itself what cannot be, or that is not the one with this id.
+    pub(crate) fn check(self, id: &str, place: &str) -> Result<Self, OnlineError> {
         let numbers = self.width();
-        let whole = self.spread.len() == self.horizons.len()
-            && self.segments.values().all(|s| s.means.len() == numbers)
-            && self.segments.values().map(|s| s.rows).sum::<u64>() == self.rows;
+        let whole = self.id == id
+            && self.spread.len() == self.horizons.len()
+            && self.spread.iter().all(Spread::is_sound)
+            && self.segments.values().all(|s| s.is_sound(numbers))
+            && total(self.segments.values().map(|s| s.rows)) == Some(self.rows);
         match whole {
             true => Ok(self),
             false => Err(OnlineError::Check {
                 store: place.to_owned(),
-                problem: format!("version {} contradicts itself", self.id),
+                problem: format!("version {id} contradicts itself"),
             }),
         }
     }

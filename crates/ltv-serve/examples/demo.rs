@@ -2,6 +2,9 @@
 //!
 //! The argument is how many users there are; their ids are 0, 1, 2 and so on. Another publishes a version every so
 //! many milliseconds beside it: `demo publish FOLDER USERS MILLISECONDS`.
+//!
+//! For tests of the interface (`.ci/schemathesis`): `demo make FOLDER USERS` makes `FOLDER/store` and `FOLDER/tokens` and
+//! prints a token; `demo serve --store DIR --tokens FILE --listen ADDRESS` serves like `ltv serve`.
 
 use arrow::{
     array::{ArrayRef, Float64Array, Int64Array, StringArray},
@@ -14,37 +17,71 @@ use ltv_core::{
     progress::Silent,
 };
 use ltv_online::{Embedded, OnlineError, Store, publish, publish::columns, value::Detail};
-use ltv_serve::{Config, Server, log, signalled};
-use std::{error::Error, path::Path, sync::Arc, thread::sleep, time::Duration};
+use ltv_serve::{Config, Server, log, signalled, tokens};
+use std::{
+    collections::HashMap, error::Error, fs, path::Path, sync::Arc, thread::sleep, time::Duration,
+};
 
 const DAYS: [u32; 4] = [30, 90, 180, 365];
 const BATCH: i64 = 8192;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [word, folder, users, pause] = &arguments[..]
-        && word == "publish"
-    {
-        let store = Embedded::open(folder)?;
-        for i in 1.. {
-            put(&store, users.parse()?, i)?;
-            sleep(Duration::from_millis(pause.parse()?));
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["publish", folder, users, pause] => {
+            let store = Embedded::open(folder)?;
+            for i in 1.. {
+                put(&store, users.parse()?, i, false)?;
+                sleep(Duration::from_millis(pause.parse()?));
+            }
+            Ok(())
+        }
+        ["make", folder, users] => make(Path::new(folder), users.parse()?),
+        ["serve", ref flags @ ..] => serve_as_told(flags),
+        _ => {
+            let users = words.first().map_or(Ok(1_000_000), |n| n.parse())?;
+            let folder = tempfile::tempdir()?;
+            let store = Embedded::open(folder.path())?;
+            put(&store, users, 0, false)?;
+            put(&store, users, 1, false)?;
+            drop(store);
+            eprintln!("{}", folder.path().display());
+            serve(Config::new("127.0.0.1:8080".parse()?), folder.path())
         }
     }
-    let users = arguments.first().map_or(Ok(1_000_000), |n| n.parse())?;
-    let folder = tempfile::tempdir()?;
-    let store = Embedded::open(folder.path())?;
-    put(&store, users, 0)?;
-    put(&store, users, 1)?;
-    let config = Config::new("127.0.0.1:8080".parse()?);
+}
+
+/// Makes a store and a file of tokens; prints the token.
+#[allow(clippy::print_stdout, reason = "a program")]
+fn make(folder: &Path, users: i64) -> Result<(), Box<dyn Error>> {
+    put(&Embedded::open(folder.join("store"))?, users, 0, true)?;
+    let (token, line) = tokens::create("demo")?;
+    fs::write(folder.join("tokens"), line)?;
+    println!("{token}");
+    Ok(())
+}
+
+/// Serves by pairs of an option and its value.
+fn serve_as_told(flags: &[&str]) -> Result<(), Box<dyn Error>> {
+    let (pairs, _) = flags.as_chunks::<2>();
+    let told: HashMap<&str, &str> = pairs.iter().map(|[flag, value]| (*flag, *value)).collect();
+    let of = |flag: &str| told.get(flag).copied().ok_or(format!("{flag} is missing"));
+    let mut config = Config::new(of("--listen")?.parse()?);
+    config.tokens = Some(of("--tokens")?.into());
+    serve(config, Path::new(of("--store")?))
+}
+
+fn serve(config: Config, store: &Path) -> Result<(), Box<dyn Error>> {
+    let store = Embedded::open(store)?;
     let server = Server::bind(config, Arc::new(store), None, Arc::new(log::Silent))?;
-    eprintln!("http://{}/, {}", server.address(), folder.path().display());
+    eprintln!("http://{} answers", server.address());
     server.run(signalled(), signalled());
     Ok(())
 }
 
-/// Publishes users whose numbers depend on `version`.
-fn put(store: &dyn Store, users: i64, version: u64) -> Result<(), Box<dyn Error>> {
+/// Publishes users whose numbers depend on `version`, and whose ids are numbers or the `texts` of these.
+fn put(store: &dyn Store, users: i64, version: u64, texts: bool) -> Result<(), Box<dyn Error>> {
     let horizons = Horizons::new(DAYS.to_vec())?;
     let manifest = SnapshotManifest {
         format: SnapshotManifest::FORMAT.into(),
@@ -76,9 +113,10 @@ fn put(store: &dyn Store, users: i64, version: u64) -> Result<(), Box<dyn Error>
         &mut |sink| {
             for first in (0..users).step_by(BATCH as usize) {
                 let ids = first..users.min(first + BATCH);
-                let rows = rows(ids, &names, version).map_err(|e| OnlineError::Internal {
-                    problem: e.to_string(),
-                })?;
+                let rows =
+                    rows(ids, &names, version, texts).map_err(|e| OnlineError::Internal {
+                        problem: e.to_string(),
+                    })?;
                 sink(&rows, Path::new("made-up"), 0)?;
             }
             Ok(())
@@ -93,6 +131,7 @@ fn rows(
     ids: std::ops::Range<i64>,
     names: &[String],
     version: u64,
+    texts: bool,
 ) -> Result<RecordBatch, ArrowError> {
     let status = |id: i64| match id % 7 {
         0 => "no_events",
@@ -100,11 +139,13 @@ fn rows(
         _ => "active",
     };
     let statuses = StringArray::from_iter_values(ids.clone().map(status));
+    let written = ids.clone().map(|id| id.to_string());
+    let users: ArrayRef = match texts {
+        true => Arc::new(StringArray::from_iter_values(written)),
+        false => Arc::new(Int64Array::from_iter_values(ids.clone())),
+    };
     let mut columns: Vec<(String, ArrayRef)> = vec![
-        (
-            "user_id".into(),
-            Arc::new(Int64Array::from_iter_values(ids.clone())),
-        ),
+        ("user_id".into(), users),
         ("status".into(), Arc::new(statuses)),
     ];
     for (c, name) in names.iter().skip(2).enumerate() {

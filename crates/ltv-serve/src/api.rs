@@ -3,11 +3,12 @@
 use ltv_core::Day;
 use ltv_online::{
     UserId, UserKind, Version,
+    user::LONGEST,
     value::{self, Detail},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
 use utoipa::{PartialSchema, ToSchema, openapi};
 
 use crate::on_demand::OnDemandModel;
@@ -55,6 +56,15 @@ impl de::Visitor<'_> for Visitor {
         Ok(Id(UserId::Number(number.map_err(refuse)?)))
     }
 
+    /// `7.0` is a whole number to JSON Schema, and some programs write all numbers so. Larger ones may have been
+    /// another before they were read.
+    fn visit_f64<E: de::Error>(self, id: f64) -> Result<Id, E> {
+        if id.fract() != 0.0 || id.abs() > EXACT as f64 {
+            return Err(de::Error::invalid_value(de::Unexpected::Float(id), &self));
+        }
+        Ok(Id(UserId::Number(id as i64)))
+    }
+
     fn visit_str<E: de::Error>(self, id: &str) -> Result<Id, E> {
         Ok(Id(UserId::Text(id.into())))
     }
@@ -62,10 +72,15 @@ impl de::Visitor<'_> for Visitor {
 
 impl PartialSchema for Id {
     fn schema() -> openapi::RefOr<openapi::Schema> {
-        use openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
-        let number = ObjectBuilder::new().schema_type(Type::Integer);
-        let text = ObjectBuilder::new().schema_type(Type::String);
-        let words = "A user's id: a number or text. Numbers beyond 2^53 - 1 are written as text.";
+        use openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(LONGEST));
+        let words = "A user's id: a number, or text of 1 to 511 bytes; where the store's ids are numbers, the text of one. Numbers beyond 2^53 - 1 are written as text.";
         OneOfBuilder::new()
             .item(number)
             .item(text)
@@ -174,6 +189,31 @@ pub(crate) struct Movement {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) before: Option<Lookup>,
+}
+
+/// A document that is an object: types that are read take a list of their fields as well, in their order, which
+/// nobody was told of.
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> de::Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an object")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        let fields = de::value::MapAccessDeserializer::new(map);
+        T::deserialize(fields).map(Object)
+    }
 }
 
 /// A look-up of many users.
@@ -301,12 +341,43 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_no_object() {
+        let read = |text: &str| serde_json::from_str::<Object<BatchRequest>>(text);
+        assert_eq!(read(r#"{"user_ids":[7]}"#).unwrap().0.user_ids.len(), 1);
+        for wrong in ["[[7]]", "[[]]", "7", "null", r#""user_ids""#] {
+            let error = read(wrong).err().unwrap().to_string();
+            assert!(error.contains("expected an object"), "{wrong}: {error}");
+        }
+        let error = read(r#"{"user_ids":[7],"more":1}"#).err().unwrap();
+        assert!(
+            error.to_string().contains("unknown field `more`"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn numbers_that_readers_would_change_are_text() {
         let json = |id| serde_json::to_string(&Id(UserId::Number(id))).unwrap();
         assert_eq!(json(9_007_199_254_740_991), "9007199254740991");
         assert_eq!(json(9_007_199_254_740_992), "\"9007199254740992\"");
         assert_eq!(json(i64::MIN), "\"-9223372036854775808\"");
-        for wrong in ["7.0", "null", "9223372036854775808", "[1]", "true"] {
+        for (text, number) in [
+            ("7.0", 7),
+            ("-0.0", 0),
+            ("9007199254740991.0", 9_007_199_254_740_991),
+        ] {
+            let id: Id = serde_json::from_str(text).unwrap();
+            assert_eq!(id.0, UserId::Number(number), "{text}");
+        }
+        for wrong in [
+            "7.5",
+            "9007199254740992.0",
+            "1e300",
+            "null",
+            "9223372036854775808",
+            "[1]",
+            "true",
+        ] {
             let error = serde_json::from_str::<Id>(wrong).unwrap_err().to_string();
             assert!(error.contains("whole number of 64 bits"), "{error}");
         }

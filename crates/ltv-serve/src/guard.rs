@@ -208,6 +208,17 @@ impl Ids {
     }
 }
 
+/// What is fuzzed of ids.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing {
+    use super::*;
+
+    /// The id of a request that came with this one.
+    pub(crate) fn id(given: &HeaderValue) -> String {
+        Ids::new(SocketAddr::from(([127, 0, 0, 1], 80))).of(Some(given))
+    }
+}
+
 /// Whether it can stand in a log as it is.
 fn fits(id: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-:/+=".contains(c);

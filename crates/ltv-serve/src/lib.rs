@@ -25,6 +25,8 @@ mod background;
 pub mod config;
 mod desk;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod grpc;
 mod guard;
 pub mod log;

@@ -1,7 +1,10 @@
 //! The routes, and what each reads and answers.
 
 use crate::{
-    api::{Batch, BatchRequest, Health, Id, Lookup, Model, Movement, PredictRequest, Prediction},
+    api::{
+        Batch, BatchRequest, Health, Id, Lookup, Model, Movement, Object, PredictRequest,
+        Prediction,
+    },
     assets,
     desk::Permit,
     grpc,
@@ -97,7 +100,13 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     get,
     path = "/v1/ltv/{user_id}",
     tag = "users",
-    params(("user_id" = String, Path, description = "The user's id; '/' in it is written as %2F")),
+    params((
+        "user_id" = String,
+        Path,
+        min_length = 1,
+        max_length = 511,
+        description = "The user's id, 1 to 511 bytes; where the store's ids are numbers, the text of one. '/' in it is written as %2F"
+    )),
     responses((status = 200, description = "What is known", body = Lookup))
 )]
 async fn user(
@@ -270,7 +279,8 @@ fn read<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, P
         };
         Problem::new(kind, refused.body_text())
     })?;
-    serde_json::from_slice(&body).map_err(|e| Problem::new(Kind::BadRequest, format!("body: {e}")))
+    let read = serde_json::from_slice(&body).map(|Object(read)| read);
+    read.map_err(|e| Problem::new(Kind::BadRequest, format!("body: {e}")))
 }
 
 fn written(answer: &impl Serialize) -> Result<Response, Problem> {

@@ -280,6 +280,48 @@ impl Connection {
     }
 }
 
+/// What is fuzzed of a connection.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
+
+    /// Bytes that wait on either side: more than any input, and than its answers.
+    const ROOM: usize = 1 << 24;
+
+    /// All that comes back over a connection over which `data` is sent, and then no more.
+    pub(crate) async fn serve(shared: Arc<Shared>, router: Router, data: &[u8]) -> Vec<u8> {
+        let (client, server) = duplex(ROOM);
+        let room = Arc::new(Semaphore::new(1));
+        let seat = room.acquire_owned().await.expect("it is not closed");
+        let connection = Connection {
+            shared,
+            router,
+            seat,
+        };
+        let running = GracefulShutdown::new();
+        let (mut reader, mut writer) = split(client);
+        let mut sent = vec![];
+        let ask = async {
+            // A server that has heard enough ends the connection before.
+            let _ = writer.write_all(data).await;
+            let _ = writer.shutdown().await;
+            let _ = reader.read_to_end(&mut sent).await;
+        };
+        tokio::join!(ask, connection.serve(server, running.watcher()));
+        sent
+    }
+
+    /// The statuses of the answers of HTTP/1 in what came back.
+    pub(crate) fn answers(sent: &[u8]) -> Vec<u16> {
+        let text = String::from_utf8_lossy(sent);
+        let heads = text.split("HTTP/1.").skip(1);
+        heads
+            .filter_map(|head| head.get(2..5)?.parse().ok())
+            .collect()
+    }
+}
+
 /// HTTP/1.1 and HTTP/2, whichever a client speaks.
 fn protocols() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());

@@ -109,19 +109,34 @@ impl Tokens {
     /// Takes as long for a wrong token as for a right one: hashes are compared in constant time
     /// (`blake3::Hash`), and with all that are known.
     pub(crate) fn client(&self, header: Option<&HeaderValue>) -> Option<Arc<str>> {
-        let (scheme, token) = header?.to_str().ok()?.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
-        }
-        let hash = blake3::hash(token.trim().as_bytes());
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let found = known
-            .iter()
-            .fold(None, |found, known| match known.hash == hash {
-                true => Some(known),
-                false => found,
-            });
-        found.map(|known| known.name.clone())
+        who(&known, header?)
+    }
+}
+
+fn who(known: &[Known], header: &HeaderValue) -> Option<Arc<str>> {
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    let hash = blake3::hash(token.trim().as_bytes());
+    let found = known
+        .iter()
+        .fold(None, |found, known| match known.hash == hash {
+            true => Some(known),
+            false => found,
+        });
+    found.map(|known| known.name.clone())
+}
+
+/// What is fuzzed of tokens.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing {
+    use super::*;
+
+    /// Who sent this header, of those in the text of a file.
+    pub(crate) fn client(text: &str, header: &HeaderValue) -> Result<Option<Arc<str>>, ServeError> {
+        Ok(who(&parse(Path::new("made"), text)?, header))
     }
 }
 

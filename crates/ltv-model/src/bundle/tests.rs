@@ -135,9 +135,9 @@ fn matched(bundle: Bundle) -> Bundle {
     Bundle::new(document, bundle.weights).unwrap()
 }
 
-type Whole = (Bundle, Vec<u8>);
+pub(crate) type Whole = (Bundle, Vec<u8>);
 
-fn wholes() -> &'static [Whole] {
+pub(crate) fn wholes() -> &'static [Whole] {
     static WHOLES: OnceLock<Vec<Whole>> = OnceLock::new();
     WHOLES.get_or_init(|| {
         let with_bytes = |model| {

@@ -7,6 +7,7 @@ use crate::{
     testing::{numbers, put},
 };
 use proptest::prelude::*;
+use serde_json::json;
 use tempfile::TempDir;
 
 fn store() -> (TempDir, Embedded) {
@@ -230,6 +231,43 @@ fn damage_is_noticed() {
     fs::write(&file, "short").unwrap();
     let error = Embedded::open(at.path()).err().unwrap().to_string();
     assert!(error.contains("data.mdb"), "{error}");
+}
+
+/// Documents that say what cannot be are refused, whatever their checksums.
+#[test]
+fn documents_that_contradict_themselves_are_refused() {
+    let at = tempfile::tempdir().unwrap();
+    let store = Embedded::open(at.path()).unwrap();
+    let published = put(&store, "2024-01-01", &[numbers(&[1, 2], 1.0)]).unwrap();
+    let document = store.at(&published.version.id).join(DOCUMENT);
+    drop(store);
+    let open = || Embedded::open(at.path()).err().map(|e| e.to_string());
+    let whole: serde_json::Value = artefact::read_json(&document).unwrap();
+    let most = u64::MAX;
+    for (place, value) in [
+        ("/id", json!("2024-01-02-aaaaaaaaaaaaaaaa")),
+        ("/rows", json!(3)),
+        ("/segments/active/rows", json!(most)),
+        ("/segments/active/means/0", json!(-1.0)),
+        ("/segments/active/means/0", json!(1e39)),
+        ("/spread/0/zeros", json!(most)),
+        ("/spread/0/largest", json!(-1.0)),
+        ("/spread", json!([])),
+    ] {
+        let mut edited = whole.clone();
+        *edited.pointer_mut(place).unwrap() = value;
+        artefact::write_json(&document, &edited).unwrap();
+        let error = open().expect(place);
+        assert!(error.contains("contradicts itself"), "{place}: {error}");
+    }
+    artefact::write_json(&document, &whole).unwrap();
+    assert_eq!(open(), None);
+    for name in ["../versions/x", ".hidden", "", "a/b", "a\\b"] {
+        let pointer = Pointer::new(name, None);
+        artefact::write_json(at.path().join(POINTER), &pointer).unwrap();
+        let error = open().expect(name);
+        assert!(error.contains("no version's name"), "{name}: {error}");
+    }
 }
 
 proptest! {

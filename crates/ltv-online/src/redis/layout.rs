@@ -81,8 +81,8 @@ pub(super) struct Described {
 }
 
 impl Described {
-    /// The description with these bytes, found at `place`.
-    pub(super) fn read(place: &str, bytes: &[u8]) -> Result<Self, OnlineError> {
+    /// The description of version `id` with these bytes, found at `place`.
+    pub(super) fn read(id: &str, place: &str, bytes: &[u8]) -> Result<Self, OnlineError> {
         // Not flattened: keys of maps that are numbers are not read through it.
         #[derive(Deserialize)]
         struct Placed {
@@ -92,7 +92,7 @@ impl Described {
         let placed: Placed = read_document(place, bytes, format, newest)?;
         let version: Version = read_document(place, bytes, format, newest)?;
         Ok(Self {
-            version: version.check(place)?,
+            version: version.check(id, place)?,
             buckets: placed.buckets,
         })
     }
