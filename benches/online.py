@@ -9,14 +9,15 @@ and the example `bare` (axum with one handler that answers the same text to ever
 
 - the peak: `wrk` with some connections, each asking for one random user after the other;
 - Redis itself: `redis-benchmark`, GET of random keys with values as long as ours, as many connections;
-- half of the peak: `oha` asks at that rate whatever the answers take, so that what waits is counted as waiting.
+- half of the peak: `wrk` with 64 clients, each of whom waits for a random time after an answer, so that requests come as
+  those of many do who know nothing of each other.
 
 With --publishing N only a publication of N users is measured, values alone, while a server answers from the same store:
 rate, bytes a user, peak memory of the publisher, the time of a switch, and whether a reader of batches saw an error or a
 version twice.
 
 The load, the servers and Redis share this machine's cores. Every answer is checked for its status; prints a table of medians over
-rounds. Wants `wrk`, `redis-server`, `redis-benchmark` and `oha` on the PATH, or `oha` by --oha.
+rounds. Wants `wrk`, `redis-server` and `redis-benchmark` on the PATH.
 """
 
 import argparse
@@ -35,6 +36,7 @@ import urllib.request
 
 STEP = 0x9E3779B97F4A7C15  # ids of `ltv bench publish`: i * STEP, as 64 bits with a sign
 SHOWN = 100_000  # users that are asked for
+CLIENTS = 64  # at half of the peak
 
 
 def arguments():
@@ -45,7 +47,6 @@ def arguments():
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--ltv", default="target/release/ltv")
     parser.add_argument("--bare", default="target/release/examples/bare")
-    parser.add_argument("--oha", default="oha")
     parser.add_argument("--publishing", type=int, metavar="N")
     parser.add_argument("--scratch", help="folder for the store")
     return parser.parse_args()
@@ -96,15 +97,19 @@ class Load:
         self.options, self.token, self.folder = options, token, folder
         self.users = list(ids(options.users))
         (folder / "ids").write_text("\n".join(map(str, self.users)))
-        (folder / "ask.lua").write_text(
-            f"""
+
+    def script(self, pause):
+        """Random users; clients wait for `pause` milliseconds on average, from none to twice that."""
+        waits = f"delay = function() return math.random(0, {round(2 * pause)}) end" if pause else ""
+        return f"""
             local ids, count = {{}}, 0
-            for line in io.lines("{folder}/ids") do count = count + 1; ids[count] = line end
+            for line in io.lines("{self.folder}/ids") do count = count + 1; ids[count] = line end
             math.randomseed(os.time())
-            local headers = {{ ["authorization"] = "Bearer {token}" }}
+            local headers = {{ ["authorization"] = "Bearer {self.token}" }}
             request = function()
                 return wrk.format("GET", "/v1/ltv/" .. ids[math.random(count)], headers)
             end
+            {waits}
             done = function(summary, latency)
                 io.write(string.format("RESULT %f %d %f %f %f\\n",
                     summary.requests * 1e6 / summary.duration,
@@ -112,33 +117,23 @@ class Load:
                     latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
             end
             """
-        )
 
     def peak(self, port):
         """Requests a second, and the times that they took in milliseconds."""
-        seconds, connections = self.options.seconds, self.options.connections
-        url = f"http://127.0.0.1:{port}"
-        out = run("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", self.folder / "ask.lua", url)
+        return self.ask(port, self.options.connections, 0)
+
+    def paced(self, port, rate):
+        """The same of clients who ask so many times a second together, about."""
+        return self.ask(port, CLIENTS, 1e3 * CLIENTS / rate)
+
+    def ask(self, port, connections, pause):
+        script, url = self.folder / "ask.lua", f"http://127.0.0.1:{port}"
+        script.write_text(self.script(pause))
+        out = run("wrk", "-t1", f"-c{connections}", f"-d{self.options.seconds}s", "-s", script, url)
         rate, errors, *times = map(float, re.search(r"RESULT (.*)", out)[1].split())
         if errors:
             raise SystemExit(f"{errors:.0f} requests failed: {out}")
         return rate, *(micros / 1e3 for micros in times)
-
-    def paced(self, port, rate):
-        urls = self.folder / f"urls-{port}"
-        urls.write_text("\n".join(f"http://127.0.0.1:{port}/v1/ltv/{user}" for user in self.users))
-        out = json.loads(
-            run(
-                *(self.options.oha, "--no-tui", "--output-format", "json", "--latency-correction"),
-                *("-q", int(rate), "-z", f"{self.options.seconds}s", "-c", self.options.connections),
-                *("-H", f"authorization: Bearer {self.token}", "--urls-from-file", urls),
-            )
-        )
-        if set(out["statusCodeDistribution"]) != {"200"}:
-            raise SystemExit(f"requests failed: {out['statusCodeDistribution']}")
-        times = out["latencyPercentiles"]
-        reached = out["summary"]["requestsPerSec"]
-        return reached, *(1e3 * times[p] for p in ("p50", "p99", "p99.9"))
 
 
 def redis_itself(port, options):
