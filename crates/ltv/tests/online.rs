@@ -14,7 +14,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -179,6 +179,26 @@ fn a_damaged_snapshot_does_not_go_live() {
 
 /// Kills in a row, each at its own moment.
 const KILLS: u32 = 20;
+
+/// A process that cannot write files of more than 16 KiB stands for a full disk: it refuses a write in its middle.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_the_old_version_live() {
+    let at = snapshots(1200);
+    json(&at, "publish snap1 --store store");
+    let script = "trap '' XFSZ; ulimit -f 16; exec \"$0\" publish snap2 --store store --quiet";
+    let output = Command::new("bash")
+        .current_dir(at.path(""))
+        .args(["-c", script, env!("CARGO_BIN_EXE_ltv")])
+        .output()
+        .unwrap();
+    let error = support::text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("store"), "{error}");
+    check(&at, "snap1");
+    json(&at, "publish snap2 --store store");
+    check(&at, "snap2");
+}
 
 #[test]
 fn a_killed_publication_leaves_the_old_version_live() {
