@@ -19,6 +19,8 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    thread::{self, sleep},
+    time::Duration,
 };
 use support::{Workspace, text};
 
@@ -79,11 +81,15 @@ impl Server {
         )
     }
 
+    fn signal(&self, signal: &str) {
+        let mut kill = Command::new("kill");
+        kill.args([signal, &self.child.id().to_string()]);
+        assert!(kill.status().unwrap().success());
+    }
+
     /// Ends it as an init system does; how it ended, and all that it said.
     fn end(mut self) -> (ExitStatus, String, String) {
-        let mut kill = Command::new("kill");
-        kill.args(["-TERM", &self.child.id().to_string()]);
-        assert!(kill.status().unwrap().success());
+        self.signal("-TERM");
         let (mut said, mut printed) = (String::new(), String::new());
         self.lines.read_to_string(&mut said).unwrap();
         let mut out = self.child.stdout.take().unwrap();
@@ -240,6 +246,16 @@ fn redis_may_go_and_come_back() {
     let user = (0..600).find(|id| server.get(&format!("/v1/ltv/{id}"), "").0 == 200);
     let path = format!("/v1/ltv/{}", user.unwrap());
     let (_, right) = server.get(&path, "");
+    // Stopped and gone on with while Redis is waited for, which cuts the wait short.
+    redis.pause(400);
+    let answer = thread::scope(|threads| {
+        let asked = threads.spawn(|| server.get(&path, ""));
+        sleep(Duration::from_millis(100));
+        server.signal("-STOP");
+        server.signal("-CONT");
+        asked.join().unwrap()
+    });
+    assert_eq!(answer, (200, right.clone()));
     redis.kill();
     let (status, problem) = server.get(&path, "");
     assert!(

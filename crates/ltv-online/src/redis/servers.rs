@@ -7,7 +7,9 @@ use redis::{
     cluster::{ClusterClient, ClusterConnection, cluster_pipe},
 };
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    error::Error,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -19,6 +21,8 @@ const LOOKING: Duration = Duration::from_secs(2);
 const PUBLISHING: Duration = Duration::from_secs(60);
 /// Connections that are kept for the next look-up.
 const IDLE: usize = 64;
+/// Signals that a look-up outlives.
+const SIGNALS: u32 = 8;
 
 /// One connection: to a server, or to all of a cluster.
 pub(super) enum Link {
@@ -133,7 +137,8 @@ impl Links {
         link.map_err(|e| self.explain("connect", &e))
     }
 
-    /// Runs what may be run twice: a connection that has lain idle may have been cut off meanwhile, and is replaced.
+    /// Runs what may be run twice: a connection that has lain idle may have been cut off meanwhile, and one that a signal came
+    /// to has lost its place; both are replaced.
     pub(super) fn with<T>(
         &self,
         what: &'static str,
@@ -148,14 +153,23 @@ impl Links {
                 }
                 // The others are as old.
                 Err(error) if is_cut_off(&error) => self.idle().clear(),
+                Err(error) if is_interrupted(&error) => {}
                 Err(error) => return Err(self.explain(what, &error)),
             }
         }
-        let connected = self.connect(LOOKING);
-        let mut link = connected.map_err(|e| self.explain("connect", &e))?;
-        let value = run(&mut link).map_err(|e| self.explain(what, &e))?;
-        self.keep(link);
-        Ok(value)
+        let mut signals = 0;
+        loop {
+            let connected = self.connect(LOOKING);
+            let mut link = connected.map_err(|e| self.explain("connect", &e))?;
+            match run(&mut link) {
+                Ok(value) => {
+                    self.keep(link);
+                    return Ok(value);
+                }
+                Err(error) if signals < SIGNALS && is_interrupted(&error) => signals += 1,
+                Err(error) => return Err(self.explain(what, &error)),
+            }
+        }
     }
 
     /// An error in words.
@@ -174,6 +188,15 @@ impl Links {
     fn idle(&self) -> MutexGuard<'_, Vec<Link>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a signal came while an answer was waited for. Those with a time limit are not gone on with by the system: a
+/// server that is told to stop would fail one of the requests that it has begun.
+fn is_interrupted(error: &RedisError) -> bool {
+    let shared = error.source();
+    let shared = shared.and_then(|e| e.downcast_ref::<Arc<dyn Error + Send + Sync>>());
+    let inner = shared.and_then(|e| e.downcast_ref::<io::Error>());
+    inner.is_some_and(|e| e.kind() == io::ErrorKind::Interrupted)
 }
 
 fn is_cut_off(error: &RedisError) -> bool {

@@ -68,6 +68,15 @@ impl Redis {
         self.child.wait().unwrap();
     }
 
+    /// Lets everybody wait for so many milliseconds.
+    pub(crate) fn pause(&self, millis: u32) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        write!(stream, "CLIENT PAUSE {millis}\r\n").unwrap();
+        let mut answer = [0; 3];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"+OK");
+    }
+
     /// Starts it again, with what it had.
     pub(crate) fn again(&mut self) {
         self.child = run(&self.program, &self.folder, self.port);
