@@ -59,17 +59,21 @@ impl Part {
         })
     }
 
+    /// As [`Part::open`], of a file whose every byte is the one that was written.
+    ///
+    /// # Errors
+    /// As [`Part::open`]; when its checksum is not the manifest's, or it cannot be read to its end.
+    pub fn open_whole(place: &Place, entry: &FileEntry) -> Result<Self, FilesError> {
+        let part = Self::open(place, entry)?;
+        match part.input.source().checksum(&part.path)? == entry.blake3 {
+            true => Ok(part),
+            false => Err(damaged(&part.path, "its checksum is not the manifest's")),
+        }
+    }
+
     /// What messages call it.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// BLAKE3 checksum of its bytes, in hexadecimal.
-    ///
-    /// # Errors
-    /// When it cannot be read to its end.
-    pub fn checksum(&self) -> Result<String, FilesError> {
-        self.input.source().checksum(&self.path)
     }
 
     /// Its columns.

@@ -209,10 +209,8 @@ impl Embedded {
             &keys,
             || self.pool(),
             |key, bytes| {
-                Prediction::decode(key, bytes, width).ok_or_else(|| OnlineError::Check {
-                    store: self.name(),
-                    problem: format!("a damaged value in version {}", version.id),
-                })
+                Prediction::decode(key, bytes, width)
+                    .ok_or_else(|| OnlineError::damaged_value(self.name(), &version.id))
             },
         )?;
         Ok(Answer {

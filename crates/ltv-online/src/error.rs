@@ -125,6 +125,14 @@ impl OnlineError {
         }
     }
 
+    /// Bytes in a version that are no user's.
+    pub(crate) fn damaged_value(store: String, version: &str) -> Self {
+        Self::Check {
+            store,
+            problem: format!("a damaged value in version {version}"),
+        }
+    }
+
     /// What is live is no longer what it was when a user was to be forgotten.
     pub(crate) fn changed(store: String) -> Self {
         Self::Store {

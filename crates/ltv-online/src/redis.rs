@@ -101,8 +101,11 @@ impl Redis {
         let Some(bytes) = self.bytes(&key)? else {
             return Ok(None);
         };
-        let pointer = read_document(&self.place(&key), &bytes, Pointer::FORMAT, Pointer::VERSION)?;
-        Ok(Some(pointer))
+        self.read_pointer(&key, &bytes).map(Some)
+    }
+
+    fn read_pointer(&self, key: &str, bytes: &[u8]) -> Result<Pointer, OnlineError> {
+        read_document(&self.place(key), bytes, Pointer::FORMAT, Pointer::VERSION)
     }
 
     /// Replaces the pointer; it lives as long as the version that it names.
@@ -201,10 +204,7 @@ impl Redis {
         let mut key = vec![];
         user.key(&mut key);
         let decoded = Prediction::decode(&key, bytes, version.width());
-        decoded.ok_or_else(|| OnlineError::Check {
-            store: self.name(),
-            problem: format!("a damaged value in version {}", version.id),
-        })
+        decoded.ok_or_else(|| OnlineError::damaged_value(self.name(), &version.id))
     }
 
     /// Starts loading a version that lives so long.

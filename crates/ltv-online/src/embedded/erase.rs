@@ -12,10 +12,7 @@ impl Erase for Embedded {
     fn each(&self, version: &Version, sink: EachSink<'_>) -> Result<(), OnlineError> {
         self.verify(&version.id)?;
         let width = version.width();
-        let damaged = || OnlineError::Check {
-            store: self.name(),
-            problem: format!("a damaged value in version {}", version.id),
-        };
+        let damaged = || OnlineError::damaged_value(self.name(), &version.id);
         Table::open(&self.at(&version.id))?.each(&mut |(key, bytes)| {
             let user = UserId::of_key(key, version.users).ok_or_else(damaged)?;
             let found = Prediction::decode(key, bytes, width).ok_or_else(damaged)?;

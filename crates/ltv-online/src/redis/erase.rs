@@ -75,7 +75,7 @@ impl Erase for Redis {
         let changed = || OnlineError::changed(self.name());
         let key = self.keys.live();
         let before = self.bytes(&key)?.ok_or_else(changed)?;
-        let switched = self.pointer()?.and_then(|found| found.switched(old, new));
+        let switched = self.read_pointer(&key, &before)?.switched(old, new);
         let pointer = switched.ok_or_else(changed)?;
         let left = self.left(&pointer.live)?;
         let mut eval = cmd("EVAL");
