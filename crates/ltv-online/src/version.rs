@@ -206,13 +206,19 @@ impl Version {
     /// What is to be expected of a user who is not known: means over the users of a status, or over all
     /// where `status` is `None`; `None` where there are none.
     pub fn expected(&self, status: Option<&str>) -> Option<Vec<f32>> {
+        let means = self.means(status)?;
+        Some(means.into_iter().map(|mean| mean as f32).collect())
+    }
+
+    /// Means of the numbers of a [`crate::Prediction`], as [`Version::expected`] rounds them.
+    pub fn means(&self, status: Option<&str>) -> Option<Vec<f64>> {
         let wanted = |name: &String| status.is_none_or(|status| name == status);
         let segments = self.segments.iter().filter(|(name, _)| wanted(name));
         let segments: Vec<&Segment> = segments.map(|(_, segment)| segment).collect();
         let rows: u64 = segments.iter().map(|s| s.rows).sum();
         let mean = |i: usize| {
             let sums = segments.iter().map(|s| s.rows as f64 * s.means[i]);
-            (sums.sum::<f64>() / rows as f64) as f32
+            sums.sum::<f64>() / rows as f64
         };
         (rows > 0).then(|| (0..self.width()).map(mean).collect())
     }

@@ -148,6 +148,13 @@ pub(crate) struct User {
     pub(crate) horizons: Vec<Horizon>,
 }
 
+impl User {
+    /// Whether anything is said of the user.
+    pub(crate) fn is_known(&self) -> bool {
+        self.found || self.fallback.is_some()
+    }
+}
+
 /// Which version an answer is from.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Source {

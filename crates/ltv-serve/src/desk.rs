@@ -46,15 +46,9 @@ impl Desk {
     pub(crate) async fn user(&self, user: UserId, permit: Permit) -> Result<Lookup, Problem> {
         let answer = self.look_up(vec![user.clone()], permit).await?;
         let (source, mut users) = self.said(&answer, vec![user])?;
-        let unknown = || {
-            let detail = format!("no such user in version {}", answer.version.id);
-            Problem::new(Kind::UnknownUser, detail)
-        };
-        let user = users.pop().ok_or_else(unknown)?;
-        match user.found || user.fallback.is_some() {
-            true => Ok(Lookup { source, user }),
-            false => Err(unknown()),
-        }
+        let user = users.pop().filter(User::is_known);
+        let user = user.ok_or_else(|| no_such_user(&answer.version))?;
+        Ok(Lookup { source, user })
     }
 
     /// What is known of many users.
@@ -76,10 +70,7 @@ impl Desk {
             before
         });
         let before = before.await.map_err(Problem::failed)??;
-        let unknown = || {
-            let detail = format!("no such user in version {}", answer.version.id);
-            Problem::new(Kind::UnknownUser, detail)
-        };
+        let unknown = || no_such_user(&answer.version);
         let lookup = |answer: &Answer| {
             let (source, mut said) = self.said(answer, users.clone())?;
             let user = said.pop().ok_or_else(unknown)?;
@@ -89,7 +80,7 @@ impl Desk {
             live: lookup(&answer)?,
             before: before.as_ref().map(lookup).transpose()?,
         };
-        let known = |of: &Lookup| of.user.found || of.user.fallback.is_some();
+        let known = |of: &Lookup| of.user.is_known();
         match known(&movement.live) || movement.before.as_ref().is_some_and(known) {
             true => Ok(movement),
             false => Err(unknown()),
@@ -211,6 +202,11 @@ impl Desk {
             }
         }
     }
+}
+
+fn no_such_user(version: &Version) -> Problem {
+    let detail = format!("no such user in version {}", version.id);
+    Problem::new(Kind::UnknownUser, detail)
 }
 
 fn horizons(numbers: &[f32], version: &Version) -> Vec<Horizon> {

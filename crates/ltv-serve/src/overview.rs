@@ -193,18 +193,20 @@ impl ServerState {
 impl Published {
     fn new(version: &Version, now: SystemTime) -> Self {
         let columns = version.detail.columns().len();
-        let means = |segment: &Segment| segment.means.iter().copied().step_by(columns).collect();
+        let values = |segment: &Segment| segment.means.iter().copied().step_by(columns).collect();
         let mut statuses: Vec<StatusMeans> = version
             .segments
             .iter()
             .map(|(status, segment)| StatusMeans {
                 status: status.clone(),
                 rows: segment.rows,
-                means: means(segment),
+                means: values(segment),
             })
             .collect();
         statuses.sort_by_key(|status| std::cmp::Reverse(status.rows));
         let spreads = version.horizons.days().iter().zip(&version.spread);
+        let means = version.means(None);
+        let mean = |i: usize| means.as_ref().map(|means| means[i * columns]);
         let horizons = spreads.enumerate();
         Self {
             source: version.into(),
@@ -215,18 +217,11 @@ impl Published {
             monotone: version.monotone,
             rows: version.rows,
             horizons: horizons
-                .map(|(i, (&days, spread))| HorizonSpread::new(days, mean(&statuses, i), spread))
+                .map(|(i, (&days, spread))| HorizonSpread::new(days, mean(i), spread))
                 .collect(),
             statuses,
         }
     }
-}
-
-/// The mean of a horizon over all users.
-fn mean(statuses: &[StatusMeans], horizon: usize) -> Option<f64> {
-    let rows: u64 = statuses.iter().map(|status| status.rows).sum();
-    let sums = statuses.iter().map(|s| s.rows as f64 * s.means[horizon]);
-    (rows > 0).then(|| sums.sum::<f64>() / rows as f64)
 }
 
 impl HorizonSpread {
@@ -257,14 +252,15 @@ impl HorizonSpread {
 
 /// How far the values of each horizon that both have moved.
 fn shifts(before: &Version, now: &Version) -> Vec<Shift> {
-    let spread = |version: &Version, days: u32| {
-        let mut horizons = version.horizons.days().iter();
-        let place = horizons.position(|&other| other == days)?;
-        version.spread.get(place).cloned()
-    };
     let days = now.horizons.days().iter();
-    days.filter_map(|&days| shift(days, &spread(before, days)?, &spread(now, days)?))
+    days.filter_map(|&days| shift(days, spread_of(before, days)?, spread_of(now, days)?))
         .collect()
+}
+
+fn spread_of(version: &Version, days: u32) -> Option<&Spread> {
+    let mut horizons = version.horizons.days().iter();
+    let place = horizons.position(|&other| other == days)?;
+    version.spread.get(place)
 }
 
 /// `None` where either side has no users.

@@ -26,6 +26,7 @@ use axum::{
     routing::{get, post},
 };
 use http::{HeaderValue, StatusCode, header, request::Parts};
+use ltv_online::UserId;
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
@@ -114,8 +115,7 @@ async fn user(
     user_id: Result<Path<String>, PathRejection>,
     Allowed(permit): Allowed,
 ) -> Result<Response, Problem> {
-    let Path(id) = user_id.map_err(|e| Problem::new(Kind::BadRequest, e.body_text()))?;
-    let user = shared.desk.user(ltv_online::UserId::Text(id), permit);
+    let user = shared.desk.user(asked(user_id)?, permit);
     written(&user.await?)
 }
 
@@ -132,9 +132,14 @@ async fn movement(
     user_id: Result<Path<String>, PathRejection>,
     Allowed(permit): Allowed,
 ) -> Result<Response, Problem> {
-    let Path(id) = user_id.map_err(|e| Problem::new(Kind::BadRequest, e.body_text()))?;
-    let movement = shared.desk.movement(ltv_online::UserId::Text(id), permit);
+    let movement = shared.desk.movement(asked(user_id)?, permit);
     written(&movement.await?)
+}
+
+/// The user whom a path names.
+fn asked(path: Result<Path<String>, PathRejection>) -> Result<UserId, Problem> {
+    let Path(id) = path.map_err(|e| Problem::new(Kind::BadRequest, e.body_text()))?;
+    Ok(UserId::Text(id))
 }
 
 /// What is known of many users, all of one version
