@@ -1,6 +1,6 @@
 //! What can go wrong between an event log and a dataset.
 
-use crate::part::PartError;
+use crate::{part::PartError, stream::StreamError};
 use ltv_core::{Day, Fault};
 use ltv_files::FilesError;
 use parquet::errors::ParquetError;
@@ -151,6 +151,17 @@ pub enum DataError {
         /// What was read but left out, by reason.
         left_out: String,
     },
+    /// An earlier dataset that cannot be read.
+    #[error(transparent)]
+    Earlier(Box<StreamError>),
+    /// An earlier dataset whose rows cannot be taken over.
+    #[error("{}: its rows cannot be taken over: {problem}; make the dataset from the start", path.display())]
+    NotEarlier {
+        /// Its folder.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
     /// A scratch file could not be written or read back.
     #[error("{}: cannot write or read a scratch file: {source}; free space there or choose another folder for the output", path.display())]
     Scratch {
@@ -191,6 +202,7 @@ impl DataError {
         match self {
             Self::Core(error) => error.fault(),
             Self::Files(error) => error.fault(),
+            Self::Earlier(error) => error.fault(),
             Self::Query(_) | Self::Arrow(_) | Self::Mismatch { .. } => Fault::Internal,
             _ => Fault::User,
         }
@@ -219,6 +231,12 @@ impl DataError {
     /// Wraps an I/O error with its file and action.
     pub(crate) fn io(path: &Path, action: &'static str, source: std::io::Error) -> Self {
         ltv_core::Error::io(path, action, source).into()
+    }
+}
+
+impl From<StreamError> for DataError {
+    fn from(error: StreamError) -> Self {
+        Self::Earlier(Box::new(error))
     }
 }
 

@@ -14,11 +14,13 @@
 //! ```
 //!
 //! P depends on the input alone, and every sum is a sum of decimals, so the same input gives the
-//! same bytes whatever the number of threads. P grows with the input, up to a million parts of a
+//! same bytes whatever the number of threads. An earlier dataset can be brought up to date
+//! ([`update_dataset`]): the rows that cannot have changed are taken over, and the same bytes come out. P grows with the input, up to a million parts of a
 //! million and a half events, so that memory is what the running parts need; only the events of
 //! one user are never divided. No more than some 130 files are open at a time.
 
 mod audit;
+mod base;
 mod build;
 mod calendar;
 mod columns;
@@ -33,7 +35,9 @@ pub mod sql;
 mod target;
 #[cfg(test)]
 mod tests;
+mod update;
 
 pub use build::{BuildOptions, build_dataset};
 pub use history::{Purchases, purchases};
 pub use sql::{feature_sql, printed_sql};
+pub use update::{Updated, update_dataset};

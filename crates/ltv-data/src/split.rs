@@ -26,6 +26,47 @@ pub enum Rows {
     Mature,
 }
 
+/// Users of whom more is known than on an earlier day, and a share of the others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct News {
+    /// The earlier as-of date.
+    pub since: Day,
+    /// Today's.
+    pub until: Day,
+    /// Days of observation.
+    pub window_days: u32,
+    /// The horizons whose labels count.
+    pub horizons: Horizons,
+    /// The share of the others, in `[0, 1]`.
+    pub others: f64,
+    /// Decides which of the others.
+    pub seed: u64,
+}
+
+impl News {
+    /// Whether a label of users registered on `day` became known after the earlier date.
+    pub fn matured(&self, day: Day) -> bool {
+        let closed = i64::from(day.0) + i64::from(self.window_days);
+        let new = i64::from(self.since.0) + 1..=i64::from(self.until.0);
+        let mut horizons = self.horizons.days().iter();
+        horizons.any(|&n| new.contains(&(closed + i64::from(n))))
+    }
+
+    /// Which rows these are. Reads `user_id` and `reg_day`.
+    pub(crate) fn mask(
+        &self,
+        batch: &RecordBatch,
+        place: &str,
+    ) -> Result<BooleanArray, StreamError> {
+        let registered: Date32Array = columns::typed(batch, "reg_day", place, "Date32")?;
+        let fractions = fractions(batch, place)?;
+        // The split looks at the fraction itself: this must not depend on it.
+        let drawn = |f: f64| crate::hash::mix(f.to_bits() ^ self.seed) as f64 / 2f64.powi(64);
+        let row = |(&day, f): (&i32, f64)| Some(self.matured(Day(day)) || drawn(f) < self.others);
+        Ok(registered.values().iter().zip(fractions).map(row).collect())
+    }
+}
+
 /// The part each row belongs to; `None` for rows that take no part: registered outside the
 /// split's days, of status `observing`, or with an immature label where [`Split::mature`] wants a
 /// mature one. Length: the rows of `batch`.

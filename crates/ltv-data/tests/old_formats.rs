@@ -40,6 +40,7 @@ fn dataset_of_version_1() {
         },
         numbers: true,
         horizons: None,
+        news: None,
     };
     let fitted = fit(&dataset, &Split::default(), &plan).unwrap();
     assert_eq!(fitted.encoding.fields(), 15);

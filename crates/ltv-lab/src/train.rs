@@ -182,6 +182,7 @@ impl Bench<'_> {
             checkpoint: Some(checkpoint),
             resume: true,
             cache: Some(self.runs.to_path_buf()),
+            warm: None,
         };
         match fit(self.train, config, &run, self.progress) {
             // Left by a run with other options: of no use to this one.

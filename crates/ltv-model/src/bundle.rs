@@ -70,6 +70,9 @@ pub struct Record {
     pub steps: u64,
     /// Validations, in order.
     pub validations: Vec<Validation>,
+    /// Id of the model that it went on from, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
 }
 
 /// One look at the validation rows.

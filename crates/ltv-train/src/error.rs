@@ -37,6 +37,14 @@ pub enum TrainError {
         /// What to do.
         hint: &'static str,
     },
+    /// A model that cannot be gone on from.
+    #[error("model {model} cannot be gone on from: {problem}; train from the start")]
+    Warm {
+        /// Its id.
+        model: String,
+        /// Why not.
+        problem: String,
+    },
     /// What no input should be able to bring about.
     #[error("progress cannot be saved: {0}; this is a defect: please report it")]
     Internal(String),

@@ -8,7 +8,7 @@ use crate::{
     prepare::{Prepared, prepare},
     recalibrate,
     recent::{LatestAges, Recent},
-    schedule, validate,
+    schedule, validate, warm,
 };
 use ltv_core::{
     config::{FitOptions, Part, TrainConfig},
@@ -38,6 +38,8 @@ pub struct FitRun {
     /// Folder for a file without a name in which encoded rows are kept from the first pass over them to
     /// the next; without one, every pass reads and encodes the dataset. Does not change results.
     pub cache: Option<PathBuf>,
+    /// The model to go on from, as [`TrainConfig::warm`] says.
+    pub warm: Option<Arc<Bundle>>,
 }
 
 /// Trains ODMN on a dataset and returns the weights that validated best.
@@ -58,16 +60,27 @@ pub fn fit(
     if let Some(path) = &run.checkpoint {
         checkpoint::probe(path)?;
     }
+    let warm = run.warm.as_ref().map(|_| warm::loop_config(config));
+    let given = config;
+    let config = warm.as_ref().unwrap_or(config);
     let folder = run.cache.as_deref().filter(|_| repeats(&config.fit));
     let cache = folder.map(EncodedCache::in_folder).transpose()?;
     progress.start("fit encoding and buckets", Some(dataset.rows()));
-    let prepared = prepare(dataset, config, (run.seed, run.threads), progress)?;
+    let mut prepared = prepare(dataset, config, run, progress)?;
+    // What the loop makes of it is no choice of the user's.
+    prepared.document.config = given.clone();
     progress.finish();
     let observer = Observer::new(progress, prepared.trainer.graph().terms());
     let mut fit = Fit {
         cache,
         ..Fit::new(dataset, config, run, (prepared, observer))?
     };
+    if run.warm.is_some() && fit.position.validations.is_empty() {
+        // Where nothing validates better, the earlier weights stay.
+        progress.start("look at the earlier model", None);
+        fit.look()?;
+        progress.finish();
+    }
     while fit.position.epoch < config.fit.epochs && !fit.has_waited_enough() {
         fit.epoch()?;
     }
@@ -98,7 +111,7 @@ impl<'a> Fit<'a> {
         let per_epoch = prepared.epoch_rows().div_ceil(batch);
         let total_steps = per_epoch * u64::from(config.fit.epochs);
         let mut best = prepared.trainer.state().weights.clone();
-        let fingerprint = fingerprint(dataset, config, run.seed)?;
+        let fingerprint = fingerprint(dataset, config, run)?;
         let position = match &run.checkpoint {
             Some(path) if run.resume => {
                 checkpoint::load(path, &fingerprint, prepared.trainer.state_mut(), &mut best)?
@@ -299,6 +312,7 @@ impl<'a> Fit<'a> {
                 .cache
                 .clone()
                 .filter(|_| self.config.fit.epochs > 1 || shuffle.is_none()),
+            news: shuffle.and(self.prepared.news.as_ref().map(|(news, _)| news.clone())),
             shuffle,
             ..StreamOptions::scoring(self.encoding.clone())
         };
@@ -359,15 +373,23 @@ fn is_finite(weights: &Weights<f32>) -> bool {
 }
 
 /// What must be the same for a checkpoint to be gone on from.
-fn fingerprint(dataset: &Dataset, config: &TrainConfig, seed_: u64) -> Result<String, TrainError> {
+fn fingerprint(
+    dataset: &Dataset,
+    config: &TrainConfig,
+    run: &FitRun,
+) -> Result<String, TrainError> {
     let files: Vec<_> = dataset
         .manifest()
         .files
         .iter()
         .map(|f| f.blake3.as_str())
         .collect();
-    let text = serde_json::to_string(&(config, files)).map_err(TrainError::internal)?;
-    Ok(format!("{:016x}", seed::derive(seed_, &text)))
+    let text = match &run.warm {
+        None => serde_json::to_string(&(config, files)),
+        Some(earlier) => serde_json::to_string(&(config, files, &earlier.blake3)),
+    };
+    let text = text.map_err(TrainError::internal)?;
+    Ok(format!("{:016x}", seed::derive(run.seed, &text)))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! | `recent` | the latest users of whom something is known, and how old they are |
 //! | [`checkpoint`] | everything needed to go on after a kill |
 //! | [`schedule`] | learning rates over steps |
+//! | `warm` | going on from an earlier model |
 
 pub mod checkpoint;
 pub mod error;
@@ -24,6 +25,7 @@ mod recalibrate;
 mod recent;
 pub mod schedule;
 pub mod validate;
+mod warm;
 
 pub use error::TrainError;
 pub use fit::{FitRun, fit};

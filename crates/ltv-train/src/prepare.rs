@@ -1,6 +1,7 @@
-//! What is fitted before the first step: encoding, buckets, network, first weights.
+//! What there is before the first step: encoding, buckets, network, weights. They are fitted, or taken from an
+//! earlier model.
 
-use crate::TrainError;
+use crate::{FitRun, TrainError, warm};
 use ltv_core::{
     Horizons,
     config::{ClassFactors, TrainConfig},
@@ -10,8 +11,10 @@ use ltv_core::{
 use ltv_data::{
     Dataset,
     encoding::{EncodingPlan, Fitted},
+    split::News,
 };
 use ltv_model::{
+    Bundle,
     buckets::Buckets,
     bundle::{Document, Record},
     init,
@@ -19,6 +22,7 @@ use ltv_model::{
     spec::Spec,
 };
 use ltv_nn::{Adam, Trainer, TrainerOptions};
+use std::sync::Arc;
 
 /// A network about to be trained.
 pub(crate) struct Prepared {
@@ -29,6 +33,8 @@ pub(crate) struct Prepared {
     pub(crate) factors: ClassFactors,
     /// Training rows without and with value.
     pub(crate) classes: [u64; 2],
+    /// Which training rows are learned from, where not all of them, and how many they are.
+    pub(crate) news: Option<(Arc<News>, u64)>,
 }
 
 impl Prepared {
@@ -40,24 +46,35 @@ impl Prepared {
 
     /// Rows of an epoch, about, where chance has a say.
     pub(crate) fn epoch_rows(&self) -> u64 {
-        let [zeros, positives] = self.classes;
+        let all: u64 = self.classes.iter().sum();
+        let share = match &self.news {
+            Some((_, rows)) => *rows as f64 / all.max(1) as f64,
+            None => 1.0,
+        };
+        let [zeros, positives] = self.classes.map(|n| (n as f64 * share).round() as u64);
         self.factors.draws(zeros, positives).round().max(1.0) as u64
     }
 }
 
-/// Fits encoding and buckets on the training rows, and draws the first weights. The units of the
-/// stage are the dataset's rows.
+/// Fits encoding and buckets on the training rows, and draws the first weights; those of an earlier model stay,
+/// where there is one. The units of the stage are the dataset's rows.
 pub(crate) fn prepare(
     dataset: &Dataset,
     config: &TrainConfig,
-    (seed_, threads): (u64, usize),
+    run: &FitRun,
     progress: &dyn Progress,
 ) -> Result<Prepared, TrainError> {
+    let earlier = run.warm.as_deref();
+    if let Some(earlier) = earlier {
+        warm::check(earlier, dataset, config)?;
+    }
+    let news = earlier.map(|earlier| Arc::new(warm::news(earlier, dataset, config, run.seed)));
     let plan = EncodingPlan {
         cells: config.encoding.clone(),
         numbers: config.model.numbers,
         cohort: config.model.trend,
         horizons: config.chosen_horizons()?,
+        news: news.clone(),
     };
     let fitted = ltv_data::encoding::fit_with_progress(dataset, &config.split, &plan, progress)?;
     if fitted.validation_rows == 0 {
@@ -65,28 +82,32 @@ pub(crate) fn prepare(
         return Err(TrainError::NoValidationRows { dataset });
     }
     config.model.check_horizons(fitted.horizons.days().len())?;
-    let classes = fitted.classes;
-    let document = document(dataset, config, fitted, seed_)?;
+    let (classes, new) = (fitted.classes, fitted.news_rows);
+    let document = document(dataset, config, fitted, (run.seed, earlier))?;
     let net = odmn::training::<f32>(&document.spec);
     let adam = Adam {
         decay: config.fit.decay,
         ..Adam::default()
     };
     let options = TrainerOptions {
-        threads,
+        threads: run.threads,
         adam,
         ..TrainerOptions::default()
     };
     let mut trainer = Trainer::new(net.graph, options)
         .map_err(|e| ltv_model::ModelError::Threads(e.to_string()))?;
-    let first = seed::derive(seed_, "weights");
-    trainer.state_mut().weights = init::weights(&document.spec, trainer.graph().layout(), first);
+    let first = seed::derive(run.seed, "weights");
+    trainer.state_mut().weights = match earlier {
+        Some(earlier) => earlier.weights.clone(),
+        None => init::weights(&document.spec, trainer.graph().layout(), first),
+    };
     Ok(Prepared {
         trainer,
         columns: net.columns,
         document,
         factors: config.fit.balance.factors(classes[0], classes[1]),
         classes,
+        news: news.map(|news| (news, new)),
     })
 }
 
@@ -94,7 +115,7 @@ fn document(
     dataset: &Dataset,
     config: &TrainConfig,
     fitted: Fitted,
-    seed: u64,
+    (seed, earlier): (u64, Option<&Bundle>),
 ) -> Result<Document, TrainError> {
     let manifest = dataset.manifest();
     let horizons: &Horizons = &fitted.horizons;
@@ -111,20 +132,28 @@ fn document(
         batch: config.fit.batch_rows(rows),
         train_rows: rows,
         validation_rows: fitted.validation_rows,
+        parent: earlier.map(|earlier| earlier.id.clone()),
         ..Record::default()
     };
-    let model = config.model.clone().for_rows(rows);
+    let (encoding, spec) = match earlier {
+        Some(earlier) => warm::kept(earlier, fitted.encoding),
+        None => {
+            let model = config.model.clone().for_rows(rows);
+            let spec = Spec::new(&fitted.encoding, model, buckets)?;
+            (fitted.encoding, spec)
+        }
+    };
     Ok(Document {
         window_days: manifest.window_days,
         label: manifest.label,
         as_of: manifest.as_of,
-        spec: Spec::new(&fitted.encoding, model, buckets)?,
+        spec,
         config: config.clone(),
         record,
         baselines: fitted.baselines,
         recalibration: None,
         matching: None,
         horizons: fitted.horizons,
-        encoding: fitted.encoding,
+        encoding,
     })
 }

@@ -21,6 +21,7 @@ fn run(checkpoint: Option<&Path>, resume: bool, threads: usize) -> FitRun {
         checkpoint: checkpoint.map(Into::into),
         resume,
         cache: None,
+        warm: None,
     }
 }
 

@@ -81,6 +81,7 @@ fn run(checkpoint: Option<&Path>, resume: bool) -> FitRun {
         checkpoint: checkpoint.map(Into::into),
         resume,
         cache: None,
+        warm: None,
     }
 }
 

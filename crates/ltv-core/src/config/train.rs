@@ -19,6 +19,63 @@ pub struct TrainConfig {
     pub model: ModelConfig,
     /// The optimiser and its schedule.
     pub fit: FitOptions,
+    /// How an earlier model is gone on from, where one is.
+    #[serde(skip_serializing_if = "WarmStart::is_default")]
+    pub warm: WarmStart,
+}
+
+/// How training goes on from an earlier model, in place of `fit.epochs` from random weights.
+///
+/// An epoch passes over the users of whom a label has become known since, and a share of the others, so that
+/// what was learned from them is not forgotten.
+///
+/// | name | default | purpose | range |
+/// |---|---|---|---|
+/// | `epochs` | 2 | passes at most; the earlier weights stay where none validates better | 1..=10000 |
+/// | `rate` | 0.5 | learning rates, as a multiple of those of `fit`; constant | (0, 10] |
+/// | `replay` | 0.25 | share of the other training users | [0, 1] |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WarmStart {
+    /// Passes over those rows at most.
+    pub epochs: u32,
+    /// Learning rates, as a multiple of those of `fit`.
+    pub rate: f64,
+    /// Share of the training users of whom nothing new is known.
+    pub replay: f64,
+}
+
+impl Default for WarmStart {
+    fn default() -> Self {
+        Self {
+            epochs: 2,
+            rate: 0.5,
+            replay: 0.25,
+        }
+    }
+}
+
+impl WarmStart {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn check(&self) -> Result<()> {
+        let problem = |key: &str, problem: String| Err(Error::config(key, problem));
+        if !(1..=10_000).contains(&self.epochs) {
+            return problem(
+                "warm.epochs",
+                format!("{} is not in 1..=10000", self.epochs),
+            );
+        }
+        if !(self.rate > 0.0 && self.rate <= 10.0) {
+            return problem("warm.rate", format!("{} is not in (0, 10]", self.rate));
+        }
+        if !(0.0..=1.0).contains(&self.replay) {
+            return problem("warm.replay", format!("{} is not in [0, 1]", self.replay));
+        }
+        Ok(())
+    }
 }
 
 /// How features become cells (paper section 3.2).
@@ -177,6 +234,7 @@ impl TrainConfig {
         self.split.check()?;
         self.model.check()?;
         self.encoding.check()?;
+        self.warm.check()?;
         self.fit.check()
     }
 }

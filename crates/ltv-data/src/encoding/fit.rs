@@ -3,7 +3,7 @@
 use super::{ages::Ages, numbers::NumberSummary, words::WordCounts};
 use crate::{
     dataset::Dataset,
-    split,
+    split::{self, News},
     stream::{StreamError, columns, reader, worker},
 };
 use arrow::{
@@ -21,6 +21,7 @@ use ltv_core::{
     progress::{Progress, Silent},
 };
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// How encodings are fitted.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -33,6 +34,8 @@ pub struct EncodingPlan {
     pub cohort: bool,
     /// The horizons to fit for, among the dataset's; all of them when `None`.
     pub horizons: Option<Horizons>,
+    /// Training rows that are to be counted.
+    pub news: Option<Arc<News>>,
 }
 
 /// Distinct categories counted at once: a feature's count is too low by at most `2 rows / this`,
@@ -56,6 +59,8 @@ pub struct Fitted {
     pub train_rows: u64,
     /// Users of the training part without and with value ([`has_value`]).
     pub classes: [u64; 2],
+    /// Users of the training part among [`EncodingPlan::news`]; all of them without.
+    pub news_rows: u64,
     /// Users of the validation part.
     pub validation_rows: u64,
     /// Users of the test part.
@@ -122,6 +127,8 @@ struct Pass {
     cells: EncodingOptions,
     /// Ages of the training rows at the as-of date, where they are asked for.
     ages: Option<Ages>,
+    /// Training rows that are counted apart, and how many they are.
+    news: (Option<Arc<News>>, u64),
 }
 
 /// Sums over the training rows whose label of one horizon is mature.
@@ -164,6 +171,7 @@ impl Pass {
             classes: [0; 2],
             cells: how.cells.clone(),
             ages: how.cohort.then(|| Ages::new(manifest.as_of, n)),
+            news: (how.news.clone(), 0),
         }
     }
 
@@ -185,6 +193,10 @@ impl Pass {
         self.features
             .par_iter_mut()
             .try_for_each(|(entry, s)| s.add(entry, &batch, place))?;
+        self.news.1 += match &self.news.0 {
+            Some(news) => news.mask(&batch, place)?.true_count() as u64,
+            None => batch.num_rows() as u64,
+        };
         if let Some(ages) = &mut self.ages {
             ages.add(&batch, &self.horizons, place)?;
         }
@@ -251,6 +263,7 @@ impl Pass {
             labels: self.labels,
             baselines,
             train_rows,
+            news_rows: self.news.1,
             classes: self.classes,
             validation_rows,
             test_rows,

@@ -35,6 +35,7 @@ fn options() -> EncodingPlan {
         },
         numbers: true,
         horizons: None,
+        news: None,
     }
 }
 

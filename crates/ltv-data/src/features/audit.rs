@@ -23,8 +23,9 @@ pub(crate) struct Expected {
     pub(crate) dropped: BTreeMap<String, u64>,
 }
 
+/// A user.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Key<'a> {
+pub(crate) enum Key<'a> {
     Number(i64),
     Text(&'a str),
 }
@@ -176,7 +177,8 @@ fn event_days(batch: &RecordBatch) -> &[i32] {
     batch.column(1).as_primitive::<Int32Type>().values()
 }
 
-fn keys(column: &ArrayRef) -> Box<dyn Iterator<Item = Key<'_>> + '_> {
+/// The users of a column of ids.
+pub(crate) fn keys(column: &ArrayRef) -> Box<dyn Iterator<Item = Key<'_>> + '_> {
     match column.as_primitive_opt::<Int64Type>() {
         Some(ids) => Box::new(ids.values().iter().map(|&id| Key::Number(id))),
         None => {

@@ -1,7 +1,9 @@
 //! From input files to a finished dataset.
 
 use super::{
-    audit, calendar,
+    audit,
+    base::{Base, Kept, Made},
+    calendar,
     columns::{Layout, UserColumn},
     input::{self, Role, Table, Wanted},
     output::{PartWriter, Written},
@@ -86,7 +88,8 @@ pub fn build_dataset(
     let count = part_count(&inputs, config, options)?;
     let scratch = options.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let target = Target::create(out, site, &scratch)?;
-    let job = Job::prepare(&inputs, config, holidays, count, &target, progress)?;
+    let plan = (count, None);
+    let job = Job::prepare(&inputs, config, holidays, plan, &target, progress)?;
     let written = job.run(options.threads.max(1), progress)?;
     let manifest = job.manifest(config, &written);
     drop(job);
@@ -95,8 +98,11 @@ pub fn build_dataset(
     Ok(manifest)
 }
 
+/// Why events on or after the as-of date are left out.
+pub(super) const EVENTS_LATER: &str = "events_later";
+
 /// A dataset of nobody helps nobody, and hides what is wrong with the input.
-fn check_users(manifest: &DatasetManifest) -> Result<()> {
+pub(super) fn check_users(manifest: &DatasetManifest) -> Result<()> {
     if manifest.rows > 0 {
         return Ok(());
     }
@@ -114,7 +120,7 @@ fn check_users(manifest: &DatasetManifest) -> Result<()> {
 pub(crate) struct Inputs {
     pub(crate) events: Table,
     pub(crate) users: Option<Table>,
-    layout: Layout,
+    pub(super) layout: Layout,
 }
 
 impl Inputs {
@@ -183,10 +189,11 @@ fn part_count(inputs: &Inputs, config: &FeatureConfig, options: &BuildOptions) -
 }
 
 /// Everything that the parts share.
-struct Job<'a> {
+pub(super) struct Job<'a> {
     config: &'a FeatureConfig,
     inputs: &'a Inputs,
     target: &'a Target,
+    pub(super) base: Option<Base>,
     sql: String,
     events: Parts,
     users: Option<Parts>,
@@ -195,18 +202,21 @@ struct Job<'a> {
 }
 
 /// What came out of one part.
-struct PartResult {
+pub(super) struct PartResult {
     written: Written,
     dropped: BTreeMap<String, u64>,
+    /// Rows that were made, and users who came too late for one, where an earlier dataset is brought up to date.
+    pub(super) made: u64,
+    pub(super) late: u64,
 }
 
 impl<'a> Job<'a> {
-    /// Checks, normalises and splits the input.
-    fn prepare(
+    /// Checks, normalises and splits the input into so many parts.
+    pub(super) fn prepare(
         inputs: &'a Inputs,
         config: &'a FeatureConfig,
         holidays: HolidayCalendar,
-        count: usize,
+        (count, mut base): (usize, Option<Base>),
         target: &'a Target,
         progress: &dyn Progress,
     ) -> Result<Self> {
@@ -218,13 +228,21 @@ impl<'a> Job<'a> {
             count,
             most_files: spill::MOST_FILES,
         };
-        let split = |table, stem| Parts::split(table, stem, as_of, scratch, progress);
-        let mut events = split(&inputs.events, "events")?;
-        let mut users = inputs
-            .users
-            .as_ref()
-            .map(|u| split(u, "users"))
-            .transpose()?;
+        let users = inputs.users.as_ref().map(|table| {
+            let mut see = |batch: RecordBatch| {
+                let base = base.as_mut();
+                base.into_iter().for_each(|base| base.see_users(&batch));
+                Ok(batch)
+            };
+            Parts::split(table, "users", (as_of, &mut see), scratch, progress)
+        });
+        let mut users = users.transpose()?;
+        let mut sift = |batch| match &mut base {
+            Some(base) => base.sift_events(batch),
+            None => Ok(batch),
+        };
+        let table = &inputs.events;
+        let mut events = Parts::split(table, "events", (as_of, &mut sift), scratch, progress)?;
         progress.finish();
         if count > scratch.most_files {
             let rows = events.kept + users.as_ref().map_or(0, |u| u.kept);
@@ -244,6 +262,7 @@ impl<'a> Job<'a> {
             config,
             inputs,
             target,
+            base,
             sql,
             events,
             users,
@@ -253,7 +272,7 @@ impl<'a> Job<'a> {
     }
 
     /// Works on all parts, `threads` of them at a time.
-    fn run(&self, threads: usize, progress: &dyn Progress) -> Result<Vec<PartResult>> {
+    pub(super) fn run(&self, threads: usize, progress: &dyn Progress) -> Result<Vec<PartResult>> {
         progress.start("build features", Some(self.count as u64));
         let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let results: Mutex<BTreeMap<usize, Result<PartResult>>> = Mutex::default();
@@ -281,8 +300,17 @@ impl<'a> Job<'a> {
     }
 
     fn part(&self, index: usize) -> Result<PartResult> {
-        let events = self.events.load(index)?;
-        let users = self.users.as_ref().map(|u| u.load(index)).transpose()?;
+        let mut events = self.events.load(index)?;
+        let mut users = self.users.as_ref().map(|u| u.load(index)).transpose()?;
+        let kept = self
+            .base
+            .as_ref()
+            .map(|base| base.part(index))
+            .transpose()?;
+        if let Some(kept) = &kept {
+            events = kept.others(events)?;
+            users = users.map(|users| kept.others(users)).transpose()?;
+        }
         let expected = audit::expect(&events, users.as_deref().unwrap_or(&[]), self.config)
             .map_err(|user| self.twice(&user))?;
         let mut tables: query::Tables = vec![
@@ -296,20 +324,53 @@ impl<'a> Job<'a> {
         if let (Some(parts), Some(batches)) = (&self.users, users) {
             tables.push(("users", parts.schema().clone(), batches));
         }
-        let mut writer = PartWriter::create(self.target.path(), index, &self.inputs.layout)?;
-        query::run(&self.sql, tables, |batch| writer.add(&batch))?;
-        let mut written = writer.finish()?;
-        agree("users in a part", expected.users, written.file.rows)?;
+        let (written, made) = self.rows(index, tables, kept)?;
+        agree("users in a part", expected.users, made.users + made.late)?;
         agree(
             "window events in a part",
             expected.window_events,
-            written.window_events,
+            made.window_events,
         )?;
-        written.file = self.target.keep(written.file)?;
         Ok(PartResult {
             written,
             dropped: expected.dropped,
+            made: made.users,
+            late: made.late,
         })
+    }
+
+    /// Makes the rows of a part and writes them, among those that are taken over.
+    fn rows(
+        &self,
+        index: usize,
+        tables: query::Tables,
+        kept: Option<Kept>,
+    ) -> Result<(Written, Made)> {
+        let mut writer = PartWriter::create(self.target.path(), index, &self.inputs.layout)?;
+        let made = match kept {
+            None => {
+                query::run(&self.sql, tables, |batch| writer.add(&batch))?;
+                None
+            }
+            Some(kept) => {
+                let mut rows = vec![];
+                query::run(&self.sql, tables, |batch| {
+                    rows.push(writer.conform(&batch)?);
+                    Ok(())
+                })?;
+                let (batches, made) = kept.merged(&rows)?;
+                batches.iter().try_for_each(|batch| writer.add(batch))?;
+                Some(made)
+            }
+        };
+        let mut written = writer.finish()?;
+        let made = made.unwrap_or(Made {
+            users: written.file.rows,
+            window_events: written.window_events,
+            late: 0,
+        });
+        written.file = self.target.keep(written.file)?;
+        Ok((written, made))
     }
 
     /// The error about a user with two rows in the user table, which is read again to find them.
@@ -325,12 +386,16 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn manifest(&self, config: &FeatureConfig, results: &[PartResult]) -> DatasetManifest {
+    pub(super) fn manifest(
+        &self,
+        config: &FeatureConfig,
+        results: &[PartResult],
+    ) -> DatasetManifest {
         let mut dropped = BTreeMap::new();
         let mut statuses = BTreeMap::new();
         let later = self.events.read - self.events.kept;
         if later > 0 {
-            dropped.insert("events_later".to_string(), later);
+            dropped.insert(EVENTS_LATER.to_string(), later);
         }
         for result in results {
             add_counts(&mut dropped, &result.dropped);

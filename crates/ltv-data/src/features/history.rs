@@ -65,7 +65,7 @@ pub fn purchases(
     };
     let as_of = config.dataset.as_of;
     progress.start("read purchase histories", Some(table.rows));
-    let mut parts = Parts::split(&table, "events", as_of, scratch, progress)?;
+    let mut parts = Parts::split(&table, "events", (as_of, &mut Ok), scratch, progress)?;
     if scratch.count > scratch.most_files {
         parts.divide(scratch, progress)?;
     }

@@ -60,7 +60,7 @@ impl<'a> PartWriter<'a> {
     }
 
     /// Casts the engine's types (for example string views) to those of the layout.
-    fn conform(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+    pub(crate) fn conform(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let options = CastOptions {
             safe: false,
             ..Default::default()

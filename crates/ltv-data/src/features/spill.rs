@@ -7,7 +7,7 @@
 use super::{input::Table, normalise::Normalised};
 use crate::{DataError, Result, hash::mix};
 use arrow::{
-    array::{Array, AsArray, RecordBatch, UInt32Array},
+    array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array},
     compute::{BatchCoalescer, concat_batches, take_record_batch},
     datatypes::{Int32Type, Int64Type, SchemaRef},
     ipc::{reader::StreamReader, writer::StreamWriter},
@@ -31,6 +31,9 @@ const AHEAD: usize = 8;
 /// Rows in a batch given to the query engine.
 const BATCH: usize = 8192;
 
+/// What becomes of a batch that was read.
+pub(crate) type Sift<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<RecordBatch>;
+
 /// Where and how tables are split.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scratch<'a> {
@@ -50,7 +53,7 @@ pub(crate) struct Parts {
     place: Place,
     /// Rows read.
     pub(crate) read: u64,
-    /// Rows kept, those before the as-of day.
+    /// Rows before the as-of day.
     pub(crate) kept: u64,
     /// Smallest day (of an event or a registration) in the table.
     pub(crate) first_day: Option<i32>,
@@ -73,11 +76,12 @@ struct Shelf {
 
 impl Parts {
     /// Splits `table` into parts or, where there are more than can be written side by side, into
-    /// files of neighbouring parts, for [`Parts::divide`]. Their names start with `stem`.
+    /// files of neighbouring parts, for [`Parts::divide`]. Their names start with `stem`. `sift` says which rows
+    /// before the as-of day are wanted at all.
     pub(crate) fn split(
         table: &Table,
         stem: &'static str,
-        as_of: Day,
+        (as_of, sift): (Day, Sift<'_>),
         scratch: Scratch<'_>,
         progress: &dyn Progress,
     ) -> Result<Self> {
@@ -96,8 +100,9 @@ impl Parts {
             for next in batches {
                 parts.read += next.read;
                 parts.kept += next.batch.num_rows() as u64;
-                parts.first_day = earliest(parts.first_day, smallest_day(&next.batch));
-                writer.add(next.batch)?;
+                let batch = sift(next.batch)?;
+                parts.first_day = earliest(parts.first_day, smallest_day(&batch));
+                writer.add(batch)?;
                 progress.advance(next.read);
             }
             reading.join().unwrap_or_else(|panic| resume_unwind(panic))
@@ -297,18 +302,18 @@ fn order_by_part(parts: &[u32], count: usize) -> (UInt32Array, Vec<usize>) {
 }
 
 fn part_of_rows(batch: &RecordBatch, count: usize) -> Vec<u32> {
-    let users = batch.column(0);
     let part = |hash: u64| (hash % count as u64) as u32;
+    hashes(batch.column(0)).into_iter().map(part).collect()
+}
+
+/// The hash of every user.
+pub(crate) fn hashes(users: &ArrayRef) -> Vec<u64> {
     match users.as_primitive_opt::<Int64Type>() {
-        Some(ids) => ids
-            .values()
-            .iter()
-            .map(|&id| part(mix(id as u64)))
-            .collect(),
+        Some(ids) => ids.values().iter().map(|&id| mix(id as u64)).collect(),
         None => {
             let names = users.as_string::<i32>();
             (0..names.len())
-                .map(|i| part(mix(fnv(names.value(i).as_bytes()))))
+                .map(|i| mix(fnv(names.value(i).as_bytes())))
                 .collect()
         }
     }

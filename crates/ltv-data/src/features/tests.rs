@@ -9,4 +9,5 @@ mod house;
 mod leaks;
 mod reference;
 mod text;
+mod update;
 mod yardstick;

@@ -4,7 +4,11 @@ use super::{
     EncodedCache, StreamError, batcher::Batcher, groups::Groups, reader, reader::CHUNK_ROWS,
     told::Batches, worker,
 };
-use crate::{dataset::Dataset, encoding::Lookups, split::Rows};
+use crate::{
+    dataset::Dataset,
+    encoding::Lookups,
+    split::{News, Rows},
+};
 use ltv_core::{
     Error, Horizons,
     config::{ClassFactors, Split},
@@ -34,6 +38,8 @@ pub struct StreamOptions {
     /// How often each row is drawn in an epoch, by its class; once when `None`. Chances come from the
     /// seed of the shuffle, so that without one only whole copies are made.
     pub draws: Option<ClassFactors>,
+    /// Which rows of a part of the split; all of them when `None`.
+    pub news: Option<Arc<News>>,
     /// Whether raw batches of [`super::stream_with_raw`] hold the manifest's `keep` columns.
     pub keep: bool,
     /// Threads that read and encode row groups side by side, at least 1. Changes neither rows nor
@@ -54,6 +60,7 @@ impl StreamOptions {
             batch_rows: 8192,
             shuffle: None,
             draws: None,
+            news: None,
             keep: false,
             threads: 1,
             cache: None,

@@ -112,7 +112,7 @@ pub(super) struct Shelf {
 
 impl Shelf {
     /// Encoded rows are decided by the files' content, the day of a view, the encoding, the part of
-    /// the split and the horizons, and by nothing else: rows of different order, batches or draws
+    /// the split, which of its rows, and the horizons, and by nothing else: rows of different order, batches or draws
     /// share a shelf.
     ///
     /// # Errors
@@ -137,6 +137,7 @@ impl Shelf {
             &*options.encoding,
             part,
             &options.horizons,
+            options.news.as_ref().map(|news| format!("{news:?}")),
         );
         let text = serde_json::to_vec(&decisive);
         let text = text.map_err(|e| StreamError::internal("the cache of encoded rows", e))?;

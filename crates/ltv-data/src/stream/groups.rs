@@ -5,9 +5,9 @@ use crate::{
     dataset::Dataset,
     encoding::{Encoder, Lookups},
 };
-use std::ops::ControlFlow;
-
+use arrow::compute::filter_record_batch;
 use ltv_core::encoding::EncodedRows;
+use std::ops::ControlFlow;
 
 /// The row groups of a dataset, as [`StreamOptions`] ask for them.
 pub(super) struct Groups {
@@ -98,7 +98,12 @@ impl Groups {
     ) -> Result<(), StreamError> {
         let (options, plan) = (&self.options, &self.plan);
         reader::read(&self.dataset, plan, &[group], &mut |chunk| {
-            let rows = reader::select(&chunk, options.rows, &options.split, &plan.horizons)?;
+            let mut rows = reader::select(&chunk, options.rows, &options.split, &plan.horizons)?;
+            if let Some(news) = &options.news {
+                let mask = news.mask(&rows, &chunk.place)?;
+                let kept = filter_record_batch(&rows, &mask);
+                rows = kept.map_err(|e| StreamError::internal(&chunk.place, e))?;
+            }
             let from = (&*chunk.place, &mut *lookups);
             let horizons = options.horizons.as_ref();
             Ok(sink(self.encoder.encode_at(&rows, horizons, from)?))

@@ -48,6 +48,7 @@ fn fitted(dataset: &Dataset) -> Arc<Encoding> {
         },
         numbers: true,
         horizons: None,
+        news: None,
     };
     Arc::new(fit(dataset, &split(), &options).unwrap().encoding)
 }
@@ -409,6 +410,7 @@ fn streams_of_different_rows_share_a_cache_and_an_epoch_may_be_left_early() {
     let validation = options(train.encoding.clone(), Rows::Part(Part::Validation), 16);
     let scored = StreamOptions {
         horizons: None,
+        news: None,
         ..train.clone()
     };
     let narrow = StreamOptions {

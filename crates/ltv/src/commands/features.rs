@@ -13,7 +13,10 @@ use ltv_core::{
     config::{FeatureConfig, Label, Measure, Sequence},
     manifest::DatasetManifest,
 };
-use ltv_data::{BuildOptions, build_dataset, features::printed_sql, simulate::SimulateConfig};
+use ltv_data::{
+    BuildOptions, Updated, build_dataset, features::printed_sql, simulate::SimulateConfig,
+    update_dataset,
+};
 use std::path::{Path, PathBuf};
 
 /// Turn events and users into a dataset: one row for each user, with features and labels
@@ -22,6 +25,7 @@ use std::path::{Path, PathBuf};
   ltv features --events orders.parquet --event-value amount --label value --as-of 2024-01-01 \\
       --out data
   ltv features --events events/ --users users/ --config features.toml --out data
+  ltv features --events events/ --config features.toml --as-of 2024-01-02 --update data --out data
   ltv features --config features.toml --print-sql")]
 pub(crate) struct Flags {
     /// Parquet files of the event log, or folders of them, here or below s3://bucket/prefix
@@ -33,6 +37,10 @@ pub(crate) struct Flags {
     /// Folder to write to, or s3://bucket/prefix; a dataset that is there is replaced when the new one is complete
     #[arg(long, value_name = "DIR", required_unless_present = "print_sql")]
     out: Option<PathBuf>,
+    /// A dataset of an earlier day with the same options, whose rows are taken over where they cannot have changed.
+    /// What has come late is counted; what has changed in the user table is missing in those rows
+    #[arg(long, value_name = "DIR", conflicts_with = "partitions")]
+    update: Option<PathBuf>,
     /// Options to start from
     #[arg(long, value_enum)]
     preset: Option<Preset>,
@@ -288,8 +296,38 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     };
     let users = (!flags.users.is_empty()).then_some(flags.users.as_slice());
     let progress = &context.progress;
-    let manifest = build_dataset(&flags.events, users, &config, out, &options, progress)?;
-    Report::new(summary(out, &manifest), &manifest)
+    let Some(earlier) = &flags.update else {
+        let manifest = build_dataset(&flags.events, users, &config, out, &options, progress)?;
+        return Report::new(summary(out, &manifest), &manifest);
+    };
+    let updated = update_dataset(
+        (earlier, out),
+        &flags.events,
+        users,
+        &config,
+        &options,
+        progress,
+    )?;
+    let text = summary(out, &updated.manifest) + &update_text(&updated);
+    let mut json = serde_json::to_value(&updated.manifest).map_err(Failure::internal)?;
+    json["updated"] = serde_json::json!({
+        "made": updated.made, "late_events": updated.late_events, "late_users": updated.late_users,
+    });
+    Report::new(text, &json)
+}
+
+/// What was made anew, and what came too late for it.
+fn update_text(updated: &Updated) -> String {
+    let mut text = format!("made anew: {} rows\n", count(updated.made));
+    if !updated.is_exact() {
+        text += &format!(
+            "note: {} events and {} users came late and are missing where rows were taken over; leave --update out \
+             to have them\n",
+            updated.late_events,
+            count(updated.late_users)
+        );
+    }
+    text
 }
 
 /// Whether there is a user table: given, or taken for granted by the options where only the query

@@ -12,18 +12,24 @@ use crate::{
     tensorboard::Recorder,
 };
 use clap::{Args, ValueEnum};
-use flags::{EncodingFlags, FitFlags, HeadFlags, ModelFlags, RepresentFlags, SplitFlags};
+use flags::{
+    EncodingFlags, FitFlags, HeadFlags, ModelFlags, RepresentFlags, SplitFlags, WarmFlags,
+};
 use ltv_core::{address, artefact, config::TrainConfig, progress::Progress};
 use ltv_data::Dataset;
 use ltv_model::{Bundle, bundle::Record};
 use ltv_train::{FitRun, fit};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Fit a model on a dataset and write it as one bundle file
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ltv train --data data --out model.ltv
   ltv train --data data --config train.toml --out model.ltv --checkpoint model.part --resume
+  ltv train --data data --config train.toml --warm-start yesterday.ltv --out model.ltv
   ltv train --data data --preset paper --epochs 5 --out paper.ltv --tensorboard runs/paper")]
 pub(crate) struct Flags {
     /// Folder of the dataset, or s3://bucket/prefix; several, or one that holds several, are its shards
@@ -48,6 +54,10 @@ pub(crate) struct Flags {
     /// end [default: the folder of --out]
     #[arg(long, value_name = "DIR|off")]
     cache: Option<PathBuf>,
+    /// Go on from this bundle, with the labels that have become known since: its encoding, buckets and weights
+    /// stay where nothing validates better
+    #[arg(long, value_name = "FILE")]
+    warm_start: Option<PathBuf>,
     /// Predict these horizons alone, in days [default: all of the dataset's]
     #[arg(long, value_name = "DAYS,..", value_delimiter = ',')]
     horizons: Vec<u32>,
@@ -63,6 +73,8 @@ pub(crate) struct Flags {
     represent: RepresentFlags,
     #[command(flatten)]
     fit: FitFlags,
+    #[command(flatten)]
+    warm: WarmFlags,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -99,6 +111,7 @@ impl Flags {
         self.head.apply(&mut options)?;
         self.represent.apply(&mut options)?;
         self.fit.apply(&mut options)?;
+        self.warm.apply(&mut options)?;
         let config: TrainConfig = options.resolve()?;
         config.check()?;
         Ok(config)
@@ -114,6 +127,12 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         checkpoint: flags.checkpoint.clone(),
         resume: flags.resume,
         cache: flags.cache(),
+        warm: flags
+            .warm_start
+            .as_deref()
+            .map(super::bundle)
+            .transpose()?
+            .map(Arc::new),
     };
     let recorder = Recorder::new(&context.progress, flags.tensorboard.as_deref())?;
     let bundle = train(&flags.data, &config, &run, &flags.out, &recorder)?;
@@ -188,6 +207,9 @@ pub(super) fn summary(path: &Path, bundle: &Bundle) -> String {
     );
     facts.add("trained as of", document.as_of);
     let record = &document.record;
+    if let Some(parent) = &record.parent {
+        facts.add("went on from", parent);
+    }
     facts.add("training rows", count(record.train_rows));
     facts.add("validation rows", count(record.validation_rows));
     facts.add("steps", steps(record));

@@ -61,7 +61,9 @@ fn rows(events: &[Event], users: Option<&[User]>, config: &FeatureConfig) -> BTr
         let table = MemTable::try_new(schema, pieces.collect()).unwrap();
         session.register_table(name, Arc::new(table)).unwrap();
     };
-    let whole = |table, name| Parts::split(table, name, Day(i32::MAX), scratch, &Silent).unwrap();
+    let whole = |table, name| {
+        Parts::split(table, name, (Day(i32::MAX), &mut Ok), scratch, &Silent).unwrap()
+    };
     add("events", &whole(&inputs.events, "events").load(0).unwrap());
     if let Some(users) = &inputs.users {
         add("users", &whole(users, "users").load(0).unwrap());

@@ -216,6 +216,29 @@ pub(super) fn cut(text: &str) -> Result<Cut, String> {
     })
 }
 
+/// The `[warm]` table.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "With --warm-start")]
+pub(super) struct WarmFlags {
+    /// Passes at most over the users of whom a label has become known and some others [default: 2]
+    #[arg(long, value_name = "N")]
+    warm_epochs: Option<u32>,
+    /// Learning rates, as a multiple of --rate and --embedding-rate [default: 0.5]
+    #[arg(long, value_name = "FACTOR")]
+    warm_rate: Option<f64>,
+    /// Share of the other training users, so that nothing is forgotten [default: 0.25]
+    #[arg(long, value_name = "SHARE")]
+    replay: Option<f64>,
+}
+
+impl WarmFlags {
+    pub(super) fn apply(&self, options: &mut Overlay) -> Result<(), Failure> {
+        options.set("warm.epochs", self.warm_epochs)?;
+        options.set("warm.rate", self.warm_rate)?;
+        options.set("warm.replay", self.replay)
+    }
+}
+
 impl SplitFlags {
     pub(super) fn apply(&self, options: &mut Overlay) -> Result<(), Failure> {
         options.set("split.test", self.test)?;
