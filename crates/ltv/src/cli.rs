@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        backtest, bench, compare, completions, diff, evaluate, export, features, forget, get,
-        inspect, prune, publish, quickstart, score, serve, simulate, train,
+        backtest, bench, compare, completions, daily, diff, evaluate, export, features, forget,
+        get, inspect, models, prune, publish, quickstart, score, serve, simulate, train,
     },
     log::Format,
 };
@@ -13,8 +13,8 @@ use std::path::PathBuf;
 /// Customer lifetime value, from events to scores.
 ///
 /// Results go to standard output, everything else to standard error. Exit code 0: done; 2: input,
-/// options or disk are to be put right, and the message says how; 1: a defect of this program;
-/// 130 or 143: stopped by Ctrl-C or SIGTERM.
+/// options or disk are to be put right, and the message says how; 1: a defect of this program; 3: a gate of
+/// 'ltv daily' failed; 130 or 143: stopped by Ctrl-C or SIGTERM.
 #[derive(Debug, Parser)]
 #[command(
     name = "ltv",
@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Compare(compare::Flags),
     Backtest(backtest::Flags),
     Score(score::Flags),
+    Daily(daily::Flags),
+    Models(models::Flags),
     Diff(diff::Flags),
     Prune(prune::Flags),
     Publish(publish::Flags),
@@ -63,6 +65,8 @@ impl Command {
             Self::Compare(flags) => &flags.common,
             Self::Backtest(flags) => &flags.common,
             Self::Score(flags) => &flags.common,
+            Self::Daily(flags) => &flags.common,
+            Self::Models(flags) => &flags.common,
             Self::Diff(flags) => &flags.common,
             Self::Prune(flags) => &flags.common,
             Self::Publish(flags) => &flags.common,

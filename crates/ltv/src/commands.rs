@@ -4,6 +4,7 @@ pub(crate) mod backtest;
 pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod daily;
 pub(crate) mod diff;
 pub(crate) mod evaluate;
 mod experiment;
@@ -12,6 +13,7 @@ pub(crate) mod features;
 pub(crate) mod forget;
 pub(crate) mod get;
 pub(crate) mod inspect;
+pub(crate) mod models;
 pub(crate) mod prune;
 pub(crate) mod publish;
 pub(crate) mod quickstart;
@@ -48,6 +50,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     | Command::Score(_)
     | Command::Diff(_)
     | Command::Prune(_)
+    | Command::Daily(_)
     | Command::Publish(_)
     | Command::Forget(_)
     | Command::Export(_)
@@ -65,6 +68,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Backtest(flags) => within(&flags.common.clone(), |c| backtest::run(flags, c)),
         Command::Score(flags) => timed(&flags.common.clone(), |c| score::run(flags, c)),
         Command::Diff(flags) => within(&flags.common.clone(), |c| diff::run(flags, c)),
+        Command::Daily(flags) => started(&flags.common, |c| daily::run(&flags, c)),
+        Command::Models(flags) => within(&flags.common.clone(), |c| models::run(&flags, c)),
         Command::Publish(flags) => within(&flags.common.clone(), |c| publish::run(flags, c)),
         Command::Forget(flags) => within(&flags.common.clone(), |c| forget::run(flags, c)),
         Command::Get(flags) => within(&flags.common.clone(), |c| get::run(flags, c)),
@@ -101,9 +106,23 @@ fn timed(
     })
 }
 
+/// Runs a command, and prints its report.
 fn within(
     common: &Common,
     run: impl FnOnce(&Context) -> Result<Report, Failure>,
+) -> Result<(), Failure> {
+    let report = |context: &Context| {
+        let report = run(context);
+        ltv_core::progress::Progress::finish(&context.progress);
+        report?.print(common.json)
+    };
+    started(common, report)
+}
+
+/// Runs a command that says itself what came of it.
+fn started(
+    common: &Common,
+    run: impl FnOnce(&Context) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let cores = available_parallelism().map_or(1, NonZero::get);
     let context = Context {
@@ -115,7 +134,7 @@ fn within(
         .num_threads(context.threads)
         .build_global()
         .map_err(|e| Failure::user(format!("cannot start {} threads: {e}", context.threads)))?;
-    let report = run(&context);
+    let done = run(&context);
     ltv_core::progress::Progress::finish(&context.progress);
-    report?.print(common.json)
+    done
 }

@@ -1,4 +1,5 @@
-//! Errors to messages and exit codes: 2 is for what the user can put right, 1 for our defects.
+//! Errors to messages and exit codes: 2 is for what the user can put right, 1 for our defects, 3 for a gate that
+//! failed.
 
 use crate::{
     log::{self, Format, Kind},
@@ -17,14 +18,30 @@ use std::{
 pub(crate) struct Failure {
     message: String,
     fault: Fault,
+    /// Whether everything went as it should, and a gate did not let it pass.
+    gate: bool,
 }
 
 impl Failure {
+    /// A gate that did not let something pass.
+    pub(crate) fn gate(message: impl Into<String>) -> Self {
+        Self {
+            gate: true,
+            ..Self::user(message)
+        }
+    }
+
+    /// What is wrong, and whose fault it is.
+    pub(crate) fn parts(self) -> (String, Fault) {
+        (self.message, self.fault)
+    }
+
     /// Something the user can put right.
     pub(crate) fn user(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             fault: Fault::User,
+            gate: false,
         }
     }
 
@@ -34,6 +51,7 @@ impl Failure {
         Self {
             message,
             fault: Fault::Internal,
+            gate: false,
         }
     }
 }
@@ -50,7 +68,7 @@ macro_rules! from_library {
     ($($error:ty),* $(,)?) => {$(
         impl From<$error> for Failure {
             fn from(error: $error) -> Self {
-                Self { fault: error.fault(), message: error.to_string() }
+                Self { fault: error.fault(), message: error.to_string(), gate: false }
             }
         }
     )*};
@@ -69,6 +87,7 @@ from_library!(
     ltv_train::TrainError,
     ltv_score::ScoreError,
     ltv_lab::LabError,
+    ltv_daily::DailyError,
     ltv_onnx::OnnxError,
     ltv_online::OnlineError,
     ltv_serve::ServeError,
@@ -121,12 +140,15 @@ pub(crate) fn run(command: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
 
 /// Exit code of what the user can put right.
 const USER: u8 = 2;
+/// Exit code of a gate that failed.
+const GATE: u8 = 3;
 /// Exit code of our defects.
 const INTERNAL: u8 = 1;
 
 /// Prints the message and gives the exit code.
 fn fail(failure: &Failure) -> ExitCode {
     let (code, kind) = match failure.fault {
+        _ if failure.gate => (GATE, Kind::Gate),
         Fault::User => (USER, Kind::User),
         Fault::Internal => (INTERNAL, Kind::Internal),
     };

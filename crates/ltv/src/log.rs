@@ -74,6 +74,8 @@ pub(crate) enum Kind {
     Internal,
     /// A signal stopped it.
     Stopped,
+    /// A gate of the daily loop did not let something pass.
+    Gate,
 }
 
 #[derive(Debug, Serialize)]

@@ -2,10 +2,12 @@
 
 mod backtested;
 mod compared;
+mod daily;
 mod evaluated;
 
 pub(crate) use backtested::backtested;
 pub(crate) use compared::compared;
+pub(crate) use daily::daily_page;
 pub(crate) use evaluated::{Judgement, evaluated};
 
 use crate::exit::Failure;

@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
         "ltv-online",
     ],
     &["ltv-train", "ltv-score", "ltv-serve", "ltv-onnx"],
-    &["ltv-lab"],
+    &["ltv-lab", "ltv-daily"],
     &["ltv"],
 ];
 

@@ -21,7 +21,7 @@ pub const MOST_SEGMENTS: usize = 50;
 const MOST_VALUES: usize = 100_000;
 
 /// Numbers the values of a column as they appear.
-pub(super) struct Coder {
+pub struct Coder {
     path: PathBuf,
     pub(super) column: String,
     codes: Vec<u32>,
@@ -31,7 +31,11 @@ pub(super) struct Coder {
 }
 
 impl Coder {
-    pub(super) fn new(dataset: &Dataset, column: &str) -> Result<Self, ScoreError> {
+    /// For a column of a dataset: a categorical feature, or a kept column that is no measurement.
+    ///
+    /// # Errors
+    /// When it is not there, or is a measurement.
+    pub fn new(dataset: &Dataset, column: &str) -> Result<Self, ScoreError> {
         let path = || dataset.folder().to_path_buf();
         let (known, column) = (segment_columns(dataset), column.to_owned());
         let Some((_, found)) = known.iter().find(|(name, _)| *name == column) else {
@@ -61,7 +65,11 @@ impl Coder {
         })
     }
 
-    pub(super) fn add(&mut self, raw: &RecordBatch) -> Result<(), ScoreError> {
+    /// The values of more rows.
+    ///
+    /// # Errors
+    /// When there are too many of them.
+    pub fn add(&mut self, raw: &RecordBatch) -> Result<(), ScoreError> {
         let values = column(raw, &self.column, &DataType::Utf8)?;
         for value in values.as_string::<i32>() {
             let value = value.unwrap_or(NO_VALUE);
@@ -92,7 +100,7 @@ impl Coder {
     }
 
     /// The codes again, now in the order of their values, rare ones last and together.
-    pub(super) fn finish(mut self) -> Segments {
+    pub fn finish(mut self) -> Segments {
         let codes = self.take();
         segments(codes, self.meaning())
     }

@@ -69,12 +69,13 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         let version = roll_back(&*store)?;
         return Report::new(facts("live again", &store.name(), &version), &*version);
     };
-    let detail = match options.values_only {
-        true => Detail::Values,
-        false => Detail::Everything,
-    };
     let place = Stores::default().place(snapshot)?;
-    let found = from_snapshot(&place, detail, &*store, &context.progress);
+    let found = from_snapshot(
+        &place,
+        detail(options.values_only),
+        &*store,
+        &context.progress,
+    );
     context.progress.finish();
     let found = found?;
     let what = match found.was_there {
@@ -82,6 +83,26 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         false => "live",
     };
     Report::new(facts(what, &store.name(), &found.version), &found)
+}
+
+/// Publishes the snapshot in a folder to the store that `store` names; what the store says of it.
+pub(super) fn publish_snapshot(
+    store: &Path,
+    snapshot: &Path,
+    values_only: bool,
+    progress: &dyn Progress,
+) -> Result<serde_json::Value, Failure> {
+    let store = store_at(Some(store), |folder| Ok(Embedded::to_publish(folder)))?;
+    let place = Stores::default().place(snapshot)?;
+    let found = from_snapshot(&place, detail(values_only), &*store, progress)?;
+    serde_json::to_value(&found).map_err(Failure::internal)
+}
+
+fn detail(values_only: bool) -> Detail {
+    match values_only {
+        true => Detail::Values,
+        false => Detail::Everything,
+    }
 }
 
 /// The store that `--store` names, to read.

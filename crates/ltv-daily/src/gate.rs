@@ -1,0 +1,425 @@
+//! What must hold before anything of a day goes live, and whether it does.
+//!
+//! Three gates: of the data, before anything is learned from it; of the new model, beside the one that serves; and
+//! of the scores, beside those that are live. Every check says what was found, and what the limit was.
+
+use crate::{
+    census::{BEFORE, ByValue, Census, Moments},
+    config::Gate,
+    judge::Judged,
+};
+use ltv_eval::{Direction, HorizonResult, Metric, Psi, Scores};
+use ltv_score::diff::Diff;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Standard errors that a difference must exceed, beside its limit: a day brings some ten comparisons, and chance
+/// must not stop it in a lifetime.
+const EVIDENCE: f64 = 5.0;
+/// Newcomers that a value must have had in a day, to be missed when it has none.
+const MISSED: f64 = 20.0;
+/// The names of the prediction sets.
+pub(crate) const CANDIDATE: &str = "candidate";
+/// The model that serves.
+pub(crate) const CHAMPION: &str = "champion";
+/// Sorting by what users did in the window.
+pub(crate) const TRIVIAL: &str = "trivial sort";
+
+/// One thing that must hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// Which gate it belongs to: `data`, `model`, `scores`.
+    pub gate: String,
+    /// The option that says where the limit is.
+    pub option: String,
+    /// What was looked at, in words.
+    pub what: String,
+    /// What was found; absent where there was nothing to look at.
+    pub found: Option<f64>,
+    /// The limit.
+    pub limit: f64,
+    /// Whether it holds.
+    pub passed: bool,
+}
+
+impl Check {
+    fn new(gate: &str, option: &str, what: String, found: f64, limit: f64, passed: bool) -> Self {
+        Self {
+            gate: gate.to_owned(),
+            option: option.to_owned(),
+            what,
+            found: found.is_finite().then_some(found),
+            limit,
+            passed,
+        }
+    }
+
+    /// What is wrong, in words.
+    pub fn reason(&self) -> String {
+        let found = self
+            .found
+            .map_or("nothing".to_owned(), |x| format!("{x:.4}"));
+        format!(
+            "{}: {found}, and gate.{} is {}",
+            self.what, self.option, self.limit
+        )
+    }
+}
+
+/// What a gate found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Verdict {
+    pub(crate) passed: bool,
+    pub(crate) checks: Vec<Check>,
+}
+
+impl Verdict {
+    pub(crate) fn of(checks: Vec<Check>) -> Self {
+        Self {
+            passed: checks.iter().all(|check| check.passed),
+            checks,
+        }
+    }
+}
+
+/// The checks of a dataset beside the one before, of which `old` was counted; without one, of itself alone.
+pub(crate) fn data(
+    old: Option<&Census>,
+    new: &Census,
+    horizons: &[u32],
+    gate: &Gate,
+) -> Vec<Check> {
+    let mut checks = vec![];
+    if let Some(old) = old {
+        checks.extend(history(old, new, horizons, gate));
+    }
+    for (t, days) in horizons.iter().enumerate() {
+        checks.extend(fresh_labels(*days, &new.fresh[t], &new.before[t], gate));
+    }
+    checks.extend(fresh_users(new, gate));
+    checks.extend(mixes(new, gate));
+    checks
+}
+
+/// What was known before must still be so.
+fn history(old: &Census, new: &Census, horizons: &[u32], gate: &Gate) -> Vec<Check> {
+    let lost = |what: String, before: u64, now: u64| {
+        let share = 1.0 - now as f64 / before.max(1) as f64;
+        let passed = share <= gate.users_lost;
+        Check::new("data", "users_lost", what, share, gate.users_lost, passed)
+    };
+    let mut checks = vec![lost(
+        "share of known users who are gone".into(),
+        old.shared,
+        new.shared,
+    )];
+    for (key, &before) in &old.shared_by {
+        let now = new.shared_by.get(key).copied().unwrap_or(0);
+        let (column, value) = key;
+        let check = lost(format!("the same with {column} '{value}'"), before, now);
+        // A handful of users may get another value.
+        checks.extend((before as f64 >= MISSED || check.passed).then_some(check));
+    }
+    for (t, days) in horizons.iter().enumerate() {
+        let [before, now] = [&old.known[t], &new.known[t]].map(Moments::total);
+        if before <= 0.0 {
+            continue;
+        }
+        let change = now / before - 1.0;
+        let what = format!("change of the labels of {days} days that were known before, in sum");
+        let (limit, passed) = (gate.labels_changed, change.abs() <= gate.labels_changed);
+        checks.push(Check::new(
+            "data",
+            "labels_changed",
+            what,
+            change,
+            limit,
+            passed,
+        ));
+    }
+    checks
+}
+
+/// Labels of the last cohort against those of the cohorts before.
+fn fresh_labels(days: u32, fresh: &Moments, before: &Moments, gate: &Gate) -> Option<Check> {
+    if fresh.rows == 0 || before.total() <= 0.0 {
+        return None;
+    }
+    let factor = fresh.mean() / before.mean();
+    let error = (fresh.variance_of_mean() + before.variance_of_mean()).sqrt();
+    let certain = (fresh.mean() - before.mean()).abs() > EVIDENCE * error;
+    let outside = factor > gate.fresh_labels || factor < 1.0 / gate.fresh_labels;
+    let what =
+        format!("labels of {days} days that have become known, as a multiple of those before");
+    let limit = gate.fresh_labels;
+    Some(Check::new(
+        "data",
+        "fresh_labels",
+        what,
+        factor,
+        limit,
+        !(outside && certain),
+    ))
+}
+
+/// Newcomers of a day against those of the days before.
+fn fresh_users(new: &Census, gate: &Gate) -> Option<Check> {
+    let expected = new.predecessors as f64 * f64::from(new.days) / f64::from(BEFORE);
+    if expected < MISSED {
+        return None;
+    }
+    let found = new.newcomers as f64;
+    let factor = found / expected;
+    let certain = (found - expected).abs() > EVIDENCE * (expected + expected.powi(2) * 0.01).sqrt();
+    let outside = factor > gate.fresh_users || factor < 1.0 / gate.fresh_users;
+    let (what, limit) = (
+        "newcomers, as a multiple of those before".to_owned(),
+        gate.fresh_users,
+    );
+    Some(Check::new(
+        "data",
+        "fresh_users",
+        what,
+        factor,
+        limit,
+        !(outside && certain),
+    ))
+}
+
+/// The mix of newcomers, by each column, against that of the days before.
+fn mixes(new: &Census, gate: &Gate) -> Vec<Check> {
+    let columns: BTreeSet<&String> = new
+        .predecessors_by
+        .keys()
+        .map(|(column, _)| column)
+        .collect();
+    columns
+        .into_iter()
+        .flat_map(|column| mix(column, new, gate))
+        .collect()
+}
+
+fn mix(column: &str, new: &Census, gate: &Gate) -> Vec<Check> {
+    let of = |counts: &ByValue, value: &String| {
+        counts
+            .get(&(column.to_owned(), value.clone()))
+            .copied()
+            .unwrap_or(0)
+    };
+    let sides = [&new.predecessors_by, &new.newcomers_by];
+    let values = sides.iter().flat_map(|side| side.keys());
+    let values: BTreeSet<&String> = values
+        .filter(|(name, _)| name == column)
+        .map(|(_, value)| value)
+        .collect();
+    let [before, now] = sides.map(|side| values.iter().map(|v| of(side, v)).collect::<Vec<u64>>());
+    let mut checks = vec![];
+    if let Some(psi) = Psi::new(&before, &now) {
+        let what = format!("how far the mix of newcomers by {column} has moved");
+        // What chance does to a day of few newcomers is no news: its mean, and three times that beside.
+        let passed = psi.value - 4.0 * psi.noise <= gate.values_psi;
+        checks.push(Check::new(
+            "data",
+            "values_psi",
+            what,
+            psi.value,
+            gate.values_psi,
+            passed,
+        ));
+    }
+    let (all, total) = (new.newcomers as f64, before.iter().sum::<u64>() as f64);
+    for (value, (&before, &now)) in values.iter().zip(before.iter().zip(&now)) {
+        let expected = before as f64 / total.max(1.0) * all;
+        if expected >= MISSED && now == 0 {
+            let what =
+                format!("newcomers with {column} '{value}', where {expected:.0} were expected");
+            checks.push(Check::new(
+                "data",
+                "values_psi",
+                what,
+                0.0,
+                gate.values_psi,
+                false,
+            ));
+        }
+    }
+    checks
+}
+
+/// The checks of a new model beside the one that serves.
+pub(crate) fn model(judged: &Judged, gate: &Gate) -> Vec<Check> {
+    let mut checks = vec![];
+    for cohort in &judged.horizons {
+        let result = &cohort.result;
+        let Some(scores) = result.overall.set(CANDIDATE) else {
+            continue;
+        };
+        checks.extend(calibration(
+            result,
+            scores,
+            "",
+            gate.calibration,
+            "calibration",
+        ));
+        for segment in &result.segments {
+            for scope in &segment.values {
+                let Some(scores) = scope.set(CANDIDATE) else {
+                    continue;
+                };
+                let of = format!(" of {} '{}'", segment.name, scope.label);
+                let limit = gate.calibration_by;
+                checks.extend(calibration(result, scores, &of, limit, "calibration_by"));
+            }
+        }
+        checks.extend(
+            gate.metrics
+                .iter()
+                .filter_map(|&m| not_worse(result, scores, m, gate)),
+        );
+        if gate.trivial {
+            checks.extend(beats_sorting(result, scores));
+        }
+    }
+    checks
+}
+
+/// The whole interval of a calibration ratio must not lie beyond the limit.
+fn calibration(
+    result: &HorizonResult,
+    scores: &Scores,
+    of: &str,
+    limit: f64,
+    option: &str,
+) -> Option<Check> {
+    let score = scores.score(Metric::CalibrationRatio)?;
+    let (value, interval) = (score.value?, score.interval?);
+    let passed = interval.low <= 1.0 + limit && interval.high >= 1.0 - limit;
+    let what = format!("predicted over true ltv_{}{of}", result.horizon);
+    Some(Check::new("model", option, what, value, limit, passed))
+}
+
+/// The interval of the paired difference must not lie wholly beyond what is allowed.
+fn not_worse(
+    result: &HorizonResult,
+    scores: &Scores,
+    metric: Metric,
+    gate: &Gate,
+) -> Option<Check> {
+    let champion = result.overall.set(CHAMPION)?.value(metric)?;
+    let difference = scores.difference(metric)?;
+    let (value, interval) = (difference.value?, difference.interval?);
+    let allowed = gate.worse * champion.abs();
+    let (loss, surely) = match metric.direction() {
+        Direction::Lower => (value, interval.low),
+        Direction::Higher => (-value, -interval.high),
+        // Signs may differ: only what is a distance can be compared.
+        _ => return None,
+    };
+    let what = format!(
+        "{} of ltv_{}, lost since the model before, as a share",
+        metric.name(),
+        result.horizon
+    );
+    let share = if champion == 0.0 {
+        0.0
+    } else {
+        loss / champion.abs()
+    };
+    Some(Check::new(
+        "model",
+        "worse",
+        what,
+        share,
+        gate.worse,
+        surely <= allowed,
+    ))
+}
+
+/// The ranking must not be worse than that of last week's activity.
+fn beats_sorting(result: &HorizonResult, scores: &Scores) -> Option<Check> {
+    let sorted = result.overall.set(TRIVIAL)?.score(Metric::NormGini)?;
+    let own = scores.score(Metric::NormGini)?;
+    let (ours, theirs) = (own.value?, sorted.value?);
+    let passed = own.interval?.high >= sorted.interval?.low;
+    let what = format!(
+        "normalised Gini of ltv_{} above that of sorting by activity",
+        result.horizon
+    );
+    Some(Check::new(
+        "model",
+        "trivial",
+        what,
+        ours - theirs,
+        0.0,
+        passed,
+    ))
+}
+
+/// The checks of new scores beside those that are live.
+pub(crate) fn scores(
+    diff: Option<&Diff>,
+    order_violations: u64,
+    monotone: bool,
+    gate: &Gate,
+) -> Vec<Check> {
+    let mut checks = vec![];
+    if monotone {
+        let what = "users whose values fall with the horizon".to_owned();
+        let (found, limit) = (order_violations as f64, gate.order_violations as f64);
+        let passed = order_violations <= gate.order_violations;
+        checks.push(Check::new(
+            "scores",
+            "order_violations",
+            what,
+            found,
+            limit,
+            passed,
+        ));
+    }
+    let Some(diff) = diff else {
+        return checks;
+    };
+    let lost = diff.gone as f64 / diff.old.rows.max(1) as f64;
+    let (what, limit) = (
+        "share of published users who are gone".to_owned(),
+        gate.users_lost,
+    );
+    checks.push(Check::new(
+        "scores",
+        "users_lost",
+        what,
+        lost,
+        limit,
+        lost <= limit,
+    ));
+    for movement in &diff.horizons {
+        let days = movement.horizon;
+        if movement.old_of_both > 0.0 {
+            let change = movement.new_of_both / movement.old_of_both - 1.0;
+            let what = format!("change of ltv_{days} of the same users, in sum");
+            let passed = change.abs() <= gate.movement;
+            checks.push(Check::new(
+                "scores",
+                "movement",
+                what,
+                change,
+                gate.movement,
+                passed,
+            ));
+        }
+        if let Some(psi) = movement.psi {
+            let what = format!("how far the distribution of ltv_{days} has moved");
+            let passed = psi.value - 4.0 * psi.noise <= gate.movement_psi;
+            let limit = gate.movement_psi;
+            checks.push(Check::new(
+                "scores",
+                "movement_psi",
+                what,
+                psi.value,
+                limit,
+                passed,
+            ));
+        }
+    }
+    checks
+}

@@ -1,0 +1,193 @@
+//! Yesterday's model goes on with what has become known, or a new one is trained.
+
+use crate::{
+    DailyError,
+    config::DailyConfig,
+    data::{self, Data},
+    ledger::ModelRow,
+    stage::{Line, Stage, checksum},
+};
+use ltv_core::{Day, artefact};
+use ltv_data::Dataset;
+use ltv_model::Bundle;
+use ltv_train::{FitRun, TrainError, fit};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Folder of the models, in the work folder.
+pub(crate) const FOLDER: &str = "models";
+
+/// The model of a day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Trained {
+    pub(crate) model: String,
+    blake3: String,
+    pub(crate) parent: Option<String>,
+    /// Why it was trained as it was.
+    pub(crate) how: String,
+    pub(crate) train_rows: u64,
+    pub(crate) steps: u64,
+}
+
+/// The file of a model.
+pub(crate) fn file(config: &DailyConfig, id: &str) -> PathBuf {
+    config.work.join(FOLDER).join(name(id))
+}
+
+fn name(id: &str) -> String {
+    format!("{id}.ltv")
+}
+
+/// How a model will be trained.
+pub(crate) enum Plan {
+    /// From random weights, and why.
+    Cold(String),
+    /// From the weights of this model.
+    Warm(String),
+}
+
+impl Plan {
+    pub(crate) fn what(&self) -> String {
+        match self {
+            Self::Cold(why) => format!("from the start, {why}"),
+            Self::Warm(id) => format!("on from {id}"),
+        }
+    }
+}
+
+/// The plan of a day: on from the model that serves, unless that has been done for long enough.
+pub(crate) fn plan(line: &Line<'_>, config: &DailyConfig) -> Result<Plan, DailyError> {
+    let Some(champion) = line.ledger.champions()?.into_iter().next() else {
+        return Ok(Plan::Cold("the first time".into()));
+    };
+    let id = champion.model;
+    if !file(config, &id).is_file() {
+        return Ok(Plan::Cold(format!("because the file of {id} is gone")));
+    }
+    let days = config.refresh.model_days.get();
+    match born(line, &id)? {
+        Some(day) if line.date - day >= days as i32 => {
+            Ok(Plan::Cold(format!("as every {days} days")))
+        }
+        _ => Ok(Plan::Warm(id)),
+    }
+}
+
+/// The day on which the first of a model's line was trained from random weights.
+fn born(line: &Line<'_>, id: &str) -> Result<Option<Day>, DailyError> {
+    let models = line.ledger.models()?;
+    let known: BTreeMap<&str, &ModelRow> = models.iter().map(|m| (m.id.as_str(), m)).collect();
+    let (mut id, mut day) = (id, None);
+    while let Some(model) = known.get(id) {
+        day = Some(model.date);
+        match &model.parent {
+            Some(parent) => id = parent,
+            None => break,
+        }
+    }
+    Ok(day)
+}
+
+/// The stage `train`.
+pub(crate) fn train(
+    line: &mut Line<'_>,
+    config: &DailyConfig,
+    data: &Data,
+) -> Result<Trained, DailyError> {
+    let plan = plan(line, config)?;
+    let what = plan.what();
+    let stage = Stage {
+        name: "train",
+        what: &what,
+        inputs: (&config.train, &what, line.call.seed),
+    };
+    let there = |trained: &Trained| {
+        Bundle::load(file(config, &trained.model)).is_ok_and(|b| b.blake3 == trained.blake3)
+    };
+    line.stage(stage, there, |line| fitted(line, config, data, plan))
+}
+
+fn fitted(
+    line: &mut Line<'_>,
+    config: &DailyConfig,
+    data: &Data,
+    plan: Plan,
+) -> Result<Trained, DailyError> {
+    let dataset = Dataset::open(data::folder(config, line.date))?;
+    let folder = config.work.join(FOLDER);
+    artefact::create_folder(&folder)?;
+    let mut how = plan.what();
+    let warm = match &plan {
+        Plan::Warm(id) => Some(Arc::new(Bundle::load(file(config, id))?)),
+        Plan::Cold(_) => None,
+    };
+    let checkpoint = config.work.join("training.part");
+    let run = FitRun {
+        seed: line.call.seed,
+        threads: line.call.threads,
+        checkpoint: Some(checkpoint.clone()),
+        resume: true,
+        cache: Some(config.work.clone()),
+        warm,
+    };
+    let bundle = match goes_on(&dataset, config, &run, line) {
+        // Features or options are others now.
+        Err(DailyError::Train(TrainError::Warm { problem, .. })) => {
+            how = format!("from the start, because of the model before: {problem}");
+            let cold = FitRun { warm: None, ..run };
+            goes_on(&dataset, config, &cold, line)?
+        }
+        other => other?,
+    };
+    let id = bundle.save(folder.join(name(&bundle.id)))?;
+    let row = ModelRow {
+        id: id.clone(),
+        date: line.date,
+        file: name(&id),
+        parent: bundle.document.record.parent.clone(),
+        dataset: data.fingerprint.clone(),
+        config: checksum(&config.train)?,
+        verdict: None,
+    };
+    line.ledger.add_model(&row)?;
+    remove(&checkpoint)?;
+    Ok(Trained {
+        model: id,
+        blake3: bundle.blake3,
+        parent: row.parent,
+        how,
+        train_rows: bundle.document.record.train_rows,
+        steps: bundle.document.record.steps,
+    })
+}
+
+/// Trains, on from the checkpoint of a run that was killed if it was of the same training.
+fn goes_on(
+    dataset: &Dataset,
+    config: &DailyConfig,
+    run: &FitRun,
+    line: &Line<'_>,
+) -> Result<Bundle, DailyError> {
+    let progress = line.call.progress;
+    match fit(dataset, &config.train, run, progress) {
+        Err(TrainError::Checkpoint { path, .. }) if path.is_file() => {
+            remove(&path)?;
+            Ok(fit(dataset, &config.train, run, progress)?)
+        }
+        other => Ok(other?),
+    }
+}
+
+fn remove(path: &Path) -> Result<(), DailyError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(ltv_core::Error::io(path, "remove", e).into())
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,99 @@
+//! What is no longer needed goes: old snapshots, datasets and models.
+
+use crate::{DailyError, config::DailyConfig, data, model, serve, stage::Line};
+use ltv_core::{Day, Error, artefact, manifest::DatasetManifest};
+use std::{
+    collections::BTreeSet,
+    fs,
+    num::NonZero,
+    path::{Path, PathBuf},
+};
+
+/// How the names of folders start that are being removed.
+const GONE: &str = ".ltv-gone-";
+
+/// Removes what is beyond what is kept. What a killed run left of it goes next time.
+pub(crate) fn prune(line: &Line<'_>, config: &DailyConfig) -> Result<(), DailyError> {
+    let keep = &config.keep;
+    let snapshots = config.work.join(serve::FOLDER);
+    if snapshots.is_dir() {
+        let most = NonZero::new(keep.snapshots.get() as usize).unwrap_or(NonZero::<usize>::MIN);
+        ltv_score::prune::prune(&snapshots, most, false)?;
+    }
+    datasets(line, config)?;
+    models(line, config)
+}
+
+/// The last datasets that passed stay, and the one of today.
+fn datasets(line: &Line<'_>, config: &DailyConfig) -> Result<(), DailyError> {
+    let folder = config.work.join(data::FOLDER);
+    let mut stay = BTreeSet::from([line.date]);
+    let mut before = line.date + 1;
+    for _ in 0..config.keep.datasets.get() {
+        match line.ledger.result_before(before, "data", "check")? {
+            Some((day, _)) => {
+                stay.insert(day);
+                before = day;
+            }
+            None => break,
+        }
+    }
+    for path in entries(&folder)? {
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if name.starts_with(GONE) {
+            remove_folder(&path)?;
+            continue;
+        }
+        let day: Option<Day> = name.parse().ok();
+        // Only what is certainly ours.
+        let ours = day.is_some_and(|day| !stay.contains(&day) && day < line.date)
+            && DatasetManifest::stranger(&path).is_ok_and(|stranger| stranger.is_none());
+        if ours {
+            let gone = folder.join(format!("{GONE}{name}"));
+            fs::rename(&path, &gone).map_err(|e| Error::io(&path, "remove", e))?;
+            remove_folder(&gone)?;
+        }
+    }
+    Ok(())
+}
+
+/// The last models stay, and those that serve or served before.
+fn models(line: &Line<'_>, config: &DailyConfig) -> Result<(), DailyError> {
+    let champions = line.ledger.champions()?;
+    let mut stay: BTreeSet<String> = champions.into_iter().take(2).map(|row| row.model).collect();
+    let all = line.ledger.models()?;
+    let recent = all.iter().take(config.keep.models.get() as usize);
+    stay.extend(recent.map(|model| model.id.clone()));
+    for model in all.iter().filter(|model| !stay.contains(&model.id)) {
+        let path = model::file(config, &model.id);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(&path, "remove", e).into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, DailyError> {
+    let failed = |e| Error::io(folder, "list", e);
+    let mut paths = vec![];
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_type().map_err(failed)?.is_dir() {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn remove_folder(path: &Path) -> Result<(), DailyError> {
+    fs::remove_dir_all(path).map_err(|e| Error::io(path, "remove", e))?;
+    Ok(artefact::sync_folder(artefact::parent(path))?)
+}
