@@ -70,10 +70,10 @@ impl Moments {
         self.total() / self.rows.max(1) as f64
     }
 
-    /// Squared standard error of the mean.
-    pub(crate) fn variance_of_mean(&self) -> f64 {
+    /// Population variance.
+    pub(crate) fn variance(&self) -> f64 {
         let n = self.rows.max(1) as f64;
-        (self.squares.value() / n - self.mean().powi(2)).max(0.0) / n
+        (self.squares.value() / n - self.mean().powi(2)).max(0.0)
     }
 }
 
@@ -203,8 +203,7 @@ mod tests {
             (moments.rows, moments.total(), moments.mean()),
             (3, 9.0, 3.0)
         );
-        // Population variance (4 + 1 + 9) / 3, of a mean of three a third of it.
-        assert!((moments.variance_of_mean() - 14.0 / 9.0).abs() < 1e-12);
+        assert!((moments.variance() - 14.0 / 3.0).abs() < 1e-12);
         assert_eq!(Moments::default().mean(), 0.0);
     }
 

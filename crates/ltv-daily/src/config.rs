@@ -4,7 +4,7 @@ use ltv_core::{
     Error, Result,
     config::{FeatureConfig, TrainConfig},
 };
-use ltv_eval::Metric;
+use ltv_eval::{Direction, Metric};
 use ltv_model::Decoding;
 use serde::{Deserialize, Serialize};
 use std::{num::NonZero, path::PathBuf};
@@ -145,7 +145,7 @@ impl Default for Judge {
 /// | `fresh_labels` | 3 | factor between labels of the last cohort and of those before | > 1 |
 /// | `fresh_users` | 3 | factor between newcomers and those of the days before | > 1 |
 /// | `values_psi` | 0.25 | how far the mix of newcomers may move, by value | > 0 |
-/// | `metrics` | `["NRMSE", "NormGini", "AMBE"]` | may not get worse than the model before | any with a direction |
+/// | `metrics` | `["NRMSE", "NormGini"]` | may not get worse than the model before | any with a direction |
 /// | `worse` | 0.05 | by this share of the earlier value, beyond the interval | >= 0 |
 /// | `calibration` | 0.3 | distance of predicted over true total from 1, beyond the interval | > 0 |
 /// | `calibration_by` | 0.6 | the same by value of a column | > 0 |
@@ -192,7 +192,7 @@ impl Default for Gate {
             fresh_labels: 3.0,
             fresh_users: 3.0,
             values_psi: 0.25,
-            metrics: vec![Metric::NRMSE, Metric::NormGini, Metric::AMBE],
+            metrics: vec![Metric::NRMSE, Metric::NormGini],
             worse: 0.05,
             calibration: 0.3,
             calibration_by: 0.6,
@@ -298,6 +298,13 @@ impl Gate {
             ("movement", self.movement, 0.0),
             ("movement_psi", self.movement_psi, 0.0),
         ];
+        let compared = |m: &&Metric| matches!(m.direction(), Direction::Lower | Direction::Higher);
+        if let Some(metric) = self.metrics.iter().find(|m| !compared(m)) {
+            let name = metric.name();
+            let problem =
+                format!("'{name}' is neither better when lower nor when higher; leave it out");
+            return Err(Error::config("gate.metrics", problem));
+        }
         // An endless limit switches a check off.
         if let Some((key, value, least)) =
             limits.iter().find(|(_, v, least)| v.is_nan() || v < least)

@@ -79,12 +79,7 @@ pub(crate) fn judge(
     config: &DailyConfig,
     trained: &Trained,
 ) -> Result<Evaluated, DailyError> {
-    let champion = line
-        .ledger
-        .champions()?
-        .into_iter()
-        .next()
-        .map(|row| row.model);
+    let champion = line.ledger.champion(line.date)?;
     let champion = champion.filter(|id| *id != trained.model && model::file(config, id).is_file());
     let stage = Stage {
         name: "judge",

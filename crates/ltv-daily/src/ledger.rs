@@ -14,6 +14,8 @@ use std::{
 
 /// Name of its file in the work folder.
 pub const FILE: &str = "ledger.db";
+/// Why a model serves that passed on its day.
+pub const GATE: &str = "gate";
 /// Version of its tables.
 const VERSION: i64 = 1;
 
@@ -377,6 +379,16 @@ impl Ledger {
         })
     }
 
+    /// The model that serves when a day begins, whatever the run of that day has done since.
+    ///
+    /// # Errors
+    /// See [`Ledger::run`].
+    pub fn champion(&self, date: Day) -> Result<Option<String>, DailyError> {
+        let of_the_day = |row: &ChampionRow| row.why == GATE && row.date >= date;
+        let mut champions = self.champions()?.into_iter();
+        Ok(champions.find(|row| !of_the_day(row)).map(|row| row.model))
+    }
+
     /// A model serves from now on; nothing where it does already.
     ///
     /// # Errors
@@ -492,6 +504,8 @@ mod tests {
         ledger.promote("m", day, "gate").unwrap();
         ledger.promote("m", day, "gate").unwrap();
         assert_eq!(ledger.champions().unwrap().len(), 1);
+        let champion = |day| ledger.champion(day).unwrap();
+        assert_eq!((champion(day), champion(day + 1)), (None, Some("m".into())));
         assert_eq!(
             ledger.models().unwrap()[0].verdict.as_deref(),
             Some("passed")

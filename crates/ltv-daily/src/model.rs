@@ -62,10 +62,9 @@ impl Plan {
 
 /// The plan of a day: on from the model that serves, unless that has been done for long enough.
 pub(crate) fn plan(line: &Line<'_>, config: &DailyConfig) -> Result<Plan, DailyError> {
-    let Some(champion) = line.ledger.champions()?.into_iter().next() else {
+    let Some(id) = line.ledger.champion(line.date)? else {
         return Ok(Plan::Cold("the first time".into()));
     };
-    let id = champion.model;
     if !file(config, &id).is_file() {
         return Ok(Plan::Cold(format!("because the file of {id} is gone")));
     }

@@ -5,6 +5,7 @@ use crate::{
     config::DailyConfig,
     data,
     gate::{self, Verdict},
+    ledger::GATE,
     model,
     stage::{Line, Stage},
 };
@@ -151,7 +152,7 @@ pub(crate) fn publish(
                 Some(store) => Some(live(line, store, &snapshot, config.values_only)?),
                 None => None,
             };
-            line.ledger.promote(&scored.model, line.date, "gate")?;
+            line.ledger.promote(&scored.model, line.date, GATE)?;
             Ok(published)
         },
     )

@@ -20,6 +20,8 @@ pub(super) struct Calendar {
     pub(super) days: Vec<DayKind>,
     /// Cumulative weight of the registration days.
     registrations: Vec<f64>,
+    /// Years that cohorts drift by in a year.
+    drift: f64,
 }
 
 impl Calendar {
@@ -46,7 +48,13 @@ impl Calendar {
             start: config.start,
             days,
             registrations,
+            drift: f64::from(config.drift),
         }
+    }
+
+    /// The years of drift up to a registration so many days after the start.
+    pub(super) fn years(&self, registered: i32) -> f64 {
+        f64::from(registered) / 365.0 * self.drift
     }
 
     /// The registration day, counted from the start, at quantile `u` in `[0, 1)`.

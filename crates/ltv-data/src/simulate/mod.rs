@@ -4,8 +4,8 @@
 //! # The generative model
 //! Each user draws from a random stream of their own (ChaCha8, keyed by the seed, stream number =
 //! user), so that the first `N` users of a simulation do not depend on how many follow. `N(0,1)`
-//! are fresh normal draws, `x` the years between the start and the user's registration,
-//! `logistic(z) = 1 / (1 + exp(-z))`.
+//! are fresh normal draws, `x` the years between the start and the user's registration (times [the
+//! drift](SimulateConfig::drift)), `logistic(z) = 1 / (1 + exp(-z))`.
 //!
 //! 1. **Registration day**: weight 1, times 1.15 on Saturday and Sunday, times 1.3 on a
 //!    [holiday](crate::holidays::simulator_holiday). Ids are in no order of registration.
@@ -100,6 +100,14 @@ pub struct SimulateConfig {
     pub days_of_activity: u32,
     /// Users of one file, at least 1; about as many where only a shard is written.
     pub shard_users: u64,
+    /// How many times as fast as usual later cohorts differ from earlier ones, `0..=100`.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub drift: u32,
+}
+
+/// Whether cohorts drift as they always did; then it is not written down.
+fn is_usual(drift: &u32) -> bool {
+    *drift == 1
 }
 
 impl Default for SimulateConfig {
@@ -112,6 +120,7 @@ impl Default for SimulateConfig {
             days_of_registration: 540,
             days_of_activity: 400,
             shard_users: 50_000,
+            drift: 1,
         }
     }
 }
@@ -137,6 +146,10 @@ impl SimulateConfig {
                 let problem = format!("{value} is not between 1 and 3650");
                 return Err(Error::config(format!("simulate.{key}"), problem));
             }
+        }
+        if self.drift > 100 {
+            let problem = format!("{} is not between 0 and 100", self.drift);
+            return Err(Error::config("simulate.drift", problem));
         }
         if !(-100_000..100_000).contains(&self.start.0) {
             let problem = format!("{} is not between 1700 and 2240", self.start);

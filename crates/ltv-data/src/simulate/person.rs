@@ -151,7 +151,7 @@ const BY_YEAR: [f64; 4] = [0.12, 0.0, -0.08, -0.2];
 impl User {
     pub(super) fn draw(index: u64, calendar: &Calendar, rng: &mut impl Rng) -> Self {
         let registered = calendar.registration(rng.random());
-        let years = f64::from(registered) / 365.0;
+        let years = calendar.years(registered);
         let weights = CHANNELS
             .each_ref()
             .map(|c| c.weight * (c.growth * years).exp());

@@ -58,6 +58,30 @@ fn threads_do_not_change_a_byte() {
     assert_ne!(files(&config(2000), 1).0, files(&other, 1).0);
 }
 
+/// Mean active days of the first year, of users registered in the first and in the last two months.
+fn drifted(drift: u32) -> [f64; 2] {
+    let simulator = Simulator::new(&SimulateConfig {
+        drift,
+        ..config(6000)
+    });
+    let simulator = simulator.unwrap();
+    let all: Vec<User> = (0..6000).map(|i| simulator.user(i)).collect();
+    let start = SimulateConfig::default().start;
+    [0..60, 480..540].map(|days| {
+        let own = all.iter().filter(|u| days.contains(&(u.reg_day - start)));
+        let values: Vec<f64> = own.map(|u| active(u, 7, 372) as f64).collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    })
+}
+
+#[test]
+fn cohorts_drift_as_fast_as_they_are_told_to() {
+    let [first, last] = drifted(0);
+    assert!((last / first - 1.0).abs() < 0.2, "{first} {last}");
+    let [first, last] = drifted(8);
+    assert!(last < 0.6 * first, "{first} {last}");
+}
+
 #[test]
 fn fewer_users_are_a_prefix() {
     let (few, _) = files(&config(1400), 2);

@@ -38,6 +38,9 @@ pub(crate) struct Flags {
     /// Days simulated beyond the last registration, 1 to 3650 [default: 400]
     #[arg(long, value_name = "N")]
     activity_days: Option<u32>,
+    /// How many times as fast as usual later cohorts differ from earlier ones, 0 to 100 [default: 1]
+    #[arg(long, value_name = "N")]
+    drift: Option<u32>,
     /// Users of one file [default: 50000]
     #[arg(long, value_name = "N")]
     shard_users: Option<u64>,
@@ -54,6 +57,7 @@ impl Flags {
         options.set("start", self.start)?;
         options.set("days_of_registration", self.days)?;
         options.set("days_of_activity", self.activity_days)?;
+        options.set("drift", self.drift)?;
         options.set("shard_users", self.shard_users)?;
         options.resolve()
     }
