@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        backtest, bench, compare, completions, diff, evaluate, export, features, forget, get,
-        inspect, prune, publish, quickstart, score, serve, simulate, train,
+        backtest, bench, compare, completions, conversions, diff, evaluate, export, features,
+        forget, get, inspect, prune, publish, quickstart, score, serve, simulate, train,
     },
     log::Format,
 };
@@ -45,6 +45,7 @@ pub(crate) enum Command {
     Get(get::Flags),
     Forget(forget::Flags),
     Serve(Box<serve::Flags>),
+    Conversions(Box<conversions::Flags>),
     Export(export::Flags),
     Inspect(inspect::Flags),
     Bench(bench::Flags),
@@ -69,6 +70,7 @@ impl Command {
             Self::Get(flags) => &flags.common,
             Self::Forget(flags) => &flags.common,
             Self::Serve(flags) => &flags.common,
+            Self::Conversions(flags) => &flags.common,
             Self::Export(flags) => &flags.common,
             Self::Inspect(flags) => &flags.common,
             Self::Bench(flags) => &flags.common,
