@@ -4,7 +4,7 @@
 mod files;
 mod refused;
 
-use super::*;
+use super::{sorting::Sorting, *};
 use crate::{
     ScoreOptions, score,
     testing::{AS_OF, Fake, dataset, predicted, status},
@@ -13,7 +13,7 @@ use arrow::{
     array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray},
     record_batch::RecordBatch,
 };
-use ltv_core::progress::Silent;
+use ltv_core::{manifest::SnapshotManifest, progress::Silent};
 use parquet::arrow::ArrowWriter;
 use proptest::prelude::*;
 use std::{collections::BTreeSet, fs, fs::File, sync::Arc};

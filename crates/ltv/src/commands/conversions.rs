@@ -9,7 +9,7 @@ use crate::{
     report::{Facts, Report, count},
 };
 use clap::{Args, builder::PossibleValuesParser};
-use ltv_core::{Day, progress::Progress};
+use ltv_core::{Day, address::check_output, artefact, progress::Progress};
 use ltv_score::conversions::{
     Checked, ConversionOptions, Exported, Platform, Scratch, check_conversions, conversions,
 };
@@ -22,12 +22,12 @@ use std::path::{Path, PathBuf};
 /// phone numbers are hashed as soon as they are read.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ltv conversions snapshot --users users.parquet --platform google-ads --name 'pLTV 365' --currency EUR \\
-    --time registered_at --click-id gclid --out google.csv
+  ltv conversions snapshot --users users.parquet --platform google-ads --name 'pLTV 365' \\
+    --currency EUR --time registered_at --click-id gclid --out google.csv
   ltv conversions today --since yesterday --users users.parquet --platform google-ads-restatement \\
     --name 'pLTV 365' --currency EUR --time registered_at --click-id gclid --out restated.csv
-  ltv conversions snapshot --users users.parquet --platform meta --name PredictedLTV --currency EUR \\
-    --time registered_at --email email --fbc fbc --cap 0.99 --out meta.jsonl
+  ltv conversions snapshot --users users.parquet --platform meta --name PredictedLTV \\
+    --currency EUR --time registered_at --email email --fbc fbc --cap 0.99 --out meta.jsonl
   ltv conversions --check google.csv --as-of 2024-01-31")]
 pub(crate) struct Flags {
     /// Folder of the snapshot, or s3://bucket/prefix
@@ -194,6 +194,11 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         ));
     };
     outputs::check(&out, Kind::Conversions)?;
+    check_output(&out)?;
+    if !artefact::parent(&out).is_dir() {
+        let message = format!("{}: its folder is not there; make it first", out.display());
+        return Err(Failure::user(message));
+    }
     let progress = &context.progress;
     let found = conversions(&snapshot, &flags.users, &out, &options, progress);
     progress.finish();

@@ -14,11 +14,12 @@ fn refuse(at: &Path, options: &ConversionOptions, parts: &[&str]) {
     assert!(!at.join("out").exists());
 }
 
+type Change = fn(&mut ConversionOptions);
+
 #[test]
 fn options_that_make_no_sense() {
     let at = scored((0..12).collect());
     table(&at.path().join("users.parquet"), &[person(0)]);
-    type Change = fn(&mut ConversionOptions);
     let google: [(Change, &str); 20] = [
         (
             |o| o.platform = None,
@@ -70,6 +71,12 @@ fn options_that_make_no_sense() {
         change(&mut options);
         refuse(at.path(), &options, &[part]);
     }
+}
+
+#[test]
+fn options_that_make_no_sense_for_meta() {
+    let at = scored((0..12).collect());
+    table(&at.path().join("users.parquet"), &[person(0)]);
     let meta: [(Change, &str); 6] = [
         (
             |o| o.name = "x".repeat(51),
