@@ -238,11 +238,11 @@ fn what_cannot_be_sent_is_refused_and_nothing_written() {
             "the snapshot has no horizon of 45 days",
         ),
         (
-            format!("1 {GOOGLE} --click-id click --out x"),
+            format!("1 {} --out x", GOOGLE.replace("gclid", "click")),
             "no column 'click'",
         ),
         (
-            format!("1 {META} --currency EURO --out x"),
+            format!("1 {} --out x", META.replace("EUR", "EURO")),
             "currency: 'EURO' is no currency of ISO 4217",
         ),
         (
@@ -250,7 +250,10 @@ fn what_cannot_be_sent_is_refused_and_nothing_written() {
             "nothing left to send to meta",
         ),
         (format!("data {GOOGLE} --out x"), "data"),
-        (format!("sim {GOOGLE} --out x"), "not a snapshot"),
+        (
+            format!("sim {GOOGLE} --out x"),
+            "this is a 'ltv-simulation'",
+        ),
         (
             format!("1 {} --out x", GOOGLE.replace("people", "twice")),
             "row 2 is of the user of row 1",

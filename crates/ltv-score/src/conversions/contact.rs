@@ -103,8 +103,8 @@ impl Cells {
                 .click_time
                 .as_ref()
                 .and_then(|times| times.seconds(row)),
-            click_id: cell(&self.click_id, row).map(own),
-            order_id: cell(&self.order_id, row).map(own),
+            click_id: valid(cell(&self.click_id, row), identify::is_click_id),
+            order_id: valid(cell(&self.order_id, row), identify::is_order_id),
             email: email.and_then(identify::email),
             phone: phone.and_then(identify::phone),
             external_id: cell(&self.external_id, row).and_then(identify::external_id),
@@ -128,6 +128,11 @@ impl Cells {
 fn cell(column: &Option<StringArray>, row: usize) -> Option<&str> {
     let column = column.as_ref().filter(|column| column.is_valid(row))?;
     Some(column.value(row).trim()).filter(|text| !text.is_empty())
+}
+
+/// An id; of what cannot be one nothing is kept, but that there is something.
+fn valid(id: Option<&str>, is_one: fn(&str) -> bool) -> Option<String> {
+    id.map(|id| if is_one(id) { id } else { "" }.to_owned())
 }
 
 /// The column `name` of a batch.

@@ -97,10 +97,12 @@ impl Sources {
             let hint = "give the snapshot of the first upload";
             return Err(Error::artefact(before.place.name(), problem, hint).into());
         }
+        let table = Table::find(users)?;
+        table.check(&options.columns)?;
         Ok(Self {
             now,
             before,
-            table: Table::find(users)?,
+            table,
             horizon,
             as_of,
             numbers,

@@ -68,6 +68,17 @@ impl Table {
         Ok(Self(files))
     }
 
+    /// Looks at the first file, so that a slip is said before all scores are read.
+    pub(super) fn check(&self, columns: &Columns) -> Result<(), ScoreError> {
+        let Some(first) = self.0.first() else {
+            return Ok(());
+        };
+        for input in open_each(vec![first.clone()]) {
+            footer(&input?, columns, first.path())?;
+        }
+        Ok(())
+    }
+
     /// What messages call a file.
     pub(super) fn path(&self, file: u32) -> &Path {
         self.0
@@ -103,15 +114,14 @@ impl Table {
     }
 }
 
-/// Calls `sink` with the wanted columns of all rows, in order.
-fn each_batch(
+/// What a file says of itself; it has the wanted columns.
+fn footer(
     input: &Input,
     columns: &Columns,
     path: &Path,
-    sink: &mut dyn FnMut(&RecordBatch) -> Result<(), ScoreError>,
-) -> Result<(), ScoreError> {
-    let unreadable = |error: ParquetError| unreadable(path, error);
-    let metadata = ArrowReaderMetadata::load(input, Default::default()).map_err(unreadable)?;
+) -> Result<ArrowReaderMetadata, ScoreError> {
+    let metadata = ArrowReaderMetadata::load(input, Default::default());
+    let metadata = metadata.map_err(|e| unreadable(path, e))?;
     let known: Vec<&String> = metadata
         .schema()
         .fields()
@@ -122,6 +132,18 @@ fn each_batch(
         let problem = format!("no column '{missing}'; there are {known:?}");
         return Err(Error::artefact(path, problem, "name one of these").into());
     }
+    Ok(metadata)
+}
+
+/// Calls `sink` with the wanted columns of all rows, in order.
+fn each_batch(
+    input: &Input,
+    columns: &Columns,
+    path: &Path,
+    sink: &mut dyn FnMut(&RecordBatch) -> Result<(), ScoreError>,
+) -> Result<(), ScoreError> {
+    let unreadable = |error: ParquetError| unreadable(path, error);
+    let metadata = footer(input, columns, path)?;
     let wanted = columns.names().map(String::as_str);
     let mask = ProjectionMask::columns(metadata.parquet_schema(), wanted);
     for group in 0..metadata.metadata().num_row_groups() {
