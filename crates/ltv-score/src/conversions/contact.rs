@@ -226,3 +226,67 @@ impl Times {
         valid.then(|| self.numbers.value(row).div_euclid(self.per_second) * self.seconds)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use arrow::{
+        array::{
+            Date32Array, Date64Array, LargeStringArray, StringViewArray, TimestampMillisecondArray,
+            TimestampNanosecondArray, TimestampSecondArray,
+        },
+        datatypes::Int32Type,
+    };
+    use std::sync::Arc;
+
+    #[test]
+    fn moments_of_any_precision_and_days() {
+        let second = 1_234_567_890i64;
+        let nanos = TimestampNanosecondArray::from(vec![second * 1_000_000_000 + 999_999_999]);
+        let columns: [(ArrayRef, i64); 5] = [
+            (Arc::new(TimestampSecondArray::from(vec![second])), second),
+            (
+                Arc::new(TimestampMillisecondArray::from(vec![second * 1000 + 999])),
+                second,
+            ),
+            (Arc::new(nanos.with_timezone("Europe/Berlin")), second),
+            (Arc::new(Date64Array::from(vec![second * 1000])), second),
+            (Arc::new(Date32Array::from(vec![14_288])), 14_288 * DAY),
+        ];
+        for (column, expected) in columns {
+            let times = Times::of(&column, "time", Path::new("x")).unwrap();
+            assert_eq!(times.seconds(0), Some(expected), "{}", column.data_type());
+        }
+        let gap: ArrayRef = Arc::new(TimestampSecondArray::from(vec![None, Some(-1)]));
+        let times = Times::of(&gap, "time", Path::new("x")).unwrap();
+        assert_eq!((times.seconds(0), times.seconds(1)), (None, Some(-1)));
+    }
+
+    #[test]
+    fn texts_of_any_layout_and_consent() {
+        let words = vec![Some(" granted"), Some("Denied"), None];
+        let dictionary: arrow::array::DictionaryArray<Int32Type> = words.iter().copied().collect();
+        let columns: [ArrayRef; 4] = [
+            Arc::new(StringArray::from(words.clone())),
+            Arc::new(LargeStringArray::from(words.clone())),
+            Arc::new(StringViewArray::from(words)),
+            Arc::new(dictionary),
+        ];
+        for column in columns {
+            let texts = text(&column, "x", Path::new("x")).unwrap();
+            assert_eq!(
+                texts.iter().map(|t| t.map(str::trim)).collect::<Vec<_>>(),
+                [Some("granted"), Some("Denied"), None]
+            );
+            let consent = consents(&column, "x", Path::new("x")).unwrap();
+            assert_eq!(
+                consent.iter().collect::<Vec<_>>(),
+                [Some(true), Some(false), None]
+            );
+        }
+        let number: ArrayRef = Arc::new(Int64Array::from(vec![7]));
+        assert_eq!(text(&number, "x", Path::new("x")).unwrap().value(0), "7");
+        assert!(consents(&number, "x", Path::new("x")).is_err());
+    }
+}

@@ -62,8 +62,7 @@ pub(super) fn fields(rules: &Rules<'_>, row: &Conversion) -> Result<[String; 6],
 pub(super) fn line(out: &mut impl Write, fields: &[impl AsRef<str>]) -> io::Result<()> {
     for (i, field) in fields.iter().enumerate() {
         let (field, comma) = (field.as_ref(), if i == 0 { "" } else { "," });
-        let quoted = field.contains([',', '"', '\r', '\n']) || field != field.trim();
-        match quoted {
+        match field.contains([',', '"', '\r', '\n']) {
             true => write!(out, "{comma}\"{}\"", field.replace('"', "\"\""))?,
             false => write!(out, "{comma}{field}")?,
         }

@@ -1,8 +1,10 @@
 //! Whole runs: golden files, an oracle that loops over all pairs, and what is refused.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod everybody;
 mod files;
 mod refused;
+mod restated;
 
 use super::{sorting::Sorting, *};
 use crate::{
@@ -16,7 +18,7 @@ use arrow::{
 use ltv_core::{manifest::SnapshotManifest, progress::Silent};
 use parquet::arrow::ArrowWriter;
 use proptest::prelude::*;
-use std::{collections::BTreeSet, fs, fs::File, sync::Arc};
+use std::{fs, fs::File, sync::Arc};
 use tempfile::TempDir;
 
 /// Seconds at the begin of the as-of day.
@@ -208,171 +210,77 @@ fn requests_hold_a_thousand_events() {
     assert!(!text.contains('@'));
 }
 
-/// What the rules mean for one user, once more.
-fn oracle(p: &Person, value: f64, least: f64) -> Result<(), Reason> {
-    if p.consent != Some("granted") {
-        return Err(Reason::NoConsent);
-    }
-    let ago = p.ago.ok_or(Reason::NoTime)?;
-    if ago <= -86_400 {
-        return Err(Reason::InTheFuture);
-    }
-    let longest = ago.max(p.clicked_ago.unwrap_or(ago));
-    if longest > 89 * 86_400 {
-        return Err(Reason::TooOld);
-    }
-    match &p.click {
-        None => return Err(Reason::NoIdentifier),
-        Some(click) if click.contains(' ') => return Err(Reason::MalformedClickId),
-        Some(_) => (),
-    }
-    if p.clicked_ago.is_some_and(|click| click <= ago) {
-        return Err(Reason::BeforeClick);
-    }
-    match value < least {
-        true => Err(Reason::BelowMinValue),
-        false => Ok(()),
-    }
-}
-
-fn anybody(id: i64) -> impl Strategy<Value = Person> {
-    let ago = prop_oneof![-2i64..3, 85..92i64];
-    let ago = (ago, 0i64..3).prop_map(|(days, seconds)| days * 86_400 + seconds - 1);
-    let clicked = (ago.clone(), 0i64..200_000);
-    let click = prop_oneof![
-        1 => Just(None),
-        1 => Just(Some("no click id of these".to_owned())),
-        5 => (0i64..4).prop_map(|i| Some(click(i))),
-    ];
-    let consent = prop_oneof![
-        1 => Just(None),
-        1 => Just(Some("denied")),
-        8 => Just(Some("granted")),
-    ];
-    let time = proptest::option::weighted(0.95, clicked);
-    let clicked = proptest::option::weighted(0.6, Just(()));
-    (time, clicked, click, consent).prop_map(move |(time, clicked, click, consent)| Person {
-        id,
-        ago: time.map(|(ago, _)| ago),
-        click,
-        clicked_ago: clicked.and(time.map(|(ago, more)| ago + more - 20_000)),
-        email: None,
-        consent,
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
-
-    /// Every user is sent or counted, as loops over all of them say.
-    #[test]
-    fn everybody_is_sent_or_counted(
-        people in (0..40).map(anybody).collect::<Vec<_>>(), keep in proptest::collection::vec(any::<bool>(), 40),
-        least in 0.0f64..6.0,
-    ) {
-        let at = scored((0..40).collect());
-        let listed: Vec<Person> = people.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(p, _)| p.clone()).collect();
-        table(&at.path().join("users.parquet"), &listed);
-        let mut options = options(Platform::GoogleAds);
-        options.min_value = Some(least);
-        let (mut counts, mut sent, mut seen) = (BTreeMap::<Reason, u64>::new(), vec![], BTreeSet::new());
-        for i in 0..40 {
-            let value = Currency::of("EUR").unwrap().round(predicted(i, 1));
-            let person = listed.iter().find(|p| p.id == i as i64);
-            let verdict = match (status(i), person) {
-                ("observing" | "no_events", _) => Err(Reason::Status),
-                (_, None) => Err(Reason::NotInUsers),
-                (_, Some(p)) => oracle(p, value, least).and_then(|()| {
-                    match seen.insert((p.click.clone(), p.ago)) {
-                        true => Ok((p.click.clone().unwrap(), value)),
-                        false => Err(Reason::Duplicate),
-                    }
-                }),
-            };
-            match verdict {
-                Ok(row) => sent.push(row),
-                Err(reason) => *counts.entry(reason).or_default() += 1,
-            }
-        }
-        match run(at.path(), &options) {
-            Err(error) => {
-                prop_assert!(sent.is_empty(), "{}", error);
-                prop_assert!(error.to_string().contains("nothing left to send"), "{}", error);
-                prop_assert!(!at.path().join("out").exists());
-            }
-            Ok((found, text)) => {
-                let rows: Vec<(String, f64)> = text.lines().skip(1).map(|line| {
-                    let line = line.replace("\"pLTV, 90\"", "name");
-                    let fields: Vec<&str> = line.split(',').collect();
-                    (fields[0].to_owned(), fields[3].parse().unwrap())
-                }).collect();
-                prop_assert_eq!(&rows, &sent);
-                prop_assert_eq!(found.left_out, counts);
-                prop_assert!((found.total - sent.iter().map(|row| row.1).sum::<f64>()).abs() < 1e-9);
-            }
-        }
-    }
-}
-
-/// Values move by a third for every second user; of the rest, not at all.
-fn moved() -> Fake {
-    Fake::with(|_, predictions| {
-        for (i, values) in predictions.values.chunks_mut(2).enumerate() {
-            if i % 8 < 4 {
-                values[1] *= 4.0 / 3.0;
-            }
-        }
-    })
-}
-
 #[test]
-fn values_that_moved_are_restated_under_the_same_id() {
-    let at = tempfile::tempdir().unwrap();
-    snapshot(at.path(), "first", (0..16).collect(), &Fake::new());
-    snapshot(at.path(), "snapshot", (0..20).collect(), &moved());
-    let people: Vec<Person> = (0..20).map(person).collect();
+fn a_conversion_comes_after_its_click() {
+    let at = scored((0..12).collect());
+    let mut people: Vec<Person> = [0, 2, 4].map(person).into();
+    people[0].clicked_ago = people[0].ago;
+    people[1].clicked_ago = people[1].ago.map(|ago| ago + 1);
+    people[2].clicked_ago = None;
     table(&at.path().join("users.parquet"), &people);
-    let mut second = options(Platform::GoogleAdsRestatement);
-    second.since = Some(at.path().join("first"));
-    second.as_of = Some(AS_OF + 3);
-    let (found, text) = run(at.path(), &second).unwrap();
-    let uploaded = |name: &str, users: &[PathBuf]| {
-        let out = at.path().join("uploaded");
-        let first = options(Platform::GoogleAds);
-        conversions(&at.path().join(name), users, &out, &first, &Silent).unwrap();
-        fs::read_to_string(out).unwrap()
-    };
-    let first = uploaded("first", &[at.path().join("users.parquet")]);
-    let ids: Vec<&str> = first
+    let (found, _) = run(at.path(), &options(Platform::GoogleAds)).unwrap();
+    assert_eq!(
+        (found.rows, found.left_out.get(&Reason::BeforeClick)),
+        (2, Some(&1))
+    );
+}
+
+/// In the order of ids as bytes; a table with numbers is refused.
+#[test]
+fn users_may_be_named_by_text() {
+    let at = tempfile::tempdir().unwrap();
+    let names = ["b", "a\u{0}", "a", "user-é"];
+    let texts = || Arc::new(StringArray::from(names.to_vec())) as ArrayRef;
+    // The dataset wants users in order, the table does not.
+    let mut sorted = names.to_vec();
+    sorted.sort_unstable();
+    let batch = crate::testing::batch(&[0, 4, 8, 12]);
+    let fields = batch.schema();
+    let columns = fields.fields().iter().zip(batch.columns());
+    let columns = columns.map(|(field, array)| match field.name().as_str() {
+        "user_id" => (
+            "user_id",
+            Arc::new(StringArray::from(sorted.clone())) as ArrayRef,
+        ),
+        name => (name, array.clone()),
+    });
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let data = at.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let dataset = crate::testing::write(&data, &[batch]);
+    let how = ScoreOptions::default();
+    score(
+        &dataset,
+        &Fake::new(),
+        &at.path().join("snapshot"),
+        &how,
+        &Silent,
+    )
+    .unwrap();
+    let times = TimestampMicrosecondArray::from(vec![(NOW_SECONDS - 7) * 1_000_000; 4]);
+    let clicks: StringArray = (0..4).map(|i| Some(click(i))).collect();
+    let path = at.path().join("users.parquet");
+    let rest: [(&str, ArrayRef); 2] =
+        [("registered", Arc::new(times)), ("gclid", Arc::new(clicks))];
+    parquet(
+        &path,
+        &[("user_id", texts()), rest[0].clone(), rest[1].clone()],
+    );
+    let mut options = options(Platform::GoogleAds);
+    (options.columns.click_time, options.columns.consent) = (None, None);
+    let (_, text) = run(at.path(), &options).unwrap();
+    let sent: Vec<String> = text
         .lines()
         .skip(1)
-        .map(|l| l.rsplit(',').next().unwrap())
+        .map(|l| l[..click(0).len()].to_owned())
         .collect();
-    let mut lines = text.lines();
-    let header = "Order ID,Conversion Name,Adjustment Time,Adjustment Type,Adjusted Value,Adjusted Value Currency";
-    assert_eq!(lines.next(), Some(header));
-    // Active and past the horizon are 0, 2, 4, 6 and so on; 0, 2, 8, 10 of the first snapshot moved.
-    let expected: Vec<String> = [(0, 0usize), (1, 2), (4, 8), (5, 10)]
-        .into_iter()
-        .filter(|(_, user)| predicted(*user, 1) > 0.0)
-        .map(|(place, user)| {
-            let value = predicted(user, 1) * 4.0 / 3.0;
-            format!(
-                "{},\"pLTV, 90\",1970-07-23 00:00:00+0000,RESTATE,{value:.2},EUR",
-                ids[place]
-            )
-        })
-        .collect();
-    assert_eq!(lines.collect::<Vec<_>>(), expected);
-    let of = |reason| found.left_out.get(&reason).copied();
-    assert_eq!(
-        (
-            of(Reason::Status),
-            of(Reason::NotUploaded),
-            of(Reason::NotMoved)
-        ),
-        (Some(10), Some(2), Some(4))
-    );
+    assert_eq!(sent, [2, 1, 0, 3].map(click));
+    let id = &identify::sha256("pLTV, 90\na\u{0}")[..32];
+    assert!(text.lines().nth(2).unwrap().ends_with(id), "{text}");
+    let ids = Arc::new(Int64Array::from(vec![1, 2, 3, 4])) as ArrayRef;
+    parquet(&path, &[("user_id", ids), rest[0].clone(), rest[1].clone()]);
+    let error = run(at.path(), &options).unwrap_err().to_string();
+    assert!(error.contains("'user_id' holds Int64, not text"), "{error}");
 }
 
 #[test]
