@@ -152,6 +152,16 @@ pub enum ScoreError {
         /// The user before.
         previous: String,
     },
+    /// No value for an ad platform.
+    #[error(
+        "nothing left to send to {platform}: {left_out}; nothing was written: check the columns, the day and the options"
+    )]
+    NothingToSend {
+        /// The platform.
+        platform: &'static str,
+        /// How many users were left out, by reason, in words.
+        left_out: String,
+    },
     /// The output holds something that is not part of a snapshot.
     #[error(
         "{}: holds '{entry}', which is not part of a snapshot; give a new folder, an empty one or a snapshot to replace",

@@ -6,6 +6,7 @@
 //! | [`batch`] | the engine-neutral core: a record batch of users to a record batch of scores |
 //! | [`snapshot`] | the scores of every user of a dataset, committed whole or not at all |
 //! | [`diff`](mod@diff) | what moved from one snapshot to another |
+//! | [`conversions`](mod@conversions) | values as conversions, in the formats of ad platforms |
 //! | [`prune`] | the latest snapshots of a folder stay, older ones go |
 //! | [`forget`] | users vanish from snapshots |
 //! | [`evaluate`] | labels against the predictions of a model and of the baselines |
@@ -16,6 +17,7 @@
 //! Nothing here knows a network: a model is a [`ltv_core::predictor::Predictor`].
 
 pub mod batch;
+pub mod conversions;
 pub mod diff;
 pub mod error;
 pub mod evaluate;
@@ -33,6 +35,7 @@ mod tests;
 mod users;
 
 pub use batch::{score_batch, snapshot_schema};
+pub use conversions::{ConversionOptions, Exported, check_conversions, conversions};
 pub use diff::{Diff, DiffOptions, diff};
 pub use error::ScoreError;
 pub use evaluate::{EvaluateOptions, Evidence, assess_dataset, evaluate_dataset};

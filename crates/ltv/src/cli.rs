@@ -2,8 +2,13 @@
 
 use crate::{
     commands::{
+<<<<<<< HEAD
         backtest, bench, compare, completions, daily, diff, evaluate, export, features, forget,
         get, inspect, models, prune, publish, quickstart, score, serve, simulate, train,
+=======
+        backtest, bench, compare, completions, conversions, diff, evaluate, export, features,
+        forget, get, inspect, prune, publish, quickstart, score, serve, simulate, train,
+>>>>>>> ads
     },
     log::Format,
 };
@@ -47,6 +52,7 @@ pub(crate) enum Command {
     Get(get::Flags),
     Forget(forget::Flags),
     Serve(Box<serve::Flags>),
+    Conversions(Box<conversions::Flags>),
     Export(export::Flags),
     Inspect(inspect::Flags),
     Bench(bench::Flags),
@@ -73,6 +79,7 @@ impl Command {
             Self::Get(flags) => &flags.common,
             Self::Forget(flags) => &flags.common,
             Self::Serve(flags) => &flags.common,
+            Self::Conversions(flags) => &flags.common,
             Self::Export(flags) => &flags.common,
             Self::Inspect(flags) => &flags.common,
             Self::Bench(flags) => &flags.common,

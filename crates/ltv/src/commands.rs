@@ -4,6 +4,7 @@ pub(crate) mod backtest;
 pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod conversions;
 pub(crate) mod daily;
 pub(crate) mod diff;
 pub(crate) mod evaluate;
@@ -53,6 +54,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     | Command::Daily(_)
     | Command::Publish(_)
     | Command::Forget(_)
+    | Command::Conversions(_)
     | Command::Export(_)
     | Command::Bench(_)
     | Command::Quickstart(_) = command
@@ -75,6 +77,9 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Get(flags) => within(&flags.common.clone(), |c| get::run(flags, c)),
         Command::Serve(flags) => within(&flags.common.clone(), |c| serve::run(*flags, c)),
         Command::Prune(flags) => within(&flags.common.clone(), |c| prune::run(flags, c)),
+        Command::Conversions(flags) => {
+            within(&flags.common.clone(), |c| conversions::run(*flags, c))
+        }
         Command::Export(flags) => within(&flags.common.clone(), |c| export::run(&flags, c)),
         Command::Quickstart(flags) => within(&flags.common.clone(), |c| quickstart::run(flags, c)),
         Command::Inspect(flags) => within(&flags.common.clone(), |c| inspect::run(flags, c)),

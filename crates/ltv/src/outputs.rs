@@ -3,6 +3,7 @@
 
 use crate::exit::Failure;
 use ltv_core::Error;
+use ltv_score::conversions::{Exported, is_conversions};
 use serde_json::Value;
 use std::{
     fs::{self, File},
@@ -20,6 +21,7 @@ pub(crate) enum Kind {
     Checkpoint,
     Evaluation,
     Diff,
+    Conversions,
     Onnx,
     Page,
 }
@@ -37,6 +39,7 @@ impl Kind {
             Self::Checkpoint => "a checkpoint",
             Self::Evaluation => "an evaluation",
             Self::Diff => "a comparison of snapshots",
+            Self::Conversions => "a file of conversions",
             Self::Onnx => "a model that 'ltv export' wrote",
             Self::Page => "a report page",
         }
@@ -48,6 +51,7 @@ impl Kind {
             Self::Checkpoint => ltv_train::checkpoint::FORMAT.name,
             Self::Evaluation => ltv_eval::report::FORMAT,
             Self::Diff => ltv_score::Diff::FORMAT,
+            Self::Conversions => Exported::FORMAT,
             Self::Onnx => ltv_onnx::FORMAT,
             Self::Page => PAGE,
         }
@@ -91,6 +95,9 @@ fn format(path: &Path) -> Result<Option<String>, Failure> {
         .map_err(|e| Error::io(path, "read", e))?;
     if ltv_onnx::is_export(&start) {
         return Ok(Some(ltv_onnx::FORMAT.to_owned()));
+    }
+    if is_conversions(&start) {
+        return Ok(Some(Exported::FORMAT.to_owned()));
     }
     let text = fs::read_to_string(path).unwrap_or_default();
     if text
@@ -151,6 +158,13 @@ mod tests {
         let foreign = at("torch.onnx", b"\x08\x08\x12\x07pytorch");
         check(&onnx, Kind::Onnx).unwrap();
         assert!(check(&foreign, Kind::Onnx).is_err());
+        let csv = at(
+            "google.csv",
+            b"Google Click ID,Conversion Name,Conversion Time,Conversion Value,Conversion Currency,Order ID\n",
+        );
+        let table = at("users.csv", b"user_id,gclid\n");
+        check(&csv, Kind::Conversions).unwrap();
+        assert!(check(&table, Kind::Conversions).is_err());
         let other = at("index.html", b"<!doctype html>\n<title>mine</title>");
         check(&page, Kind::Page).unwrap();
         assert!(check(&other, Kind::Page).is_err());

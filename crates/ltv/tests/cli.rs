@@ -28,6 +28,7 @@ fn help_of_every_command() {
         "get",
         "forget",
         "serve",
+        "conversions",
         "export",
         "inspect",
         "bench",

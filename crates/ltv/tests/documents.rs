@@ -12,6 +12,7 @@ use ltv_lab::{
     config::{CompareConfig, Entry},
 };
 use ltv_model::bundle::Document;
+use ltv_score::conversions::{ConversionOptions, Exported, Platform, Reason};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
@@ -211,6 +212,57 @@ fn the_page_of_backtests_matches_the_type() {
     for key in keys.iter().flat_map(|key| key.split('.')) {
         assert!(text.contains(&format!("`{key}`")), "no word on {key}");
     }
+}
+
+const ADS: &str = "docs/guide/ad-platforms.md";
+
+#[test]
+fn the_page_of_ad_platforms_lists_every_option_and_its_default() {
+    let text = page(ADS);
+    let [example] = &blocks(&text, "toml")[..] else {
+        panic!("{ADS}: not one example")
+    };
+    let _: ConversionOptions = parse_toml(example);
+    let (_, options) = text.split_once("## Options").expect("a section");
+    let defaults = serde_json::to_value(ConversionOptions::default()).expect("it is JSON");
+    let listed = table_keys(options)
+        .into_iter()
+        .map(String::from)
+        .collect::<BTreeSet<_>>();
+    assert_eq!(listed, keys_of(&defaults, ""));
+    // Those without a default that would do.
+    let mut stated = defaults;
+    for pointer in ["/name", "/currency", "/columns/time"] {
+        *stated.pointer_mut(pointer).expect("an option") = Value::Null;
+    }
+    check_defaults(options, &stated);
+}
+
+#[test]
+fn the_page_of_ad_platforms_lists_every_reason_and_field() {
+    let text = page(ADS);
+    for name in Platform::ALL.map(Platform::name) {
+        assert!(text.contains(&format!("| `{name}` |")), "no word on {name}");
+    }
+    let report = page("docs/formats/conversions.md");
+    let [example] = &blocks(&report, "json")[..] else {
+        panic!("conversions.md: not one example")
+    };
+    let value: Value = serde_json::from_str(example).expect("the example is JSON");
+    let parsed: Exported = serde_json::from_value(value.clone()).expect("it is the type");
+    assert_eq!(serde_json::to_value(&parsed).expect("it is JSON"), value);
+    let format = (Exported::FORMAT, Exported::VERSION);
+    assert_eq!((parsed.format.as_str(), parsed.version), format);
+    for key in value.as_object().expect("a table").keys() {
+        assert!(report.contains(&format!("| `{key}` |")), "no word on {key}");
+    }
+    let (_, reasons) = text.split_once("## What is left out").expect("a section");
+    let (reasons, _) = reasons.split_once("Too old is").expect("its end");
+    for reason in table_keys(reasons) {
+        let known = serde_json::from_value::<Reason>(reason.into());
+        assert!(known.is_ok(), "{reason} is no reason");
+    }
+    assert_eq!(table_keys(reasons).len(), Reason::ALL.len());
 }
 
 const TRAINING: &str = "docs/guide/training.md";
