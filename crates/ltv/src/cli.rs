@@ -2,13 +2,9 @@
 
 use crate::{
     commands::{
-<<<<<<< HEAD
-        backtest, bench, compare, completions, daily, diff, evaluate, export, features, forget,
-        get, inspect, models, prune, publish, quickstart, score, serve, simulate, train,
-=======
-        backtest, bench, compare, completions, conversions, diff, evaluate, export, features,
-        forget, get, inspect, prune, publish, quickstart, score, serve, simulate, train,
->>>>>>> ads
+        backtest, bench, compare, completions, conversions, daily, diff, evaluate, export,
+        features, forget, get, inspect, models, prune, publish, quickstart, score, serve, simulate,
+        train,
     },
     log::Format,
 };
