@@ -5,7 +5,7 @@ mod coder;
 mod evidence;
 mod files;
 
-pub use coder::{COHORT, MOST_SEGMENTS, Months, NO_VALUE, OTHER};
+pub use coder::{COHORT, Coder, MOST_SEGMENTS, Months, NO_VALUE, OTHER};
 pub use evidence::{Breakdown, Evidence, Group, QUANTILES, QuantileTally, Tally, histograms};
 
 use crate::{
@@ -20,7 +20,6 @@ use arrow::{
     datatypes::DataType,
 };
 use baseline::Baseline;
-use coder::Coder;
 use ltv_core::{
     Day, Horizons,
     baseline::Baselines,

@@ -3,7 +3,7 @@
 use crate::{
     commands::{
         backtest, bench, compare, completions, diff, evaluate, export, features, forget, get,
-        inspect, prune, publish, quickstart, score, serve, simulate, train,
+        inspect, prune, publish, quickstart, roi, score, serve, simulate, train,
     },
     log::Format,
 };
@@ -38,6 +38,7 @@ pub(crate) enum Command {
     Evaluate(evaluate::Flags),
     Compare(compare::Flags),
     Backtest(backtest::Flags),
+    Roi(Box<roi::Flags>),
     Score(score::Flags),
     Diff(diff::Flags),
     Prune(prune::Flags),
@@ -62,6 +63,7 @@ impl Command {
             Self::Evaluate(flags) => &flags.common,
             Self::Compare(flags) => &flags.common,
             Self::Backtest(flags) => &flags.common,
+            Self::Roi(flags) => &flags.common,
             Self::Score(flags) => &flags.common,
             Self::Diff(flags) => &flags.common,
             Self::Prune(flags) => &flags.common,

@@ -3,10 +3,12 @@
 mod backtested;
 mod compared;
 mod evaluated;
+mod roi;
 
 pub(crate) use backtested::backtested;
 pub(crate) use compared::compared;
 pub(crate) use evaluated::{Judgement, evaluated};
+pub(crate) use roi::{Experiment, experiment};
 
 use crate::exit::Failure;
 use ltv_core::config::Label;

@@ -21,7 +21,8 @@ pub const MOST_SEGMENTS: usize = 50;
 const MOST_VALUES: usize = 100_000;
 
 /// Numbers the values of a column as they appear.
-pub(super) struct Coder {
+#[derive(Debug)]
+pub struct Coder {
     path: PathBuf,
     pub(super) column: String,
     codes: Vec<u32>,
@@ -31,7 +32,11 @@ pub(super) struct Coder {
 }
 
 impl Coder {
-    pub(super) fn new(dataset: &Dataset, column: &str) -> Result<Self, ScoreError> {
+    /// For a categorical feature or a kept column of the dataset.
+    ///
+    /// # Errors
+    /// When there is no such column, or it measures something.
+    pub fn new(dataset: &Dataset, column: &str) -> Result<Self, ScoreError> {
         let path = || dataset.folder().to_path_buf();
         let (known, column) = (segment_columns(dataset), column.to_owned());
         let Some((_, found)) = known.iter().find(|(name, _)| *name == column) else {
@@ -61,7 +66,11 @@ impl Coder {
         })
     }
 
-    pub(super) fn add(&mut self, raw: &RecordBatch) -> Result<(), ScoreError> {
+    /// Adds the rows of a batch that holds the column.
+    ///
+    /// # Errors
+    /// When it does not, or there are too many values.
+    pub fn add(&mut self, raw: &RecordBatch) -> Result<(), ScoreError> {
         let values = column(raw, &self.column, &DataType::Utf8)?;
         for value in values.as_string::<i32>() {
             let value = value.unwrap_or(NO_VALUE);
@@ -92,7 +101,7 @@ impl Coder {
     }
 
     /// The codes again, now in the order of their values, rare ones last and together.
-    pub(super) fn finish(mut self) -> Segments {
+    pub fn finish(mut self) -> Segments {
         let codes = self.take();
         segments(codes, self.meaning())
     }
