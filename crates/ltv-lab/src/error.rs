@@ -238,7 +238,7 @@ impl LabError {
     }
 
     /// The same error, said of the model of an arm.
-    pub(crate) fn as_role(self, role: &'static str) -> Self {
+    pub(crate) fn of_role(self, role: &'static str) -> Self {
         let source = Box::new(self);
         Self::Role { role, source }
     }

@@ -50,7 +50,7 @@ pub struct RoiRequest<'a> {
 /// Makes the experiment on users who registered since both models' as-of days, with all outcomes
 /// known.
 ///
-/// In memory a user takes about 150 bytes: a few columns of 8 bytes and the orders of five policies.
+/// In memory a user takes about 150 bytes: a few columns of 8 bytes and the orders of six policies.
 ///
 /// # Errors
 /// When models and dataset do not fit each other, there is nobody, a cost is not above 0 or a column
@@ -125,7 +125,7 @@ impl RoiRequest<'_> {
             };
             known.position(self.horizon).ok_or_else(missing)
         };
-        let place = fits().map_err(|e| LabError::from(e).as_role(role))?;
+        let place = fits().map_err(|e| LabError::from(e).of_role(role))?;
         let found = self.dataset.manifest().label;
         match model.label == found {
             true => Ok(place),

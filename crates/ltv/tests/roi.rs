@@ -1,6 +1,6 @@
 //! `ltv roi` through the real binary: the experiment is what a slow second computation from snapshots,
 //! user table and labels says it is, nothing depends on threads, and the better model wins.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod support;
 
@@ -18,7 +18,7 @@ use std::{
 };
 use support::Workspace;
 
-/// A small network and a rule that knows little.
+/// A small network, one that has hardly learnt, and a rule that knows little.
 const CONFIG: &str = r#"
 data = "train"
 test = "test"
@@ -34,12 +34,17 @@ name = "odmn"
 network = {}
 
 [[models]]
+name = "hasty"
+network.fit = { epochs = 1 }
+
+[[models]]
 name = "mean"
 peer = { kind = "train_mean" }
 "#;
 
 const ODMN: &str = "compared/runs/odmn@1/model.ltv";
 const MEAN: &str = "compared/runs/mean@1/model.json";
+const HASTY: &str = "compared/runs/hasty@1/model.ltv";
 /// Day before which models were trained.
 const AS_OF: &str = "2023-04-01";
 
@@ -130,7 +135,7 @@ fn people(at: &Workspace) -> Vec<Person> {
     }
     let since: ltv_core::Day = AS_OF.parse().unwrap();
     let labels = [7, 14, 30].map(|n| by_user(at, "test", &format!("ltv_{n}")));
-    let predicted = [MEAN, ODMN].map(|model| {
+    let predicted = [HASTY, ODMN].map(|model| {
         let _ = fs::remove_dir_all(at.path("snap"));
         at.ok(&format!(
             "score --model {model} --data test --quiet --out snap"
@@ -181,7 +186,7 @@ fn the_experiment_is_what_a_slow_count_says() {
     let at = place();
     let found = document(
         &at,
-        &format!("--control {MEAN} --treatment {ODMN} --bootstrap 0"),
+        &format!("--control {HASTY} --treatment {ODMN} --bootstrap 0"),
     );
     let people = people(&at);
     assert_eq!(number(&found, "/users") as usize, people.len());
@@ -212,8 +217,11 @@ fn the_experiment_is_what_a_slow_count_says() {
         (0..3).for_each(|t| close(at(&format!("roi/{t}/value")), roi[t]));
         returns.push(roi);
     }
-    for t in 0..3 {
-        let uplift = returns[1][t] / returns[0][t] - 1.0;
+    let [control, treatment] = returns[..] else {
+        panic!("{returns:?}")
+    };
+    for (t, (control, treatment)) in control.into_iter().zip(treatment).enumerate() {
+        let uplift = treatment / control - 1.0;
         close(number(&found, &format!("/split/uplift/{t}/value")), uplift);
     }
     // The replay on everybody, with the same share of their cost.
@@ -239,6 +247,38 @@ fn the_experiment_is_what_a_slow_count_says() {
     );
 }
 
+/// The page of the format has a word on every key.
+fn documented(value: &Value) {
+    let text = include_str!("../../../docs/formats/roi.md");
+    match value {
+        Value::Array(items) => items.iter().for_each(documented),
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                assert!(text.contains(&format!("`{key}`")), "no word on {key}");
+                documented(value);
+            }
+        }
+        _ => (),
+    }
+}
+
+/// The guide has a word on every flag of this command.
+#[test]
+fn the_guide_names_every_flag() {
+    let help = Workspace::new().ok("roi --help");
+    let own = help.split("Common options:").next().unwrap();
+    let flags = own.lines().filter_map(|l| l.trim().strip_prefix("--"));
+    let flags: Vec<&str> = flags.filter_map(|l| l.split_whitespace().next()).collect();
+    assert!(flags.len() > 20, "{flags:?}");
+    let guide = include_str!("../../../docs/guide/roi.md");
+    for flag in flags {
+        assert!(
+            guide.contains(&format!("`--{flag}`")),
+            "no word on --{flag}"
+        );
+    }
+}
+
 #[test]
 fn the_better_model_wins_and_the_same_model_does_not() {
     let at = place();
@@ -253,7 +293,7 @@ fn the_better_model_wins_and_the_same_model_does_not() {
     assert!(uplift(2) > 0.0, "{:#}", found["replay"]);
     // Nobody beats whoever knows what is to come, and the network beats chance.
     let roi = |policy: usize| number(&found, &format!("/replay/policies/{policy}/roi/2/value"));
-    assert!((0..4).all(|policy| roi(policy) < roi(4)) && roi(1) > roi(3));
+    assert!((0..5).all(|policy| roi(policy) < roi(5)) && roi(1) > roi(4));
     let holds = found["split"]["checks"].as_array().unwrap();
     assert!(holds.len() > 5 && holds.iter().all(|c| c["holds"] == true));
     assert_eq!(found["bids"]["values"][1]["column"], "channel");
@@ -270,6 +310,7 @@ fn the_better_model_wins_and_the_same_model_does_not() {
     assert_eq!(written, found, "results depend on threads");
     let parsed: ltv_eval::roi::Roi = serde_json::from_value(written.clone()).unwrap();
     assert_eq!(serde_json::to_value(&parsed).unwrap(), written);
+    documented(&written);
     let page = fs::read_to_string(at.path("roi.html")).unwrap();
     for part in [
         "not a causal effect",

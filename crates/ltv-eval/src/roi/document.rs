@@ -156,7 +156,7 @@ pub struct Replay {
     pub budget: f64,
     /// The budget over what everybody costs.
     pub budget_share: f64,
-    /// The policies: control, treatment, trivial sort, random, oracle.
+    /// The policies: control, treatment, trivial sort, cheapest, random, oracle.
     pub policies: Vec<Policy>,
 }
 

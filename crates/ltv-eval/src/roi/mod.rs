@@ -32,7 +32,7 @@ mod text;
 
 pub use document::Roi;
 pub use power::Wanted;
-pub use replay::{CONTROL, ORACLE, RANDOM, TREATMENT, TRIVIAL};
+pub use replay::{CHEAPEST, CONTROL, ORACLE, RANDOM, TREATMENT, TRIVIAL};
 pub use srm::LEVEL;
 
 use crate::{Bootstrap, EvalError, Segments};

@@ -15,6 +15,8 @@ pub const CONTROL: &str = "control";
 pub const TREATMENT: &str = "treatment";
 /// What users did in the observation window, over cost.
 pub const TRIVIAL: &str = "trivial sort";
+/// Whoever costs least, which is all that a model without a prediction knows.
+pub const CHEAPEST: &str = "cheapest";
 /// A random order, whatever users cost.
 pub const RANDOM: &str = "random";
 /// What they really brought, over cost.
@@ -29,6 +31,7 @@ fn policies(users: &Users<'_>) -> Policies {
         (CONTROL, by(users.predicted[0])),
         (TREATMENT, by(users.predicted[1])),
         (TRIVIAL, by(users.signal)),
+        (CHEAPEST, by(&vec![1.0; users.pool.len()])),
         (RANDOM, ranking(&vec![0.0; users.pool.len()], users.order)),
         (ORACLE, by(&users.pool.values[users.t])),
     ]

@@ -1,6 +1,6 @@
 //! The experiment on one screen, at most 100 columns wide.
 
-use super::document::{Bid, Figure, Mean, Planned, Policy, Roi, Verdict};
+use super::document::{Bid, Figure, Planned, Policy, Roi, Verdict};
 use crate::{
     layout::{pad, printable},
     text::{line, number},
@@ -13,6 +13,8 @@ const SPEND: usize = 10;
 const CELL: usize = 22;
 /// Outcomes side by side, the last ones.
 const OUTCOMES: usize = 3;
+/// Widths of the name of a bid and of its numbers: 17 + 3 x 9 + 2 x 28 = 100.
+const BID: usize = 17;
 /// Values of a column that are shown.
 const BIDS: usize = 8;
 
@@ -110,6 +112,7 @@ fn checks(out: &mut String, roi: &Roi) {
     let off: Vec<String> = checks
         .iter()
         .filter(|c| !c.holds)
+        .take(3)
         .map(|c| {
             format!(
                 "{} = {} (p {})",
@@ -157,16 +160,14 @@ fn power(out: &mut String, roi: &Roi) {
 fn bids(out: &mut String, roi: &Roi) {
     let title = format!(
         "Max CPA: mean predicted ltv_{} / target ROAS {}, and its ratio to what users were worth",
-        roi.horizon,
-        number(roi.bids.target_roas)
+        roi.horizon, roi.bids.target_roas
     );
     line(out, &title);
-    let head = ["users", "cost", "worth"]
-        .map(|h| format!("{h:>SPEND$}"))
-        .concat();
+    let head = ["users", "cost", "worth"].map(|h| format!("{h:>USERS$}"));
+    let models = ["control", "treatment"].map(|h| format!("{h:>9}{:19}", ""));
     line(
         out,
-        &format!("{:18}{head}{:>26}{:>26}", "", "control", "treatment"),
+        &format!("{:BID$}{}{}", "", head.concat(), models.concat()),
     );
     for bid in roi.bids.values.iter().take(BIDS + 1) {
         line(out, &bid_row(bid));
@@ -183,43 +184,36 @@ fn bids(out: &mut String, roi: &Roi) {
 }
 
 fn bid_row(bid: &Bid) -> String {
-    let numbers = [bid.users as f64, bid.cost, bid.worth];
-    let numbers = numbers.map(number).map(|n| format!("{n:>SPEND$}")).concat();
+    let numbers = [bid.users.to_string(), plain(bid.cost), plain(bid.worth)];
+    let numbers = numbers.map(|n| format!("{n:>USERS$}")).concat();
     let offers = [bid.control, bid.treatment].map(|offer| {
-        let ratio = offer
-            .ratio
-            .map_or(String::new(), |r| format!(" x{:.2}", r.value));
+        let cpa = offer.max_cpa;
+        let half = cpa.high.map(|high| format!("±{}", plain(high - cpa.value)));
+        let ratio = offer.ratio.map(|r| format!("x{:.2}", r.value));
         let verdict = match offer.verdict {
-            Verdict::Over => " over",
-            Verdict::Under => " under",
+            Verdict::Over => "over",
+            Verdict::Under => "under",
             Verdict::Level => "",
-            Verdict::Unknown => " ?",
+            Verdict::Unknown => "?",
         };
-        format!(
-            "{:>26}",
-            format!("{}{ratio}{verdict}", with_half(offer.max_cpa))
-        )
+        let [half, ratio] = [half, ratio].map(Option::unwrap_or_default);
+        format!("{:>9} {half:<6} {ratio:<5} {verdict:<5}", plain(cpa.value))
     });
     format!(
         "{}{numbers}{}",
-        pad(&format!("  {}", bid.label), 18),
+        pad(&format!("  {}", bid.label), BID),
         offers.concat()
     )
-}
-
-/// `1.20 ±0.05`.
-fn with_half(mean: Mean) -> String {
-    let half = mean
-        .high
-        .map_or(String::new(), |high| format!(" ±{:.2}", high - mean.value));
-    format!("{}{half}", number(mean.value))
 }
 
 fn figures(all: &[Figure], show: impl Fn(f64) -> String) -> String {
     let cell = |figure: &Figure| match (figure.value, figure.interval) {
         (None, _) => "–".to_owned(),
         (Some(value), None) => show(value),
-        (Some(value), Some(i)) => format!("{} [{},{}]", show(value), show(i.low), show(i.high)),
+        (Some(value), Some(i)) => {
+            let ends = [show(i.low), show(i.high)].map(|end| end.replace('%', ""));
+            format!("{} [{}]", show(value), ends.join(","))
+        }
     };
     all.iter().map(|f| format!("{:>CELL$}", cell(f))).collect()
 }

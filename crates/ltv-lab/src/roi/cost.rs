@@ -2,7 +2,7 @@
 
 use crate::LabError;
 use arrow::{
-    array::{Array, AsArray, RecordBatch},
+    array::{AsArray, RecordBatch},
     compute::cast,
     datatypes::{DataType, Float64Type},
 };

@@ -30,7 +30,7 @@ pub(crate) fn experiment(of: &Experiment<'_>, options: &impl Serialize) -> Resul
         title: "Return on ad spend: two models as policies".to_owned(),
         subtitle: format!(
             "Users are delivered to in order of predicted value over {} days / cost, until a budget is \
-             spent. What they brought is from the log.",
+             spent. What they brought is from the log: a replay, not a causal effect.",
             found.horizon
         ),
         unit: found.about.label.replace('_', " "),
@@ -183,7 +183,7 @@ fn replay(found: &Roi) -> Table {
         ),
         note: "Uplift over the control, from the same resamples for both. The trivial sort ranks by what \
                users did in the observation window, the oracle by what they really brought, both over cost; \
-               random looks at neither. Green: better beyond its interval; marked: worse."
+               cheapest by cost alone; random looks at nothing. Green: better beyond its interval; marked: worse."
             .to_owned(),
         header,
         rows: found.replay.policies.iter().map(row).collect(),

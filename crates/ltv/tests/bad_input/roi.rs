@@ -92,7 +92,9 @@ fn roi() {
     cases.at.ok("simulate --users 1500 --quiet --out sim");
     for (day, out) in [("2022-09-01", "early"), ("2023-03-01", "data")] {
         let features = SIMULATED.replace("2024-01-01", day);
-        cases.at.ok(&format!("{features} --out {out}"));
+        cases
+            .at
+            .ok(&format!("{features} --horizons 30,90 --out {out}"));
     }
     cases.at.write("compare.toml", CONFIG);
     cases
