@@ -6,6 +6,7 @@ mod support;
 
 use arrow::{
     array::{Array, AsArray},
+    compute::concat_batches,
     datatypes::{Date32Type, Float64Type, Int64Type},
     record_batch::RecordBatch,
 };
@@ -374,4 +375,51 @@ fn costs_can_be_stated() {
     assert!(number(&by, "/cost") > users);
     let error = at.error(&line("--cost-model by:channel:pre-install=1"));
     assert!(error.contains("has no cost: add "), "{error}");
+}
+
+/// A user without a cost, one of a negative cost and one of an infinite cost are named.
+#[test]
+fn costs_that_are_none_are_refused() {
+    let at = Workspace::new();
+    at.ok("simulate --users 3000 --quiet --out sim");
+    let users = table(&at, "sim/users");
+    let users = concat_batches(&users[0].schema(), &users).unwrap();
+    let rows = users.num_rows();
+    let features = "features --preset simulator --events sim/events --users users.parquet --quiet \
+                    --horizons 30 --as-of";
+    for (bad, said) in [
+        (None, "NaN"),
+        (Some(-1.0), "-1"),
+        (Some(f64::INFINITY), "inf"),
+    ] {
+        // Of the last ten users, some of whom registered in time; all others cost 1.
+        let columns: Vec<(&str, _)> = users
+            .schema_ref()
+            .fields()
+            .iter()
+            .map(|field| {
+                let cost = (0..rows).map(|row| if row + 10 >= rows { bad } else { Some(1.0) });
+                let array = match field.name().as_str() {
+                    "cost" => support::floats(cost),
+                    name => users.column_by_name(name).unwrap().clone(),
+                };
+                (field.name().as_str(), array)
+            })
+            .collect();
+        at.parquet("users.parquet", &columns);
+        at.ok(&format!("{features} 2022-09-01 --out train"));
+        at.ok(&format!("{features} 2024-07-29 --out test"));
+        at.write(
+            "compare.toml",
+            "data = 'train'\ntest = 'test'\nseeds = [1]\nbootstrap = 20\n[[models]]\nname = 'mean'\n\
+             peer = { kind = 'train_mean' }\n",
+        );
+        at.ok("compare --config compare.toml --quiet --out compared");
+        let error = at.error(&format!(
+            "roi --quiet --data test --cost cost --leave-out-free --control {MEAN} --treatment {MEAN}"
+        ));
+        let expected = format!(": a cost of {said}; costs must be there");
+        assert!(error.contains("test: column 'cost', user 299"), "{error}");
+        assert!(error.contains(&expected), "{error}");
+    }
 }

@@ -115,23 +115,31 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    /// Users whose value is 0 to 10 by a trait that a policy sees with some noise.
+    /// Users whose value is 0 or 10 by a trait that a policy sees with some noise.
     fn arm(random: &mut ChaCha8Rng, users: usize, noise: f64) -> (Pool, Vec<u32>) {
+        let (pool, [order, _]) = seen_twice(random, users, [noise, 0.0]);
+        (pool, order)
+    }
+
+    /// The same users as two policies see them.
+    fn seen_twice(random: &mut ChaCha8Rng, users: usize, noise: [f64; 2]) -> (Pool, [Vec<u32>; 2]) {
         let mut pool = Pool {
             values: vec![vec![]],
             ..Pool::default()
         };
-        let mut scores = vec![];
+        let mut scores = [vec![], vec![]];
         for _ in 0..users {
             let trait_ = random.random::<f64>();
             let lucky = f64::from(u8::from(random.random::<f64>() < trait_));
             pool.cost.push(0.5 + random.random::<f64>());
             pool.values[0].push(10.0 * lucky);
-            scores.push(trait_ + noise * (random.random::<f64>() - 0.5));
+            for (scores, noise) in scores.iter_mut().zip(noise) {
+                scores.push(trait_ + noise * (random.random::<f64>() - 0.5));
+            }
         }
         let ties: Vec<u64> = (0..users as u64).collect();
-        let order = ranking(&scores, &ties);
-        (pool, order)
+        let orders = scores.map(|scores| ranking(&scores, &ties));
+        (pool, orders)
     }
 
     fn plan<'a>((pool, order): &'a (Pool, Vec<u32>)) -> Plan<'a> {
@@ -162,6 +170,32 @@ mod tests {
         let mut held = 0;
         for _ in 0..200 {
             let interval = uplift(&mut random, 400, Some(200)).interval.unwrap();
+            held += i32::from(interval.low < truth && truth < interval.high);
+        }
+        assert!(held >= 178, "{held} of 200 hold {truth}");
+    }
+
+    /// The same of policies that see the same users, and are resampled together.
+    #[test]
+    fn paired_intervals_hold_the_uplift_of_a_simulated_world() {
+        let mut random = ChaCha8Rng::seed_from_u64(6);
+        let uplift = |random: &mut ChaCha8Rng, users: usize, replicates: Option<u32>| {
+            let (pool, orders) = seen_twice(random, users, [1.5, 0.8]);
+            let plans = orders.each_ref().map(|order| Plan {
+                pool: &pool,
+                order,
+                budget: 0.3 * users as f64,
+            });
+            let bootstrap = replicates.map(|replicates| Bootstrap {
+                replicates,
+                seed: random.random(),
+            });
+            Returns::paired(&plans, (bootstrap, "replay"), &Silent).uplift(1, 0, &[30])[0]
+        };
+        let truth = uplift(&mut random, 1_000_000, None).value.unwrap();
+        let mut held = 0;
+        for _ in 0..200 {
+            let interval = uplift(&mut random, 500, Some(200)).interval.unwrap();
             held += i32::from(interval.low < truth && truth < interval.high);
         }
         assert!(held >= 178, "{held} of 200 hold {truth}");
