@@ -230,6 +230,7 @@ fn plain(value: f64) -> String {
 /// `+3.2%`.
 fn relative(value: f64) -> String {
     match value.abs() {
+        v if v < 0.01 => format!("{:+.2}%", 100.0 * value),
         v if v < 1.0 => format!("{:+.1}%", 100.0 * value),
         _ => format!("{:+.0}%", 100.0 * value),
     }

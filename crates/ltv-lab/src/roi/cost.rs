@@ -144,7 +144,7 @@ impl CostSource {
             Self::Column(name) => {
                 let column = column(raw, name, &DataType::Float64)?;
                 let values = column.as_primitive::<Float64Type>().iter();
-                // A null is no number either, and said so by `check_cost`.
+                // Whoever adds the users refuses what is not above 0, and so a null.
                 Ok(values.map(|v| v.unwrap_or(f64::NAN)).collect())
             }
             Self::Constant(cost) => Ok(vec![*cost; users.len()]),
