@@ -7,6 +7,7 @@
 //! | [`config`] | every option of every command, checked once |
 //! | [`encoding`] | fitted feature encodings: raw value to cell number |
 //! | [`address`] | paths that name what is not on this machine |
+//! | [`assignment`] | who is in which arm of an experiment |
 //! | [`artefact`] | writing files whole or not at all, checksums |
 //! | [`baseline`] | the simplest predictions, which a model has to beat |
 //! | [`labels`] | the distribution of training labels, in bounded memory |
@@ -19,6 +20,7 @@
 
 pub mod address;
 pub mod artefact;
+pub mod assignment;
 pub mod baseline;
 pub mod config;
 pub mod day;

@@ -84,7 +84,7 @@ pub(crate) fn replicates(
 }
 
 /// Multiplicities of `rows` draws with replacement.
-fn draw(weights: &mut Vec<u8>, rows: usize, seed: u64, stream: u32) {
+pub(crate) fn draw(weights: &mut Vec<u8>, rows: usize, seed: u64, stream: u32) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(u64::from(stream));
     weights.clear();

@@ -113,6 +113,44 @@ pub enum EvalError {
         /// What was found.
         problem: String,
     },
+    /// An option outside its range.
+    #[error("{option}: {problem}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// What would do.
+        problem: &'static str,
+    },
+    /// An arm of an experiment without users.
+    #[error(
+        "the {arm} arm has {users} of the users, too few to deliver to: give a larger arm share, or more users"
+    )]
+    EmptyArm {
+        /// The arm.
+        arm: &'static str,
+        /// Its users.
+        users: usize,
+    },
+    /// A budget that pays for everybody.
+    #[error(
+        "a budget of {budget} buys everybody in an arm, who cost {whole}, so that nothing is left to choose: give less"
+    )]
+    BudgetLarge {
+        /// The budget.
+        budget: f64,
+        /// What the users of the cheaper arm cost.
+        whole: f64,
+    },
+    /// A budget that pays for nobody.
+    #[error(
+        "a budget of {budget} does not pay for the first user of an arm, who costs {first}: give more"
+    )]
+    BudgetSmall {
+        /// The budget.
+        budget: f64,
+        /// What the first user costs.
+        first: f64,
+    },
     /// A stored evaluation that cannot be read or written.
     #[error("evaluation document: {problem}; evaluate again with this version of the program")]
     Document {

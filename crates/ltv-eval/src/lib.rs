@@ -16,6 +16,7 @@
 //! | [`drift`] | how far distributions have moved: the population stability index |
 //! | [`deciles`], [`order`], [`segment`] | tables and shares beside the metrics |
 //! | [`page`] | a report as one page of HTML |
+//! | [`roi`] | two models as the policies of an advertiser: returns, uplift, power, bids |
 //! | [`spill`] | the same of more rows than memory should hold, from sorted files |
 //! | `scope` | one set of rows: every prediction set on it |
 //! | `sample`, `tally`, `measure` | sort once; one pass under weights; metrics from sums |
@@ -65,6 +66,7 @@ pub mod page;
 mod paired;
 mod rank;
 pub mod report;
+pub mod roi;
 mod sample;
 mod scope;
 pub mod segment;

@@ -116,6 +116,101 @@ pub enum LabError {
         /// What is wrong.
         problem: String,
     },
+    /// Something about one of the two models of an experiment.
+    #[error("the model of the {role} arm: {source}")]
+    Role {
+        /// The arm.
+        role: &'static str,
+        /// What is wrong.
+        source: Box<LabError>,
+    },
+    /// A model that predicts something else than the dataset counts.
+    #[error(
+        "{}: its labels count {found}, but the model of the {role} arm predicts {expected}; give a dataset \
+         with dataset.label = \"{expected}\"",
+        path.display()
+    )]
+    OtherLabel {
+        /// The dataset.
+        path: PathBuf,
+        /// The arm.
+        role: &'static str,
+        /// What the model predicts.
+        expected: &'static str,
+        /// What the dataset counts.
+        found: &'static str,
+    },
+    /// A column of costs that is not there.
+    #[error(
+        "{}: no column '{column}' for costs; kept columns are {known:?}: make the dataset with \
+         users.keep = [\"{column}\"], or state a cost model with --cost-model",
+        path.display()
+    )]
+    NoCost {
+        /// The dataset.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The kept columns there are.
+        known: Vec<String>,
+    },
+    /// A column of costs that holds no numbers.
+    #[error("{}: column '{column}' is {found}, but costs are numbers; give another with --cost", path.display())]
+    CostType {
+        /// The dataset.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Its type.
+        found: String,
+    },
+    /// A user whom no return can be computed for.
+    #[error("{}: {column}, user {user}: a cost of {cost}; {hint}", path.display())]
+    CostValue {
+        /// The dataset.
+        path: PathBuf,
+        /// Where costs are from.
+        column: String,
+        /// The user.
+        user: String,
+        /// What was found.
+        cost: f64,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// A label below 0.
+    #[error("{}: column 'ltv_{days}', user {user}: {label}; values must be finite and at least 0", path.display())]
+    Realised {
+        /// The dataset.
+        path: PathBuf,
+        /// The user.
+        user: String,
+        /// Days of the outcome.
+        days: u32,
+        /// What was found.
+        label: f64,
+    },
+    /// Nobody whom both models have never seen and whose value is known.
+    #[error(
+        "{}: nobody to deliver to: wanted are users registered since {since}, whom neither model has seen, who \
+         cost something and whose value over {days} days was known on {as_of}, which takes a registration on {until} or \
+         before ({free} cost nothing and were left out); make the dataset with a later as-of date, or give shorter --outcomes",
+        path.display()
+    )]
+    NobodyToDeliver {
+        /// The dataset.
+        path: PathBuf,
+        /// First day of registration.
+        since: Day,
+        /// Longest outcome in days.
+        days: u32,
+        /// Last day of registration.
+        until: Day,
+        /// As-of day of the dataset.
+        as_of: Day,
+        /// Users left out because they cost nothing.
+        free: u64,
+    },
     /// A file that is no model.
     #[error("{}: {problem}; give a file that 'ltv train' or 'ltv compare' wrote", path.display())]
     NoModel {
@@ -142,6 +237,30 @@ impl LabError {
         }
     }
 
+    /// The same error, said of the model of an arm.
+    pub(crate) fn of_role(self, role: &'static str) -> Self {
+        let source = Box::new(self);
+        Self::Role { role, source }
+    }
+
+    /// A cost that is not above 0.
+    pub(crate) fn cost(path: PathBuf, user: String, column: Option<&String>, cost: f64) -> Self {
+        let column = column.map_or("the cost model".to_owned(), |c| format!("column '{c}'"));
+        let hint = match cost {
+            0.0 => {
+                "a return takes a cost above 0: leave out those who cost nothing with --leave-out-free"
+            }
+            _ => "costs must be there, finite and above 0",
+        };
+        Self::CostValue {
+            path,
+            column,
+            user,
+            cost,
+            hint,
+        }
+    }
+
     /// The same error, said of a date.
     pub(crate) fn at(self, day: Day) -> Self {
         Self::Date {
@@ -162,7 +281,9 @@ impl LabError {
             Self::Score(e) => e.fault(),
             Self::Eval(e) => e.fault(),
             Self::Compare(e) => e.fault(),
-            Self::Contestant { source, .. } | Self::Date { source, .. } => source.fault(),
+            Self::Contestant { source, .. }
+            | Self::Date { source, .. }
+            | Self::Role { source, .. } => source.fault(),
             Self::Internal(_) => Fault::Internal,
             _ => Fault::User,
         }

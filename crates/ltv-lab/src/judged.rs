@@ -244,7 +244,12 @@ fn check_alike(train: &Dataset, test: &Dataset) -> Result<(), LabError> {
     }
 }
 
-fn check(model: &dyn Predictor, rows: &EncodedRows, values: &[f64]) -> Result<(), LabError> {
+/// Predictions are finite, at least 0 and as many as there should be.
+pub(crate) fn check(
+    model: &dyn Predictor,
+    rows: &EncodedRows,
+    values: &[f64],
+) -> Result<(), LabError> {
     let expected = rows.rows * model.horizons().len();
     let bad = values.iter().find(|v| !(**v >= 0.0 && v.is_finite()));
     match bad {

@@ -6,6 +6,7 @@
 //! | [`compare`](mod@compare) | training what is missing, judging everything |
 //! | [`backtest`](mod@backtest) | the same at several dates of the past |
 //! | [`judged`] | the users that models are judged on |
+//! | [`roi`](mod@roi) | two models as the policies of an advertiser |
 //! | [`run`] | a trained contestant on disk |
 //! | [`open`](mod@open) | a model file of any kind, ready to predict |
 //! | `train` | one contestant with one seed |
@@ -24,6 +25,7 @@ pub mod config;
 pub mod error;
 pub mod judged;
 pub mod open;
+pub mod roi;
 pub mod run;
 mod train;
 
@@ -33,3 +35,4 @@ pub use config::CompareConfig;
 pub use error::LabError;
 pub use judged::Judged;
 pub use open::{Opened, open};
+pub use roi::{CostSource, RoiRequest, roi};

@@ -3,8 +3,8 @@
 use crate::{
     commands::{
         backtest, bench, compare, completions, conversions, daily, diff, evaluate, export,
-        features, forget, get, inspect, models, prune, publish, quickstart, score, serve, simulate,
-        train,
+        features, forget, get, inspect, models, prune, publish, quickstart, roi, score, serve,
+        simulate, train,
     },
     log::Format,
 };
@@ -39,6 +39,7 @@ pub(crate) enum Command {
     Evaluate(evaluate::Flags),
     Compare(compare::Flags),
     Backtest(backtest::Flags),
+    Roi(Box<roi::Flags>),
     Score(score::Flags),
     Daily(daily::Flags),
     Models(models::Flags),
@@ -66,6 +67,7 @@ impl Command {
             Self::Evaluate(flags) => &flags.common,
             Self::Compare(flags) => &flags.common,
             Self::Backtest(flags) => &flags.common,
+            Self::Roi(flags) => &flags.common,
             Self::Score(flags) => &flags.common,
             Self::Daily(flags) => &flags.common,
             Self::Models(flags) => &flags.common,

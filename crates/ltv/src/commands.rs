@@ -18,6 +18,7 @@ pub(crate) mod models;
 pub(crate) mod prune;
 pub(crate) mod publish;
 pub(crate) mod quickstart;
+pub(crate) mod roi;
 pub(crate) mod score;
 pub(crate) mod serve;
 pub(crate) mod simulate;
@@ -66,6 +67,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Features(flags) => timed(&flags.common.clone(), |c| features::run(*flags, c)),
         Command::Train(flags) => timed(&flags.common.clone(), |c| train::run(*flags, c)),
         Command::Evaluate(flags) => timed(&flags.common.clone(), |c| evaluate::run(flags, c)),
+        Command::Roi(flags) => timed(&flags.common.clone(), |c| roi::run(*flags, c)),
         Command::Compare(flags) => within(&flags.common.clone(), |c| compare::run(flags, c)),
         Command::Backtest(flags) => within(&flags.common.clone(), |c| backtest::run(flags, c)),
         Command::Score(flags) => timed(&flags.common.clone(), |c| score::run(flags, c)),

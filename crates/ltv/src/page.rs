@@ -4,11 +4,13 @@ mod backtested;
 mod compared;
 mod daily;
 mod evaluated;
+mod roi;
 
 pub(crate) use backtested::backtested;
 pub(crate) use compared::compared;
 pub(crate) use daily::daily_page;
 pub(crate) use evaluated::{Judgement, evaluated};
+pub(crate) use roi::{Experiment, experiment};
 
 use crate::exit::Failure;
 use ltv_core::config::Label;

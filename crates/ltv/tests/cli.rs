@@ -21,6 +21,7 @@ fn help_of_every_command() {
         "evaluate",
         "compare",
         "backtest",
+        "roi",
         "score",
         "diff",
         "prune",

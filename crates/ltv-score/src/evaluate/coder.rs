@@ -21,6 +21,7 @@ pub const MOST_SEGMENTS: usize = 50;
 const MOST_VALUES: usize = 100_000;
 
 /// Numbers the values of a column as they appear.
+#[derive(Debug)]
 pub struct Coder {
     path: PathBuf,
     pub(super) column: String,
@@ -31,10 +32,10 @@ pub struct Coder {
 }
 
 impl Coder {
-    /// For a column of a dataset: a categorical feature, or a kept column that is no measurement.
+    /// For a categorical feature or a kept column of the dataset.
     ///
     /// # Errors
-    /// When it is not there, or is a measurement.
+    /// When there is no such column, or it measures something.
     pub fn new(dataset: &Dataset, column: &str) -> Result<Self, ScoreError> {
         let path = || dataset.folder().to_path_buf();
         let (known, column) = (segment_columns(dataset), column.to_owned());
@@ -65,10 +66,10 @@ impl Coder {
         })
     }
 
-    /// The values of more rows.
+    /// Adds the rows of a batch that holds the column.
     ///
     /// # Errors
-    /// When there are too many of them.
+    /// When it does not, or there are too many values.
     pub fn add(&mut self, raw: &RecordBatch) -> Result<(), ScoreError> {
         let values = column(raw, &self.column, &DataType::Utf8)?;
         for value in values.as_string::<i32>() {

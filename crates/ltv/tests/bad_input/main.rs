@@ -7,6 +7,7 @@ mod datasets;
 mod disk;
 mod features;
 mod models;
+mod roi;
 #[path = "../support/mod.rs"]
 mod support;
 mod tables;
