@@ -18,7 +18,7 @@ pub use features::{
 pub use model::{Cut, HeadKind, ModelConfig, Mono};
 pub use represent::{Backbone, Cross, DayEncoder};
 pub use split::{Mature, Part, Split};
-pub use train::{EncodingOptions, FitOptions, Schedule, TrainConfig};
+pub use train::{EncodingOptions, FitOptions, Schedule, TrainConfig, WarmStart};
 
 use crate::{Error, Result};
 use serde::de::DeserializeOwned;

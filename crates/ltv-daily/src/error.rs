@@ -72,21 +72,6 @@ pub enum DailyError {
         /// The last published one.
         published: Day,
     },
-    /// Nobody to judge models on.
-    #[error(
-        "{}: no test user registered {from} to {to} has a known label of {horizon} days; widen judge.days or \
-         train.split.test, or wait", path.display()
-    )]
-    Nobody {
-        /// The dataset.
-        path: PathBuf,
-        /// The horizon.
-        horizon: u32,
-        /// First day of registration.
-        from: Day,
-        /// Last day of registration.
-        to: Day,
-    },
     /// A model that the ledger does not know, or whose file is gone.
     #[error("model '{id}': {problem}; 'ltv models list' says which there are")]
     NoModel {

@@ -252,7 +252,18 @@ fn mix(column: &str, new: &Census, gate: &Gate) -> Vec<Check> {
 
 /// The checks of a new model beside the one that serves.
 pub(crate) fn model(judged: &Judged, gate: &Gate) -> Vec<Check> {
-    let mut checks = vec![];
+    let unknown = judged.unknown.iter().map(|days| {
+        let what = format!("no test user has a known label of {days} days yet: not judged");
+        Check::new(
+            "model",
+            "calibration",
+            what,
+            f64::NAN,
+            gate.calibration,
+            true,
+        )
+    });
+    let mut checks: Vec<Check> = unknown.collect();
     for cohort in &judged.horizons {
         let result = &cohort.result;
         let Some(scores) = result.overall.set(CANDIDATE) else {

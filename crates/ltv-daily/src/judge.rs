@@ -46,8 +46,11 @@ pub(crate) struct Judged {
     pub(crate) candidate: String,
     /// The model that serves, where there is one that can read the features.
     pub(crate) champion: Option<String>,
-    /// One for each horizon, ascending.
+    /// One for each horizon of which a label is known, ascending.
     pub(crate) horizons: Vec<Cohort>,
+    /// Horizons of which no test user has a label yet, in days.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unknown: Vec<u32>,
 }
 
 /// The results of one horizon.
@@ -144,11 +147,15 @@ fn judged(
     });
     let progress = line.call.progress;
     progress.start("judge models", Some(candidate.horizons().len() as u64));
-    let mut horizons = vec![];
-    for t in 0..candidate.horizons().len() {
-        let jury = Jury::new(&dataset, config, (&candidate, t))?;
+    let (mut horizons, mut unknown) = (vec![], vec![]);
+    for (t, &days) in candidate.horizons().days().iter().enumerate() {
         let models = [(CANDIDATE, Some(&candidate)), (CHAMPION, champion.as_ref())];
-        horizons.push(jury.verdict(&dataset, config, (models, t), line.call.seed)?);
+        match Jury::new(&dataset, config, (&candidate, t))? {
+            Some(jury) => {
+                horizons.push(jury.verdict(&dataset, config, (models, t), line.call.seed)?);
+            }
+            None => unknown.push(days),
+        }
         progress.advance(1);
     }
     progress.finish();
@@ -158,6 +165,7 @@ fn judged(
         candidate: trained.model.clone(),
         champion: champion.map(|model| model.model_id().to_owned()),
         horizons,
+        unknown,
     })
 }
 
@@ -173,11 +181,12 @@ struct Jury {
 }
 
 impl Jury {
+    /// Nobody where no label is known yet.
     fn new(
         dataset: &Dataset,
         config: &DailyConfig,
         (model, t): (&Model, usize),
-    ) -> Result<Self, DailyError> {
+    ) -> Result<Option<Self>, DailyError> {
         let manifest = dataset.manifest();
         let horizon = model.horizons().days()[t];
         let to = manifest.as_of + -((manifest.window_days + horizon) as i32);
@@ -198,15 +207,7 @@ impl Jury {
             segments: vec![],
         };
         jury.read(dataset, config)?;
-        match jury.labels.is_empty() {
-            false => Ok(jury),
-            true => Err(DailyError::Nobody {
-                path: dataset.folder().to_path_buf(),
-                horizon,
-                from,
-                to,
-            }),
-        }
+        Ok((!jury.labels.is_empty()).then_some(jury))
     }
 
     fn options(&self, encoding: Encoding) -> StreamOptions {

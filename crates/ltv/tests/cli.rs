@@ -30,6 +30,8 @@ fn help_of_every_command() {
         "forget",
         "serve",
         "conversions",
+        "daily",
+        "models",
         "export",
         "inspect",
         "bench",

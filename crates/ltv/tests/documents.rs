@@ -4,9 +4,10 @@
 
 use cargo_metadata::MetadataCommand;
 use ltv_core::{
-    config::{FeatureConfig, Split, TrainConfig, read_toml},
+    config::{FeatureConfig, Split, TrainConfig, WarmStart, read_toml},
     manifest::{DatasetManifest, SnapshotManifest},
 };
+use ltv_daily::{DailyConfig, Summary};
 use ltv_lab::{
     Backtest, BacktestConfig,
     config::{CompareConfig, Entry},
@@ -267,6 +268,53 @@ fn the_page_of_ad_platforms_lists_every_reason_and_field() {
 
 const TRAINING: &str = "docs/guide/training.md";
 
+const DAILY: &str = "docs/guide/daily.md";
+
+#[test]
+fn the_page_of_the_daily_loop_lists_every_option_and_its_default() {
+    let text = page(DAILY);
+    for toml in [
+        &blocks(&text, "toml")[0],
+        &page("examples/daily/daily.toml"),
+    ] {
+        let mut value: toml::Value = parse_toml(toml);
+        value["features"]["dataset"]["as_of"] = "2024-01-01".into();
+        let config: DailyConfig = value.try_into().unwrap_or_else(|e| panic!("{e}"));
+        let train = &config.train;
+        assert!(
+            train.split.test == 0.1 || toml.contains("[train"),
+            "{train:?}"
+        );
+    }
+    let bare = r#"{"features": {"dataset": {"as_of": "2024-01-01", "label": "active_days"}}}"#;
+    let bare: DailyConfig = serde_json::from_str(bare).expect("the least that can be said");
+    let mut defaults = serde_json::to_value(bare).expect("it is JSON");
+    let tables = defaults.as_object_mut().expect("a table");
+    // They have pages of their own.
+    tables.remove("features");
+    tables.remove("train");
+    tables.insert("store".into(), Value::Null);
+    let (_, options) = text.split_once("## Options").expect("a section");
+    let listed = table_keys(options);
+    let listed: BTreeSet<String> = listed.into_iter().map(String::from).collect();
+    assert_eq!(listed, keys_of(&defaults, ""));
+    check_defaults(options, &defaults);
+}
+
+#[test]
+fn the_page_of_what_the_daily_loop_remembers_matches_the_type() {
+    let text = page("docs/formats/daily.md");
+    let [example] = &blocks(&text, "json")[..] else {
+        panic!("daily.md: not one example")
+    };
+    let value: Value = serde_json::from_str(example).expect("the example is JSON");
+    let parsed: Summary = serde_json::from_value(value.clone()).expect("it is the type");
+    assert_eq!(serde_json::to_value(&parsed).expect("it is JSON"), value);
+    for key in value.as_object().expect("a table").keys() {
+        assert!(text.contains(&format!("`{key}`")), "no word on {key}");
+    }
+}
+
 #[test]
 fn training_page_lists_every_option_and_its_default() {
     let text = page(TRAINING);
@@ -275,7 +323,9 @@ fn training_page_lists_every_option_and_its_default() {
     };
     let config: TrainConfig = parse_toml(example);
     config.check().unwrap_or_else(|e| panic!("{e}"));
-    let defaults = serde_json::to_value(TrainConfig::default()).expect("it is JSON");
+    let mut defaults = serde_json::to_value(TrainConfig::default()).expect("it is JSON");
+    // Not written down where it is as it always is.
+    defaults["warm"] = serde_json::to_value(WarmStart::default()).expect("it is JSON");
     let listed = table_keys(&text)
         .into_iter()
         .map(String::from)
