@@ -134,3 +134,62 @@ pub(crate) fn any(parts: &[Option<Part>]) -> BooleanArray {
 pub(crate) fn mask(parts: &[Option<Part>], wanted: Part) -> BooleanArray {
     parts.iter().map(|&p| Some(p == Some(wanted))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::testing::{batch, rows};
+
+    fn news(others: f64) -> News {
+        News {
+            since: Day(100),
+            until: Day(103),
+            window_days: 7,
+            horizons: Horizons::new(vec![30, 90]).unwrap(),
+            others,
+            seed: 5,
+        }
+    }
+
+    /// A label is known from the day on on which window and horizon are over.
+    #[test]
+    fn news_are_labels_that_were_not_known_and_now_are() {
+        let known = |registered: i32, n: i32, day: i32| registered + 7 + n <= day;
+        for registered in -50..120 {
+            let mut horizons = [30, 90].into_iter();
+            let new = horizons.any(|n| !known(registered, n, 100) && known(registered, n, 103));
+            assert_eq!(news(0.0).matured(Day(registered)), new, "{registered}");
+        }
+    }
+
+    #[test]
+    fn of_the_others_a_share_is_drawn_whatever_their_part() {
+        let mut rows = rows(20_000);
+        rows.iter_mut().for_each(|row| row.reg_day = 0);
+        let batch = batch(&rows);
+        let share = |others: f64| {
+            let mask = news(others).mask(&batch, "test").unwrap();
+            mask.true_count() as f64 / 20_000.0
+        };
+        assert_eq!((share(0.0), share(1.0)), (0.0, 1.0));
+        assert!((share(0.25) - 0.25).abs() < 0.02, "{}", share(0.25));
+        // Among those whom the split has in its first tenth as among all.
+        let first: Vec<bool> = fractions(&batch, "test")
+            .unwrap()
+            .iter()
+            .map(|f| *f < 0.1)
+            .collect();
+        let mask = news(0.25).mask(&batch, "test").unwrap();
+        let drawn = mask
+            .iter()
+            .zip(&first)
+            .filter(|(m, first)| **first && *m == Some(true))
+            .count();
+        let all = first.iter().filter(|first| **first).count();
+        assert!(
+            (drawn as f64 / all as f64 - 0.25).abs() < 0.05,
+            "{drawn} of {all}"
+        );
+    }
+}
