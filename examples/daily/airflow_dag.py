@@ -21,10 +21,9 @@ def run(data_interval_end, **_):
     if done.returncode == 3:
         reasons = json.loads(done.stdout)["reasons"]
         raise AirflowFailException("; ".join(reasons))
-    if done.returncode == 2:
-        raise AirflowFailException("the log of the task says what is to be put right")
     if done.returncode != 0:
-        # Killed, or a defect: the next try goes on behind the last stage that is done.
+        # Killed, a store that cannot be reached, something to put right: the next try goes on behind the last stage
+        # that is done.
         raise RuntimeError(f"exit code {done.returncode}")
     # What other tasks may want: the snapshot, the model, totals.
     return json.loads(done.stdout)

@@ -119,6 +119,16 @@ impl Census {
         Ok(census)
     }
 
+    /// Users whose label is known, by horizon; 0 where nobody has any value.
+    pub(crate) fn labels(&self) -> Vec<u64> {
+        let all = self.known.iter().zip(&self.fresh);
+        let rows = |(known, fresh): (&Moments, &Moments)| {
+            let valued = known.total() + fresh.total() > 0.0;
+            if valued { known.rows + fresh.rows } else { 0 }
+        };
+        all.map(rows).collect()
+    }
+
     /// A label that is known from the day `end` on.
     fn label(&mut self, t: usize, end: i32, label: f64, since: i32) {
         if label.is_nan() {

@@ -140,6 +140,8 @@ impl Default for Judge {
 ///
 /// | name | default | purpose | range |
 /// |---|---|---|---|
+/// | `day_events` | 1.9 | factor between events of a new day and of the days before | > 1 |
+/// | `day_value` | 1.9 | factor between what an event of a new day is worth and before | > 1 |
 /// | `users_lost` | 0.02 | users of earlier days who are gone, in all and by value | [0, 1] |
 /// | `labels_changed` | 0.02 | by how much known labels may change in sum | >= 0 |
 /// | `fresh_labels` | 3 | factor between labels of the last cohort and of those before | > 1 |
@@ -156,6 +158,10 @@ impl Default for Judge {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Gate {
+    /// Largest factor between the number of events of a new day of the log and that of the four weeks before.
+    pub day_events: f64,
+    /// Largest factor between the mean value of events of a new day and those of the four weeks before.
+    pub day_value: f64,
     /// Largest share of the users of earlier days who may be gone, of all and of any value of `judge.by`.
     pub users_lost: f64,
     /// Largest relative change of the sum of labels that were known before.
@@ -187,6 +193,8 @@ pub struct Gate {
 impl Default for Gate {
     fn default() -> Self {
         Self {
+            day_events: 1.9,
+            day_value: 1.9,
             users_lost: 0.02,
             labels_changed: 0.02,
             fresh_labels: 3.0,
@@ -287,6 +295,8 @@ impl DailyConfig {
 impl Gate {
     fn check(&self) -> Result<()> {
         let limits = [
+            ("day_events", self.day_events, 1.0),
+            ("day_value", self.day_value, 1.0),
             ("users_lost", self.users_lost, 0.0),
             ("labels_changed", self.labels_changed, 0.0),
             ("fresh_labels", self.fresh_labels, 1.0),

@@ -4,12 +4,13 @@ use crate::{
     DailyError,
     census::Census,
     config::{DailyConfig, Late},
-    gate::{self, Verdict},
+    gate::{self, Check, Verdict},
     stage::{Line, Stage},
 };
 use ltv_core::{Day, config::FeatureConfig, manifest::DatasetManifest};
-use ltv_data::{BuildOptions, DataError, Dataset, build_dataset, update_dataset};
+use ltv_data::{BuildOptions, DataError, Dataset, features::LogDay, make_dataset};
 use ltv_files::Stores;
+use ltv_score::evaluate::Coder;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -36,6 +37,8 @@ pub(crate) struct Data {
     whole: Day,
     /// The files of the event log.
     files: Vec<InputFile>,
+    /// The last days of the log.
+    last_days: Vec<LogDay>,
 }
 
 /// A file, as far as one can tell whether it is still the same without reading it.
@@ -59,17 +62,43 @@ fn features(config: &DailyConfig, date: Day) -> FeatureConfig {
     features
 }
 
-/// A dataset of an earlier day that passed, if it is still there.
-pub(crate) fn earlier(
-    line: &Line<'_>,
-    config: &DailyConfig,
-) -> Result<Option<(Day, Data)>, DailyError> {
-    let found = line.ledger.result_before(line.date, "data", "check")?;
-    let Some((day, result)) = found else {
-        return Ok(None);
-    };
-    let data: Data = serde_json::from_str(&result).map_err(DailyError::internal)?;
-    Ok(is_there(&folder(config, day), &data).then_some((day, data)))
+/// What there is of the days before.
+enum Before {
+    /// Nothing: this is the first day.
+    Nothing,
+    /// The dataset of the last day that passed and is there.
+    There(Day, Box<Data>),
+    /// Days passed, but none of their datasets is there.
+    Gone,
+}
+
+impl Before {
+    fn of(line: &Line<'_>, config: &DailyConfig) -> Result<Self, DailyError> {
+        let found = line.ledger.results_before(line.date, "data", "check")?;
+        let first = found.is_empty();
+        for (day, result) in found {
+            let data: Data = serde_json::from_str(&result).map_err(DailyError::internal)?;
+            if is_there(&folder(config, day), &data) {
+                return Ok(Self::There(day, Box::new(data)));
+            }
+        }
+        Ok(if first { Self::Nothing } else { Self::Gone })
+    }
+
+    fn day(&self) -> Option<Day> {
+        match self {
+            Self::There(day, _) => Some(*day),
+            _ => None,
+        }
+    }
+
+    /// What tells it from others.
+    fn key(&self) -> Option<(Day, String)> {
+        match self {
+            Self::There(day, data) => Some((*day, data.fingerprint.clone())),
+            _ => None,
+        }
+    }
 }
 
 /// Whether the dataset that is remembered is the one on disk, by its manifest.
@@ -80,14 +109,12 @@ fn is_there(folder: &Path, data: &Data) -> bool {
 
 /// The stage `data`.
 pub(crate) fn data(line: &mut Line<'_>, config: &DailyConfig) -> Result<Data, DailyError> {
-    let before = earlier(line, config)?;
+    let before = Before::of(line, config)?;
     let files = listed(&config.events)?;
     let people = listed(&config.users)?;
-    let plan = plan(line.date, config, before.as_ref(), &files);
+    let plan = plan(line.date, config, &before, &files);
     let features = features(config, line.date);
-    let from = before
-        .as_ref()
-        .map(|(day, data)| (*day, data.fingerprint.clone()));
+    let from = before.key();
     let out = folder(config, line.date);
     let what = plan.what();
     let stage = Stage {
@@ -121,23 +148,15 @@ impl Plan {
 
 /// The plan of a day, for whoever wants to know before.
 pub(crate) fn foreseen(line: &Line<'_>, config: &DailyConfig) -> Result<Plan, DailyError> {
-    let before = earlier(line, config)?;
-    Ok(plan(
-        line.date,
-        config,
-        before.as_ref(),
-        &listed(&config.events)?,
-    ))
+    let before = Before::of(line, config)?;
+    Ok(plan(line.date, config, &before, &listed(&config.events)?))
 }
 
-fn plan(
-    date: Day,
-    config: &DailyConfig,
-    before: Option<&(Day, Data)>,
-    files: &[InputFile],
-) -> Plan {
-    let Some((day, data)) = before else {
-        return Plan::Whole("the first time".into());
+fn plan(date: Day, config: &DailyConfig, before: &Before, files: &[InputFile]) -> Plan {
+    let (day, data) = match before {
+        Before::There(day, data) => (day, data),
+        Before::Nothing => return Plan::Whole("the first time".into()),
+        Before::Gone => return Plan::Whole("because no earlier dataset is there".into()),
     };
     let since = date - data.whole;
     if since >= config.refresh.features_days.get() as i32 {
@@ -154,7 +173,7 @@ fn plan(
     Plan::Update(*day)
 }
 
-type Known = (Plan, Option<(Day, Data)>, Vec<InputFile>);
+type Known = (Plan, Before, Vec<InputFile>);
 
 fn make(
     line: &mut Line<'_>,
@@ -169,42 +188,38 @@ fn make(
     };
     let users = (!config.users.is_empty()).then_some(config.users.as_slice());
     let progress = line.call.progress;
-    let whole = |why: String| -> Result<_, DailyError> {
-        let manifest = build_dataset(&config.events, users, features, &out, &options, progress)?;
-        let made = manifest.rows;
-        Ok((
-            manifest,
-            made,
-            format!("from the whole log, {why}"),
-            line.date,
-        ))
+    let make = |earlier: Option<&Path>| {
+        let (events, places) = (&config.events, (earlier, out.as_path()));
+        make_dataset(places, events, users, features, &options, progress)
     };
-    let (manifest, made, how, whole) = match plan {
-        Plan::Whole(why) => whole(why)?,
-        Plan::Update(day) => {
-            let from = folder(config, day);
-            let events = &config.events;
-            match update_dataset((&from, &out), events, users, features, &options, progress) {
-                Ok(found) if found.is_exact() || config.refresh.late_events == Late::Wait => {
-                    let how = format!("only what has changed since {day}{}", late(&found));
-                    let last = before.map_or(line.date, |(_, data)| data.whole);
-                    (found.manifest, found.made, how, last)
-                }
-                Ok(found) => whole(format!("because of what came late{}", late(&found)))?,
-                Err(DataError::NotEarlier { problem, .. }) => whole(format!("because {problem}"))?,
-                Err(error) => return Err(error.into()),
+    let whole = |why: String| -> Result<_, DailyError> {
+        Ok((make(None)?, format!("from the whole log, {why}"), line.date))
+    };
+    let (found, how, whole) = match (plan, &before) {
+        (Plan::Update(day), Before::There(_, data)) => match make(Some(&folder(config, day))) {
+            Ok(found) if found.is_exact() || config.refresh.late_events == Late::Wait => {
+                let how = format!("only what has changed since {day}{}", late(&found));
+                (found, how, data.whole)
             }
-        }
+            Ok(found) => whole(format!("because of what came late{}", late(&found)))?,
+            Err(DataError::NotEarlier { problem, .. }) => whole(format!("because {problem}"))?,
+            // What is damaged is not needed.
+            Err(DataError::Earlier(problem)) => whole(format!("because of {problem}"))?,
+            Err(error) => return Err(error.into()),
+        },
+        (Plan::Whole(why), _) => whole(why)?,
+        (Plan::Update(_), _) => return Err(DailyError::internal("nothing to go on from")),
     };
     Ok(Data {
         fingerprint: Dataset::open(&out)?.fingerprint()?,
-        users: manifest.rows,
-        events: manifest.events,
-        horizons: manifest.horizons.days().to_vec(),
-        made,
+        users: found.manifest.rows,
+        events: found.manifest.events,
+        horizons: found.manifest.horizons.days().to_vec(),
+        made: found.made,
         how,
         whole,
         files,
+        last_days: found.last_days,
     })
 }
 
@@ -232,8 +247,11 @@ fn listed(paths: &[PathBuf]) -> Result<Vec<InputFile>, DailyError> {
             let found = fs::metadata(&path);
             let changed = found.as_ref().ok().and_then(|m| m.modified().ok());
             let since = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            let bytes = entry
+                .object_bytes()
+                .or(found.as_ref().ok().map(|m| m.len()));
             files.push(InputFile {
-                bytes: found.map_or(0, |m| m.len()),
+                bytes: bytes.unwrap_or(0),
                 changed: since.map_or(0, |time| time.as_nanos() as u64),
                 path,
             });
@@ -242,53 +260,89 @@ fn listed(paths: &[PathBuf]) -> Result<Vec<InputFile>, DailyError> {
     Ok(files)
 }
 
+/// What the gate of the data found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Checked {
+    #[serde(flatten)]
+    pub(crate) verdict: Verdict,
+    /// Users whose label is known, one number for each horizon; 0 where nobody has any value.
+    pub(crate) known: Vec<u64>,
+}
+
 /// The stage `check`: the gate of the data.
 pub(crate) fn check(
     line: &mut Line<'_>,
     config: &DailyConfig,
     data: &Data,
-) -> Result<Verdict, DailyError> {
-    let before = earlier(line, config)?;
-    let from = before.as_ref().map(|(day, data)| (day, &data.fingerprint));
+) -> Result<Checked, DailyError> {
+    let before = Before::of(line, config)?;
+    let accept = line.call.accepts("data");
     let stage = Stage {
         name: "check",
         what: "whether the data can be believed",
-        inputs: (&config.judge.by, &config.gate, from),
+        inputs: (&config.judge.by, &config.gate, before.key(), accept),
     };
     line.stage(
         stage,
         |_| true,
         |line| {
-            let progress = line.call.progress;
             let by = &config.judge.by;
             let dataset = Dataset::open(folder(config, line.date))?;
-            let since = before.as_ref().map_or(line.date + -1, |(day, _)| *day);
-            let new = Census::take(&dataset, since, by, progress)?;
-            let old = match &before {
-                Some((day, _)) => {
-                    let dataset = Dataset::open(folder(config, *day))?;
-                    same_columns(dataset.manifest(), by)
-                        .then(|| Census::take(&dataset, *day, by, progress))
-                        .transpose()?
-                }
-                None => None,
-            };
-            Ok(Verdict::of(gate::data(
-                old.as_ref(),
-                &new,
-                &data.horizons,
-                &config.gate,
-            )))
+            by.iter()
+                .try_for_each(|column| Coder::new(&dataset, column).map(drop))?;
+            let since = before.day().unwrap_or(line.date + -1);
+            let new = Census::take(&dataset, since, by, line.call.progress)?;
+            let (old, mut checks) = history(line, config, (&before, &dataset));
+            let days = (&new, data.last_days.as_slice(), since);
+            checks.extend(gate::data(old.as_ref(), days, &data.horizons, &config.gate));
+            Ok(Checked {
+                verdict: Verdict::of(checks, accept),
+                known: new.labels(),
+            })
         },
     )
 }
 
-/// Whether the columns that are reported by were there.
-fn same_columns(manifest: &DatasetManifest, by: &[String]) -> bool {
-    let mut features = manifest
-        .features
-        .iter()
-        .flat_map(|f| &f.columns)
-        .chain(&manifest.keep);
-    by.iter().all(|column| features.any(|name| name == column))
+/// What was counted of the day before, where it can be compared; and what is to be said where it cannot.
+fn history(
+    line: &Line<'_>,
+    config: &DailyConfig,
+    (before, dataset): (&Before, &Dataset),
+) -> (Option<Census>, Vec<Check>) {
+    let by = &config.judge.by;
+    let day = match before {
+        Before::There(day, _) => *day,
+        Before::Nothing => return (None, vec![]),
+        Before::Gone => {
+            let what = "no dataset of an earlier day is there to compare with".to_owned();
+            return (None, vec![Check::blind("data", what, false)]);
+        }
+    };
+    let old = Dataset::open(folder(config, day)).map_err(DailyError::from);
+    let counted = old.and_then(|old| {
+        let same = alike(old.manifest(), dataset.manifest(), by);
+        same.then(|| Census::take(&old, day, by, line.call.progress))
+            .transpose()
+    });
+    match counted {
+        Ok(Some(census)) => (Some(census), vec![]),
+        Ok(None) => {
+            let what = format!("features or labels are others than on {day}: not compared");
+            (None, vec![Check::blind("data", what, true)])
+        }
+        Err(error) => {
+            let what = format!("the dataset of {day} cannot be compared with: {error}");
+            (None, vec![Check::blind("data", what, false)])
+        }
+    }
+}
+
+/// Whether labels mean the same, and the columns that are reported by are in both.
+fn alike(old: &DatasetManifest, new: &DatasetManifest, by: &[String]) -> bool {
+    let has = |column: &String| {
+        let features = old.features.iter().flat_map(|f| &f.columns);
+        features.chain(&old.keep).any(|name| name == column)
+    };
+    let labels = |m: &DatasetManifest| (m.horizons.clone(), m.window_days, m.label);
+    labels(old) == labels(new) && by.iter().all(has)
 }

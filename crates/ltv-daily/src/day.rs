@@ -29,6 +29,9 @@ pub struct Call<'a> {
     pub seed: u64,
     /// Whether a day that is done is done again.
     pub again: bool,
+    /// Gates that let this day pass whatever they find: `data`, `model`, `scores`. What a day is like that passed is what
+    /// the next one is compared with.
+    pub accept: &'a [String],
     /// Told how far it has come.
     pub progress: &'a dyn Progress,
     /// Told which stage begins.
@@ -37,6 +40,12 @@ pub struct Call<'a> {
     pub publish: Publish<'a>,
     /// Makes the page of a day's report.
     pub page: &'a dyn Fn(&Summary) -> Result<String, DailyError>,
+}
+
+impl Call<'_> {
+    pub(crate) fn accepts(&self, gate: &str) -> bool {
+        self.accept.iter().any(|name| name == gate)
+    }
 }
 
 /// Runs a day, or what is missing of it; what came of it.
@@ -52,13 +61,12 @@ pub fn run(config: &DailyConfig, date: Day, call: &Call<'_>) -> Result<Summary, 
     artefact::create_folder(&config.work)?;
     let _lock = locked(&config.work)?;
     let mut ledger = Ledger::open(&config.work)?;
-    if let Some(published) = ledger.last(&["published", "kept"], None)?
-        && published > date
-    {
-        return Err(DailyError::Past { date, published });
-    }
     if let Some(summary) = finished(&ledger, date)?.filter(|_| !call.again) {
         return Ok(summary);
+    }
+    let published = ledger.publications(None)?.into_iter().next();
+    if let Some(published) = published.filter(|day| *day > date) {
+        return Err(DailyError::Past { date, published });
     }
     ledger.begin(date)?;
     let mut line = Line::new(ledger, date, call)?;
@@ -85,32 +93,29 @@ fn stages(line: &mut Line<'_>, config: &DailyConfig) -> Result<Summary, DailyErr
     let data = data::data(line, config)?;
     let checked = data::check(line, config, &data)?;
     let mut told = Told::new(line.date, data);
-    if !told.passes(checked) {
+    if !told.passes(checked.verdict) {
         return Ok(told.end(line, Outcome::Stopped));
     }
-    let trained = model::train(line, config, &told.data)?;
+    let trained = model::train(line, config, (&told.data, &checked.known))?;
     let evaluated = judge::judge(line, config, &trained)?;
     let verdict = judge::gate(line, config, &trained)?;
     told.candidate(&trained, evaluated.champion.clone());
-    let passed = told.passes(verdict);
-    let serves = match (passed, evaluated.champion) {
-        (true, _) => trained.model,
-        (false, Some(champion)) => champion,
-        // Nobody else can score.
-        (false, None) => return Ok(told.end(line, Outcome::Stopped)),
-    };
-    let scored = serve::scores(line, config, &serves)?;
-    let verdict = serve::movement(line, config, &scored)?;
-    told.scored(&scored, serve::folder(config, line.date));
-    if !told.passes(verdict) {
-        return Ok(told.end(line, Outcome::Stopped));
+    let mut scored = None;
+    let mut outcome = Outcome::Published;
+    if told.passes(verdict) {
+        let names = ("score", "movement");
+        scored = told.scores(line, config, names, &trained.model)?;
     }
-    told.summary.published = serve::publish(line, config, &scored)?;
-    let outcome = if passed {
-        Outcome::Published
-    } else {
-        Outcome::Kept
+    // Today's users, by the model before.
+    if let (None, Some(champion)) = (&scored, &evaluated.champion) {
+        outcome = Outcome::Kept;
+        let names = ("score before", "movement before");
+        scored = told.scores(line, config, names, champion)?;
+    }
+    let Some(scored) = scored else {
+        return Ok(told.end(line, Outcome::Stopped));
     };
+    told.summary.published = serve::publish(line, config, &scored)?;
     Ok(told.end(line, outcome))
 }
 
@@ -128,6 +133,7 @@ impl Told {
             date,
             outcome: Outcome::Stopped,
             reasons: vec![],
+            accepted: vec![],
             users: data.users,
             events: data.events,
             features: data.how.clone(),
@@ -147,11 +153,27 @@ impl Told {
 
     fn passes(&mut self, verdict: Verdict) -> bool {
         let failed = verdict.checks.iter().filter(|check| !check.passed);
-        self.summary
-            .reasons
-            .extend(failed.map(|check| check.reason()));
+        let reasons = match verdict.accepted {
+            true => &mut self.summary.accepted,
+            false => &mut self.summary.reasons,
+        };
+        reasons.extend(failed.map(|check| check.reason()));
         self.summary.checks.extend(verdict.checks);
         verdict.passed
+    }
+
+    /// Everyone's scores by a model, if they pass.
+    fn scores(
+        &mut self,
+        line: &mut Line<'_>,
+        config: &DailyConfig,
+        (score, movement): (&'static str, &'static str),
+        model: &str,
+    ) -> Result<Option<Scored>, DailyError> {
+        let scored = serve::scores(line, config, (score, model))?;
+        let verdict = serve::movement(line, config, (movement, &scored))?;
+        self.scored(&scored, serve::folder(config, line.date));
+        Ok(self.passes(verdict).then_some(scored))
     }
 
     fn candidate(&mut self, trained: &Trained, champion: Option<String>) {
@@ -166,6 +188,7 @@ impl Told {
     fn scored(&mut self, scored: &Scored, snapshot: PathBuf) {
         self.summary.model = Some(scored.model.clone());
         self.summary.scored = Some(scored.rows);
+        self.summary.horizons.clone_from(&scored.horizons);
         self.summary.totals.clone_from(&scored.totals);
         self.summary.snapshot = Some(snapshot);
     }
@@ -232,7 +255,7 @@ pub fn plan(config: &DailyConfig, date: Day, call: &Call<'_>) -> Result<Vec<Stri
 }
 
 /// The lock of a work folder; it goes with the process that holds it.
-fn locked(work: &Path) -> Result<File, DailyError> {
+pub(crate) fn locked(work: &Path) -> Result<File, DailyError> {
     let path = work.join("lock");
     let file = File::options()
         .create(true)

@@ -8,7 +8,9 @@ use crate::{
     config::Gate,
     judge::Judged,
 };
-use ltv_eval::{Direction, HorizonResult, Metric, Psi, Scores};
+use ltv_core::Day;
+use ltv_data::features::LogDay;
+use ltv_eval::{Direction, HorizonResult, Metric, Psi, Scope, Scores};
 use ltv_score::diff::Diff;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -18,6 +20,13 @@ use std::collections::BTreeSet;
 const EVIDENCE: f64 = 5.0;
 /// Newcomers that a value must have had in a day, to be missed when it has none.
 const MISSED: f64 = 20.0;
+/// Newcomers that a value must be expected to have, to be looked at by itself.
+const COUNTABLE: f64 = 5.0;
+/// Days of the log that a day is compared with, at least.
+const LEAST_DAYS: usize = 7;
+/// Test users, and those of them with value, that calibration is judged by.
+const LEAST_ROWS: u64 = 50;
+const LEAST_POSITIVES: u64 = 30;
 /// Relative movement of half of the users from which on it matters how values are distributed.
 const MOVED: f64 = 0.1;
 /// The new model, among the prediction sets.
@@ -38,8 +47,8 @@ pub struct Check {
     pub what: String,
     /// What was found; absent where there was nothing to look at.
     pub found: Option<f64>,
-    /// The limit.
-    pub limit: f64,
+    /// The limit; absent where there is none.
+    pub limit: Option<f64>,
     /// Whether it holds.
     pub passed: bool,
 }
@@ -51,20 +60,28 @@ impl Check {
             option: option.to_owned(),
             what,
             found: found.is_finite().then_some(found),
-            limit,
+            limit: limit.is_finite().then_some(limit),
             passed,
         }
     }
 
+    /// Something that could not be looked at, and whether that is as it should be.
+    pub(crate) fn blind(gate: &str, what: String, passed: bool) -> Self {
+        Self::new(gate, "accept", what, f64::NAN, f64::NAN, passed)
+    }
+
     /// What is wrong, in words.
     pub fn reason(&self) -> String {
-        let found = self
-            .found
-            .map_or("nothing".to_owned(), |x| format!("{x:.4}"));
-        format!(
-            "{}: {found}, and gate.{} is {}",
-            self.what, self.option, self.limit
-        )
+        match (self.found, self.limit) {
+            (Some(found), Some(limit)) => {
+                format!(
+                    "{}: {found:.4}, and gate.{} is {limit}",
+                    self.what, self.option
+                )
+            }
+            (None, Some(limit)) => format!("{}, and gate.{} is {limit}", self.what, self.option),
+            _ => self.what.clone(),
+        }
     }
 }
 
@@ -72,26 +89,33 @@ impl Check {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Verdict {
     pub(crate) passed: bool,
+    /// Whether it passed because somebody said so.
+    #[serde(default)]
+    pub(crate) accepted: bool,
     pub(crate) checks: Vec<Check>,
 }
 
 impl Verdict {
-    pub(crate) fn of(checks: Vec<Check>) -> Self {
+    /// Of checks; `accept` lets them pass whatever they say.
+    pub(crate) fn of(checks: Vec<Check>, accept: bool) -> Self {
+        let passed = checks.iter().all(|check| check.passed);
         Self {
-            passed: checks.iter().all(|check| check.passed),
+            passed: passed || accept,
+            accepted: accept && !passed,
             checks,
         }
     }
 }
 
-/// The checks of a dataset beside the one before, of which `old` was counted; without one, of itself alone.
+/// The checks of a dataset beside the one before, of which `old` was counted where they can be compared; and of the
+/// last days of the log, from which `since` on are new.
 pub(crate) fn data(
     old: Option<&Census>,
-    new: &Census,
+    (new, days, since): (&Census, &[LogDay], Day),
     horizons: &[u32],
     gate: &Gate,
 ) -> Vec<Check> {
-    let mut checks = vec![];
+    let mut checks = log_days(days, since, gate);
     if let Some(old) = old {
         checks.extend(history(old, new, horizons, gate));
     }
@@ -101,6 +125,52 @@ pub(crate) fn data(
     checks.extend(fresh_users(new, gate));
     checks.extend(mixes(new, gate));
     checks
+}
+
+/// Every new day of the log against the four weeks before it: its events, and what an event is worth.
+fn log_days(days: &[LogDay], since: Day, gate: &Gate) -> Vec<Check> {
+    let mut checks = vec![];
+    for (place, today) in days.iter().enumerate().filter(|(_, day)| day.day >= since) {
+        let before = &days[place.saturating_sub(BEFORE as usize)..place];
+        if before.len() < LEAST_DAYS {
+            continue;
+        }
+        let day = today.day;
+        let events: Vec<f64> = before.iter().map(|d| d.events as f64).collect();
+        let what = format!("events of {day}, as a multiple of those of the days before");
+        let (option, limit) = ("day_events", gate.day_events);
+        checks.extend(unlike(&events, today.events as f64, (option, what, limit)));
+        let worth = |d: &LogDay| d.value / d.events.max(1) as f64;
+        let values: Vec<f64> = before.iter().filter(|d| d.events > 0).map(worth).collect();
+        if today.events == 0 || values.iter().all(|v| *v == 0.0) {
+            continue;
+        }
+        let what = format!("value of an event of {day}, as a multiple of those of the days before");
+        let (option, limit) = ("day_value", gate.day_value);
+        checks.extend(unlike(&values, worth(today), (option, what, limit)));
+    }
+    checks
+}
+
+/// Whether a number is not like those before it: beyond the limit, and beyond what these differ by.
+fn unlike(before: &[f64], now: f64, (option, what, limit): (&str, String, f64)) -> Option<Check> {
+    let n = before.len() as f64;
+    let mean = before.iter().sum::<f64>() / n;
+    if mean <= 0.0 {
+        return None;
+    }
+    let variance = before.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+    let factor = now / mean;
+    let outside = factor > limit || factor < 1.0 / limit;
+    let certain = (now - mean).abs() > EVIDENCE * variance.sqrt();
+    Some(Check::new(
+        "data",
+        option,
+        what,
+        factor,
+        limit,
+        !(outside && certain),
+    ))
 }
 
 /// What was known before must still be so.
@@ -205,49 +275,70 @@ fn mixes(new: &Census, gate: &Gate) -> Vec<Check> {
 
 fn mix(column: &str, new: &Census, gate: &Gate) -> Vec<Check> {
     let of = |counts: &ByValue, value: &String| {
-        counts
-            .get(&(column.to_owned(), value.clone()))
-            .copied()
-            .unwrap_or(0)
+        let key = (column.to_owned(), value.clone());
+        counts.get(&key).copied().unwrap_or(0)
     };
     let sides = [&new.predecessors_by, &new.newcomers_by];
     let values = sides.iter().flat_map(|side| side.keys());
-    let values: BTreeSet<&String> = values
-        .filter(|(name, _)| name == column)
-        .map(|(_, value)| value)
-        .collect();
-    let [before, now] = sides.map(|side| values.iter().map(|v| of(side, v)).collect::<Vec<u64>>());
-    let mut checks = vec![];
-    if let Some(psi) = Psi::new(&before, &now) {
-        let what = format!("how far the mix of newcomers by {column} has moved");
-        // What chance does to a day of few newcomers is no news: its mean, and three times that beside.
-        let passed = psi.value - 4.0 * psi.noise <= gate.values_psi;
-        checks.push(Check::new(
-            "data",
-            "values_psi",
-            what,
-            psi.value,
-            gate.values_psi,
-            passed,
-        ));
-    }
+    let own = values.filter(|(name, _)| name == column);
+    let values: BTreeSet<&String> = own.map(|(_, value)| value).collect();
+    let [before, now] =
+        sides.map(|side| -> Vec<u64> { values.iter().map(|v| of(side, v)).collect() });
+    let mut checks: Vec<Check> = moved_mix(column, &before, &now, gate).into_iter().collect();
     let (all, total) = (new.newcomers as f64, before.iter().sum::<u64>() as f64);
     for (value, (&before, &now)) in values.iter().zip(before.iter().zip(&now)) {
         let expected = before as f64 / total.max(1.0) * all;
         if expected >= MISSED && now == 0 {
             let what =
                 format!("newcomers with {column} '{value}', where {expected:.0} were expected");
+            let limit = gate.values_psi;
             checks.push(Check::new(
                 "data",
                 "values_psi",
                 what,
                 0.0,
-                gate.values_psi,
-                false,
+                limit,
+                limit.is_infinite(),
             ));
         }
     }
     checks
+}
+
+/// How far the mix has moved, beyond chance; values that are too rare for a day are put together.
+fn moved_mix(column: &str, before: &[u64], now: &[u64], gate: &Gate) -> Option<Check> {
+    let (n, m) = (
+        before.iter().sum::<u64>() as f64,
+        now.iter().sum::<u64>() as f64,
+    );
+    let countable = |&b: &u64| b as f64 / n.max(1.0) * m >= COUNTABLE;
+    let pairs = before.iter().zip(now);
+    let (common, rare): (Vec<_>, Vec<_>) = pairs.partition(|(b, _)| countable(b));
+    let mut sides: [Vec<u64>; 2] = [
+        common.iter().map(|(b, _)| **b).collect(),
+        common.iter().map(|(_, a)| **a).collect(),
+    ];
+    let others = rare
+        .iter()
+        .fold((0, 0), |(b, a), (x, y)| (b + **x, a + **y));
+    if countable(&others.0) {
+        sides[0].push(others.0);
+        sides[1].push(others.1);
+    }
+    let psi = Psi::new(&sides[0], &sides[1])?;
+    // In large samples a multiple of a chi-squared variable, whose mean is the noise.
+    let freedom = sides[0].len().saturating_sub(1).max(1) as f64;
+    let chance = psi.noise * (1.0 + EVIDENCE * (2.0 / freedom).sqrt());
+    let what = format!("how far the mix of newcomers by {column} has moved");
+    let passed = psi.value - chance <= gate.values_psi;
+    Some(Check::new(
+        "data",
+        "values_psi",
+        what,
+        psi.value,
+        gate.values_psi,
+        passed,
+    ))
 }
 
 /// The checks of a new model beside the one that serves.
@@ -266,26 +357,18 @@ pub(crate) fn model(judged: &Judged, gate: &Gate) -> Vec<Check> {
     let mut checks: Vec<Check> = unknown.collect();
     for cohort in &judged.horizons {
         let result = &cohort.result;
+        let all = (result, &result.overall);
+        checks.extend(calibration(all, "", (gate.calibration, "calibration")));
+        for segment in &result.segments {
+            for scope in &segment.values {
+                let of = format!(" of {} '{}'", segment.name, scope.label);
+                let limit = (gate.calibration_by, "calibration_by");
+                checks.extend(calibration((result, scope), &of, limit));
+            }
+        }
         let Some(scores) = result.overall.set(CANDIDATE) else {
             continue;
         };
-        checks.extend(calibration(
-            result,
-            scores,
-            "",
-            gate.calibration,
-            "calibration",
-        ));
-        for segment in &result.segments {
-            for scope in &segment.values {
-                let Some(scores) = scope.set(CANDIDATE) else {
-                    continue;
-                };
-                let of = format!(" of {} '{}'", segment.name, scope.label);
-                let limit = gate.calibration_by;
-                checks.extend(calibration(result, scores, &of, limit, "calibration_by"));
-            }
-        }
         checks.extend(
             gate.metrics
                 .iter()
@@ -298,19 +381,29 @@ pub(crate) fn model(judged: &Judged, gate: &Gate) -> Vec<Check> {
     checks
 }
 
-/// The whole interval of a calibration ratio must not lie beyond the limit.
+/// A calibration ratio must not lie beyond the limit: so surely that it is not chance, and further than that of the
+/// model that serves, which would score instead.
 fn calibration(
-    result: &HorizonResult,
-    scores: &Scores,
+    (result, scope): (&HorizonResult, &Scope),
     of: &str,
-    limit: f64,
-    option: &str,
+    (limit, option): (f64, &str),
 ) -> Option<Check> {
-    let score = scores.score(Metric::CalibrationRatio)?;
-    let (value, interval) = (score.value?, score.interval?);
-    let passed = interval.low <= 1.0 + limit && interval.high >= 1.0 - limit;
+    let scores = scope.set(CANDIDATE)?;
     let what = format!("predicted over true ltv_{}{of}", result.horizon);
-    Some(Check::new("model", option, what, value, limit, passed))
+    if scope.rows < LEAST_ROWS || scope.positives < LEAST_POSITIVES {
+        let what = format!("{what}: {} users, too few to judge by", scope.rows);
+        return Some(Check::blind("model", what, true));
+    }
+    let ratio = scores.value(Metric::CalibrationRatio)?;
+    let (bias, error) = (scores.value(Metric::Bias)?, scores.value(Metric::BiasSe)?);
+    let certain = bias.abs() > EVIDENCE * error;
+    let distance = (ratio - 1.0).abs();
+    let champion = scope
+        .set(CHAMPION)
+        .and_then(|s| s.value(Metric::CalibrationRatio));
+    let better = champion.is_none_or(|theirs| distance > (theirs - 1.0).abs());
+    let passed = !(distance > limit && certain && better);
+    Some(Check::new("model", option, what, ratio, limit, passed))
 }
 
 /// The interval of the paired difference must not lie wholly beyond what is allowed.
@@ -373,12 +466,12 @@ fn beats_sorting(result: &HorizonResult, scores: &Scores) -> Option<Check> {
 /// The checks of new scores beside those that are live.
 pub(crate) fn scores(
     diff: Option<&Diff>,
-    order_violations: u64,
-    monotone: bool,
+    order_violations: Option<u64>,
+    aged_out: u64,
     gate: &Gate,
 ) -> Vec<Check> {
     let mut checks = vec![];
-    if monotone {
+    if let Some(order_violations) = order_violations {
         let what = "users whose values fall with the horizon".to_owned();
         let (found, limit) = (order_violations as f64, gate.order_violations as f64);
         let passed = order_violations <= gate.order_violations;
@@ -394,7 +487,8 @@ pub(crate) fn scores(
     let Some(diff) = diff else {
         return checks;
     };
-    let lost = diff.gone as f64 / diff.old.rows.max(1) as f64;
+    // Who is too old to be scored any more is not lost.
+    let lost = diff.gone.saturating_sub(aged_out) as f64 / diff.old.rows.max(1) as f64;
     let (what, limit) = (
         "share of published users who are gone".to_owned(),
         gate.users_lost,

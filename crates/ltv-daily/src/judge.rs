@@ -108,10 +108,11 @@ pub(crate) fn gate(
     config: &DailyConfig,
     trained: &Trained,
 ) -> Result<Verdict, DailyError> {
+    let accept = line.call.accepts("model");
     let stage = Stage {
         name: "gate",
         what: "whether the new model may serve",
-        inputs: &config.gate,
+        inputs: (&config.gate, accept),
     };
     let path = file(config, line.date);
     line.stage(
@@ -119,7 +120,7 @@ pub(crate) fn gate(
         |_| true,
         |line| {
             let judged: Judged = artefact::read_json(&path)?;
-            let verdict = Verdict::of(gate::model(&judged, &config.gate));
+            let verdict = Verdict::of(gate::model(&judged, &config.gate), accept);
             line.ledger.judged(&trained.model, verdict.passed)?;
             Ok(verdict)
         },
@@ -140,10 +141,13 @@ fn judged(
         )
     };
     let candidate = open(&trained.model)?;
-    // One that knows other features or horizons cannot be asked.
-    let champion = champion.as_deref().map(open).transpose()?;
+    // One that is damaged, knows other features or horizons, or was trained on users who judge, cannot be asked.
+    let champion = champion.as_deref().and_then(|id| open(id).ok());
+    let shares = |split: &Split| (split.test, split.validation);
     let champion = champion.filter(|model| {
-        check_fit(&dataset, model, None).is_ok() && model.horizons() == candidate.horizons()
+        check_fit(&dataset, model, None).is_ok()
+            && model.horizons() == candidate.horizons()
+            && shares(&model.document().config.split) == shares(&config.train.split)
     });
     let progress = line.call.progress;
     progress.start("judge models", Some(candidate.horizons().len() as u64));

@@ -45,6 +45,10 @@ CREATE TABLE models (
     config  TEXT NOT NULL,      -- checksum of its configuration
     verdict TEXT                -- passed, failed; NULL while it is not judged
 ) STRICT;
+CREATE TABLE publications (
+    date    TEXT PRIMARY KEY,   -- of the scores that went live
+    model   TEXT NOT NULL       -- the model that they are by
+) STRICT;
 CREATE TABLE champions (
     number  INTEGER PRIMARY KEY,
     model   TEXT NOT NULL REFERENCES models (id),
@@ -222,18 +226,28 @@ impl Ledger {
         })
     }
 
-    /// The last day with one of these outcomes, before a day if given.
+    /// The scores of a day went live.
+    ///
+    /// # Errors
+    /// See [`Ledger::begin`].
+    pub fn published(&mut self, date: Day, model: &str) -> Result<(), DailyError> {
+        let sql = "INSERT INTO publications (date, model) VALUES (?1, ?2)
+            ON CONFLICT (date) DO UPDATE SET model = ?2";
+        self.change(|db| db.execute(sql, params![date.to_string(), model]).map(drop))
+    }
+
+    /// The days whose scores went live, before a day if given, the latest first.
     ///
     /// # Errors
     /// See [`Ledger::run`].
-    pub fn last(&self, outcomes: &[&str], before: Option<Day>) -> Result<Option<Day>, DailyError> {
-        let names: Vec<String> = outcomes.iter().map(|name| format!("'{name}'")).collect();
-        let sql = format!(
-            "SELECT date FROM runs WHERE outcome IN ({}) AND date < ?1 ORDER BY date DESC LIMIT 1",
-            names.join(", ")
-        );
+    pub fn publications(&self, before: Option<Day>) -> Result<Vec<Day>, DailyError> {
+        let sql = "SELECT date FROM publications WHERE date < ?1 ORDER BY date DESC";
         let before = before.map_or_else(|| "9999-99-99".to_owned(), |day| day.to_string());
-        self.ask(|db| db.query_row(&sql, [before], |row| day(row, 0)).optional())
+        self.ask(|db| {
+            let mut statement = db.prepare(sql)?;
+            let rows = statement.query_map([before], |row| day(row, 0))?;
+            rows.collect()
+        })
     }
 
     /// The stages of a day that are done, in their order.
@@ -276,26 +290,27 @@ impl Ledger {
         })
     }
 
-    /// The result of a stage on the last day before `date` on which another stage has the result `passed`.
+    /// The results of a stage on the days before `date` on which another stage has the result `passed`, the latest
+    /// first.
     ///
     /// # Errors
     /// See [`Ledger::run`].
-    pub fn result_before(
+    pub fn results_before(
         &self,
         date: Day,
         stage: &str,
         passed: &str,
-    ) -> Result<Option<(Day, String)>, DailyError> {
+    ) -> Result<Vec<(Day, String)>, DailyError> {
         let sql = "SELECT s.date, s.result FROM stages s JOIN stages p ON p.date = s.date
             WHERE s.date < ?1 AND s.stage = ?2 AND p.stage = ?3
               AND json_extract(p.result, '$.passed') = 1
-            ORDER BY s.date DESC LIMIT 1";
+            ORDER BY s.date DESC";
         let date = date.to_string();
         self.ask(|db| {
-            db.query_row(sql, params![date, stage, passed], |row| {
-                Ok((day(row, 0)?, row.get(1)?))
-            })
-            .optional()
+            let mut statement = db.prepare(sql)?;
+            let row = |row: &Row<'_>| Ok((day(row, 0)?, row.get(1)?));
+            let rows = statement.query_map(params![date, stage, passed], row)?;
+            rows.collect()
         })
     }
 
@@ -469,13 +484,17 @@ mod tests {
         }
         let found = |day| {
             ledger
-                .result_before(Day(20_000 + day), "data", "check")
+                .results_before(Day(20_000 + day), "data", "check")
                 .unwrap()
         };
-        let day = Day(20_002);
-        assert_eq!(found(9), Some((day, format!("\"{day}\""))));
-        assert_eq!(found(2).unwrap().0, Day(20_001));
-        assert_eq!(found(1), None);
+        let days = |day| {
+            found(day)
+                .into_iter()
+                .map(|(day, _)| day.0 - 20_000)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!((days(9), days(2), days(1)), (vec![2, 1], vec![1], vec![]));
+        assert_eq!(found(9)[0].1, format!("\"{}\"", Day(20_002)));
     }
 
     #[test]
@@ -486,9 +505,11 @@ mod tests {
         ledger.begin(day).unwrap();
         assert_eq!(ledger.run(day).unwrap().unwrap().outcome, None);
         ledger.end(day, "published", "{}").unwrap();
-        assert_eq!(ledger.last(&["published"], None).unwrap(), Some(day));
-        assert_eq!(ledger.last(&["published"], Some(day)).unwrap(), None);
-        assert_eq!(ledger.last(&["stopped", "kept"], None).unwrap(), None);
+        ledger.published(day, "m").unwrap();
+        // Whatever becomes of the run, its scores have been live.
+        ledger.begin(day).unwrap();
+        assert_eq!(ledger.publications(None).unwrap(), [day]);
+        assert_eq!(ledger.publications(Some(day)).unwrap(), []);
         let model = ModelRow {
             id: "m".into(),
             date: day,

@@ -7,7 +7,7 @@ use crate::{
     ledger::ModelRow,
     stage::{Line, Stage, checksum},
 };
-use ltv_core::{Day, artefact};
+use ltv_core::{Day, artefact, config::TrainConfig};
 use ltv_data::Dataset;
 use ltv_model::Bundle;
 use ltv_train::{FitRun, TrainError, fit};
@@ -82,7 +82,10 @@ fn born(line: &Line<'_>, id: &str) -> Result<Option<Day>, DailyError> {
     let models = line.ledger.models()?;
     let known: BTreeMap<&str, &ModelRow> = models.iter().map(|m| (m.id.as_str(), m)).collect();
     let (mut id, mut day) = (id, None);
-    while let Some(model) = known.get(id) {
+    for _ in 0..=known.len() {
+        let Some(model) = known.get(id) else {
+            break;
+        };
         day = Some(model.date);
         match &model.parent {
             Some(parent) => id = parent,
@@ -96,34 +99,76 @@ fn born(line: &Line<'_>, id: &str) -> Result<Option<Day>, DailyError> {
 pub(crate) fn train(
     line: &mut Line<'_>,
     config: &DailyConfig,
-    data: &Data,
+    (data, known): (&Data, &[u64]),
 ) -> Result<Trained, DailyError> {
+    let options = with_labels(config, data, known)?;
     let plan = plan(line, config)?;
     let what = plan.what();
     let stage = Stage {
         name: "train",
         what: &what,
-        inputs: (&config.train, &what, line.call.seed),
+        inputs: (&options, &what, line.call.seed),
     };
     let there = |trained: &Trained| {
         Bundle::load(file(config, &trained.model)).is_ok_and(|b| b.blake3 == trained.blake3)
     };
-    line.stage(stage, there, |line| fitted(line, config, data, plan))
+    line.stage(stage, there, |line| {
+        fitted(line, config, (data, &options), plan)
+    })
 }
+
+/// The options of a training: of the horizons that are asked for, those of which enough labels are known. A product
+/// that is younger than a horizon does without it, until it is old enough.
+fn with_labels(
+    config: &DailyConfig,
+    data: &Data,
+    known: &[u64],
+) -> Result<TrainConfig, DailyError> {
+    let mut train = config.train.clone();
+    let asked = train.chosen_horizons()?;
+    let asked = asked.map_or(data.horizons.clone(), |chosen| chosen.days().to_vec());
+    let rows = |days: &u32| {
+        let place = data.horizons.iter().position(|n| n == days);
+        place
+            .and_then(|place| known.get(place))
+            .copied()
+            .unwrap_or(0)
+    };
+    let ready: Vec<u32> = asked
+        .iter()
+        .copied()
+        .filter(|n| rows(n) >= LEAST_LABELS)
+        .collect();
+    // Where there are none, training says so better than we could.
+    if !ready.is_empty() && ready.len() < asked.len() {
+        train.horizons = ready;
+    }
+    Ok(train)
+}
+
+/// Users whose label of a horizon is known, for it to be learned.
+const LEAST_LABELS: u64 = 500;
 
 fn fitted(
     line: &mut Line<'_>,
     config: &DailyConfig,
-    data: &Data,
+    (data, options): (&Data, &TrainConfig),
     plan: Plan,
 ) -> Result<Trained, DailyError> {
     let dataset = Dataset::open(data::folder(config, line.date))?;
     let folder = config.work.join(FOLDER);
     artefact::create_folder(&folder)?;
     let mut how = plan.what();
-    let warm = match &plan {
-        Plan::Warm(id) => Some(Arc::new(Bundle::load(file(config, id))?)),
+    let loaded = match &plan {
+        Plan::Warm(id) => Some(Bundle::load(file(config, id))),
         Plan::Cold(_) => None,
+    };
+    let warm = match loaded.transpose() {
+        Ok(bundle) => bundle.map(Arc::new),
+        Err(problem) => {
+            how = format!("from the start, because of the model before: {problem}");
+            None
+        }
     };
     let checkpoint = config.work.join("training.part");
     let run = FitRun {
@@ -134,12 +179,12 @@ fn fitted(
         cache: Some(config.work.clone()),
         warm,
     };
-    let bundle = match goes_on(&dataset, config, &run, line) {
+    let bundle = match goes_on(&dataset, options, &run, line) {
         // Features or options are others now.
         Err(DailyError::Train(TrainError::Warm { problem, .. })) => {
             how = format!("from the start, because of the model before: {problem}");
             let cold = FitRun { warm: None, ..run };
-            goes_on(&dataset, config, &cold, line)?
+            goes_on(&dataset, options, &cold, line)?
         }
         other => other?,
     };
@@ -150,7 +195,7 @@ fn fitted(
         file: name(&id),
         parent: bundle.document.record.parent.clone(),
         dataset: data.fingerprint.clone(),
-        config: checksum(&config.train)?,
+        config: checksum(options)?,
         verdict: None,
     };
     line.ledger.add_model(&row)?;
@@ -168,15 +213,15 @@ fn fitted(
 /// Trains, on from the checkpoint of a run that was killed if it was of the same training.
 fn goes_on(
     dataset: &Dataset,
-    config: &DailyConfig,
+    options: &TrainConfig,
     run: &FitRun,
     line: &Line<'_>,
 ) -> Result<Bundle, DailyError> {
     let progress = line.call.progress;
-    match fit(dataset, &config.train, run, progress) {
+    match fit(dataset, options, run, progress) {
         Err(TrainError::Checkpoint { path, .. }) if path.is_file() => {
             remove(&path)?;
-            Ok(fit(dataset, &config.train, run, progress)?)
+            Ok(fit(dataset, options, run, progress)?)
         }
         other => Ok(other?),
     }

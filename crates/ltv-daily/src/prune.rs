@@ -1,11 +1,13 @@
 //! What is no longer needed goes: old snapshots, datasets and models.
 
 use crate::{DailyError, config::DailyConfig, data, model, serve, stage::Line};
-use ltv_core::{Day, Error, artefact, manifest::DatasetManifest};
+use ltv_core::{
+    Day, Error, artefact,
+    manifest::{DatasetManifest, SnapshotManifest},
+};
 use std::{
     collections::BTreeSet,
     fs,
-    num::NonZero,
     path::{Path, PathBuf},
 };
 
@@ -15,30 +17,38 @@ const GONE: &str = ".ltv-gone-";
 /// Removes what is beyond what is kept. What a killed run left of it goes next time.
 pub(crate) fn prune(line: &Line<'_>, config: &DailyConfig) -> Result<(), DailyError> {
     let keep = &config.keep;
-    let snapshots = config.work.join(serve::FOLDER);
-    if snapshots.is_dir() {
-        let most = NonZero::new(keep.snapshots.get() as usize).unwrap_or(NonZero::<usize>::MIN);
-        ltv_score::prune::prune(&snapshots, most, false)?;
-    }
-    datasets(line, config)?;
+    let published = line.ledger.publications(None)?;
+    let last = published.into_iter().take(keep.snapshots.get() as usize);
+    let is_snapshot = |path: &Path| matches!(SnapshotManifest::stranger(path), Ok(None));
+    sweep(
+        &config.work.join(serve::FOLDER),
+        line.date,
+        last.collect(),
+        is_snapshot,
+    )?;
+    let passed = line.ledger.results_before(line.date + 1, "data", "check")?;
+    let last = passed
+        .into_iter()
+        .map(|(day, _)| day)
+        .take(keep.datasets.get() as usize);
+    let is_dataset = |path: &Path| matches!(DatasetManifest::stranger(path), Ok(None));
+    sweep(
+        &config.work.join(data::FOLDER),
+        line.date,
+        last.collect(),
+        is_dataset,
+    )?;
     models(line, config)
 }
 
-/// The last datasets that passed stay, and the one of today.
-fn datasets(line: &Line<'_>, config: &DailyConfig) -> Result<(), DailyError> {
-    let folder = config.work.join(data::FOLDER);
-    let mut stay = BTreeSet::from([line.date]);
-    let mut before = line.date + 1;
-    for _ in 0..config.keep.datasets.get() {
-        match line.ledger.result_before(before, "data", "check")? {
-            Some((day, _)) => {
-                stay.insert(day);
-                before = day;
-            }
-            None => break,
-        }
-    }
-    for path in entries(&folder)? {
+/// Removes the artefacts of earlier days in a folder, but for days that stay.
+fn sweep(
+    folder: &Path,
+    today: Day,
+    stay: BTreeSet<Day>,
+    is_ours: impl Fn(&Path) -> bool,
+) -> Result<(), DailyError> {
+    for path in entries(folder)? {
         let name = path
             .file_name()
             .unwrap_or_default()
@@ -50,9 +60,7 @@ fn datasets(line: &Line<'_>, config: &DailyConfig) -> Result<(), DailyError> {
         }
         let day: Option<Day> = name.parse().ok();
         // Only what is certainly ours.
-        let ours = day.is_some_and(|day| !stay.contains(&day) && day < line.date)
-            && DatasetManifest::stranger(&path).is_ok_and(|stranger| stranger.is_none());
-        if ours {
+        if day.is_some_and(|day| day < today && !stay.contains(&day)) && is_ours(&path) {
             let gone = folder.join(format!("{GONE}{name}"));
             fs::rename(&path, &gone).map_err(|e| Error::io(&path, "remove", e))?;
             remove_folder(&gone)?;
@@ -81,6 +89,9 @@ fn models(line: &Line<'_>, config: &DailyConfig) -> Result<(), DailyError> {
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, DailyError> {
+    if !folder.is_dir() {
+        return Ok(vec![]);
+    }
     let failed = |e| Error::io(folder, "list", e);
     let mut paths = vec![];
     for entry in fs::read_dir(folder).map_err(failed)? {

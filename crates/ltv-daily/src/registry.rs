@@ -2,6 +2,7 @@
 
 use crate::{
     DailyError,
+    day::locked,
     ledger::{ChampionRow, Ledger, ModelRow},
     model::FOLDER,
 };
@@ -115,7 +116,7 @@ impl Registry {
     /// A model serves from the next day on. What is published stays until then.
     ///
     /// # Errors
-    /// When there is no such model, or its file is gone.
+    /// When there is no such model, its file is gone, or a run is at work.
     pub fn promote(&mut self, id: &str, today: Day, why: &str) -> Result<Entry, DailyError> {
         let entry = self.find(id)?;
         if !entry.there {
@@ -124,6 +125,8 @@ impl Registry {
                 problem: format!("{} is gone", entry.path.display()),
             });
         }
+        // What a run at work finds out would be promoted over it.
+        let _lock = locked(&self.work)?;
         self.ledger.promote(&entry.model.id, today, why)?;
         self.find(&entry.model.id)
     }

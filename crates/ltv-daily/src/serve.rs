@@ -4,7 +4,7 @@ use crate::{
     DailyError,
     config::DailyConfig,
     data,
-    gate::{self, Verdict},
+    gate::{self, Check, Verdict},
     ledger::GATE,
     model,
     stage::{Line, Stage},
@@ -15,7 +15,7 @@ use ltv_core::{
 };
 use ltv_data::Dataset;
 use ltv_model::{Bundle, Model};
-use ltv_score::{DiffOptions, PastHorizon, ScoreOptions, diff, score};
+use ltv_score::{Diff, DiffOptions, PAST_HORIZON, PastHorizon, ScoreOptions, score};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,7 @@ pub(crate) struct Scored {
     /// Checksum of the manifest.
     manifest: String,
     pub(crate) rows: u64,
+    pub(crate) horizons: Vec<u32>,
     pub(crate) totals: Vec<f64>,
     order_violations: u64,
     monotone: bool,
@@ -43,12 +44,12 @@ pub(crate) struct Scored {
 pub(crate) fn scores(
     line: &mut Line<'_>,
     config: &DailyConfig,
-    id: &str,
+    (name, id): (&'static str, &str),
 ) -> Result<Scored, DailyError> {
     let out = folder(config, line.date);
     let what = format!("everyone, by {id}");
     let stage = Stage {
-        name: "score",
+        name,
         what: &what,
         inputs: (id, &config.score),
     };
@@ -82,6 +83,7 @@ pub(crate) fn scores(
             model: id.to_owned(),
             manifest: artefact::checksum(out.join(MANIFEST))?,
             rows: manifest.rows,
+            horizons: manifest.horizons.days().to_vec(),
             totals: manifest.totals,
             order_violations: manifest.order_violations,
             monotone: manifest.monotone,
@@ -89,47 +91,77 @@ pub(crate) fn scores(
     })
 }
 
-/// The stage `movement`: the gate of the scores, beside those of the last day that was published.
+/// The stage `movement`: the gate of the scores, beside those that were published last.
 pub(crate) fn movement(
     line: &mut Line<'_>,
     config: &DailyConfig,
-    scored: &Scored,
+    (name, scored): (&'static str, &Scored),
 ) -> Result<Verdict, DailyError> {
-    let last = line.ledger.last(&["published", "kept"], Some(line.date))?;
-    let last = last.filter(|day| folder(config, *day).join(MANIFEST).is_file());
+    let published = line.ledger.publications(Some(line.date))?;
+    let first = published.is_empty();
+    let there = |day: &Day| folder(config, *day).join(MANIFEST).is_file();
+    let last = published.into_iter().find(there);
+    let accept = line.call.accepts("scores");
     let stage = Stage {
-        name: "movement",
+        name,
         what: "how far values have moved since they were published last",
-        inputs: (&config.gate, last),
+        inputs: (&config.gate, last, accept),
     };
     line.stage(
         stage,
         |_| true,
         |line| {
-            let found = match last {
-                Some(day) => Some(compared(line, config, day)?),
-                None => None,
+            let (found, mut checks) = match last {
+                Some(day) => compared(line, config, day),
+                None if first => (None, vec![]),
+                None => {
+                    let what = "no published snapshot is there to compare with".to_owned();
+                    (None, vec![Check::blind("scores", what, false)])
+                }
             };
-            let (violations, monotone) = (scored.order_violations, scored.monotone);
-            Ok(Verdict::of(gate::scores(
-                found.as_ref(),
-                violations,
-                monotone,
-                &config.gate,
-            )))
+            let violations = scored.monotone.then_some(scored.order_violations);
+            let aged_out = found.as_ref().map_or(0, |(_, aged_out)| *aged_out);
+            let diff = found.as_ref().map(|(diff, _)| diff);
+            checks.extend(gate::scores(diff, violations, aged_out, &config.gate));
+            Ok(Verdict::of(checks, accept))
         },
     )
 }
 
-fn compared(line: &Line<'_>, config: &DailyConfig, day: Day) -> Result<diff::Diff, DailyError> {
+/// What moved since a day, and how many users have become too old to be scored; and what is to be said where it
+/// cannot be known.
+fn compared(line: &Line<'_>, config: &DailyConfig, day: Day) -> (Option<(Diff, u64)>, Vec<Check>) {
+    let (old, new) = (folder(config, day), folder(config, line.date));
     let options = DiffOptions {
         scratch: config.work.clone(),
         ..DiffOptions::default()
     };
-    let (old, new) = (folder(config, day), folder(config, line.date));
-    let found = ltv_score::diff(&old, &new, &options, line.call.progress);
-    line.call.progress.finish();
-    Ok(found?)
+    let progress = line.call.progress;
+    let found = || -> Result<Option<(Diff, u64)>, DailyError> {
+        let [before, after] = [SnapshotManifest::read(&old)?, SnapshotManifest::read(&new)?];
+        if before.horizons != after.horizons || before.decoding != after.decoding {
+            return Ok(None);
+        }
+        let dropped = |m: &SnapshotManifest| m.dropped.get(PAST_HORIZON).copied().unwrap_or(0);
+        let aged_out = dropped(&after).saturating_sub(dropped(&before));
+        Ok(Some((
+            ltv_score::diff(&old, &new, &options, progress)?,
+            aged_out,
+        )))
+    };
+    let compared = found();
+    progress.finish();
+    match compared {
+        Ok(Some(found)) => (Some(found), vec![]),
+        Ok(None) => {
+            let what = format!("horizons or decoding are others than on {day}: not compared");
+            (None, vec![Check::blind("scores", what, true)])
+        }
+        Err(error) => {
+            let what = format!("the snapshot of {day} cannot be compared with: {error}");
+            (None, vec![Check::blind("scores", what, false)])
+        }
+    }
 }
 
 /// The stage `publish`: the scores go live, and from now on the model serves if it is a new one.
@@ -144,14 +176,17 @@ pub(crate) fn publish(
         what: "the scores go live",
         inputs: (&config.store, config.values_only),
     };
+    // Done again where it is asked for: what is there is only put live.
+    let again = line.call.again;
     line.stage(
         stage,
-        |_| true,
+        |_| !again,
         |line| {
             let published = match &config.store {
                 Some(store) => Some(live(line, store, &snapshot, config.values_only)?),
                 None => None,
             };
+            line.ledger.published(line.date, &scored.model)?;
             line.ledger.promote(&scored.model, line.date, GATE)?;
             Ok(published)
         },

@@ -41,6 +41,9 @@ pub struct Summary {
     pub outcome: Outcome,
     /// The checks that failed, in words.
     pub reasons: Vec<String>,
+    /// The checks that failed and were accepted for this day, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<String>,
     /// Users of the dataset.
     pub users: u64,
     /// Events that it is made of.

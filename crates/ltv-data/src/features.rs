@@ -24,6 +24,7 @@ mod base;
 mod build;
 mod calendar;
 mod columns;
+mod days;
 mod groups;
 mod history;
 mod input;
@@ -38,6 +39,7 @@ mod tests;
 mod update;
 
 pub use build::{BuildOptions, build_dataset};
+pub use days::LogDay;
 pub use history::{Purchases, purchases};
 pub use sql::{feature_sql, printed_sql};
-pub use update::{Updated, update_dataset};
+pub use update::{Updated, make_dataset, update_dataset};

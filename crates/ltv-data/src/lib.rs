@@ -31,4 +31,4 @@ mod testing;
 
 pub use dataset::Dataset;
 pub use error::{DataError, Result};
-pub use features::{BuildOptions, Updated, build_dataset, update_dataset};
+pub use features::{BuildOptions, Updated, build_dataset, make_dataset, update_dataset};

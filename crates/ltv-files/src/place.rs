@@ -231,6 +231,11 @@ impl Entry {
         &self.path
     }
 
+    /// Bytes that an object has; not asked of a file of this machine.
+    pub fn object_bytes(&self) -> Option<u64> {
+        self.object.as_ref().map(|(_, _, bytes)| *bytes)
+    }
+
     /// The same for two names of one file, and for no others.
     ///
     /// # Errors

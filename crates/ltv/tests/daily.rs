@@ -6,7 +6,7 @@ mod support;
 use arrow::{
     array::{ArrayRef, AsArray, BooleanArray, Float64Array},
     compute::filter_record_batch,
-    datatypes::{Float64Type, Int64Type},
+    datatypes::{Float64Type, Int64Type, TimestampMicrosecondType},
     record_batch::RecordBatch,
 };
 use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
@@ -155,15 +155,7 @@ fn poison(sim: &Path) {
         rewrite(&path, rest);
     }
     for path in parquet(&sim.join("events")) {
-        rewrite(&path, |batch| {
-            let batch = rest(batch);
-            let index = batch.schema().index_of("duration_min").unwrap();
-            let minutes = batch.column(index).as_primitive::<Float64Type>();
-            let tripled: Float64Array = minutes.iter().map(|x| x.map(|x| 3.0 * x)).collect();
-            let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
-            columns[index] = Arc::new(tripled);
-            RecordBatch::try_new(batch.schema(), columns).unwrap()
-        });
+        rewrite(&path, |batch| tripled(&rest(batch)));
     }
 }
 
@@ -255,27 +247,197 @@ fn scores_that_have_moved_too_far_are_not_published() {
     assert_eq!(live(&at), "2022-07-01");
 }
 
-/// A model that is worse than the one before does not serve; everyone is scored by that one.
+/// A new model whose scores cannot be believed does not serve: everyone is scored by the one before.
 #[test]
-fn a_model_that_fails_its_gate_leaves_the_one_before() {
+fn a_model_that_does_not_pass_leaves_the_one_before() {
     let at = simulated(4000);
     let (_, first) = days(&at, "--date 2022-07-01");
     assert_eq!(outcomes(&first), ["published"]);
-    // Nothing is calibrated to within nothing.
-    at.write(
-        "daily.toml",
-        format!("{CONFIG}\n[gate]\ncalibration = 0.0\ncalibration_by = inf\n"),
+    // A model from random weights and of another seed says something else of everybody.
+    let strict = "[refresh]\nmodel_days = 1\n[gate]\nmovement = 0.02\nmovement_psi = inf\n";
+    at.write("daily.toml", format!("{CONFIG}{strict}"));
+    let (code, second) = days(&at, "--date 2022-07-02 --seed 2");
+    assert_eq!(
+        (code, outcomes(&second)),
+        (Some(3), vec!["kept"]),
+        "{}",
+        told(&second)
     );
-    let (code, second) = days(&at, "--date 2022-07-02");
-    assert_eq!((code, outcomes(&second)), (Some(3), vec!["kept"]));
     assert_eq!(second[0]["model"], first[0]["model"]);
     assert_ne!(second[0]["candidate"]["model"], first[0]["model"]);
+    assert!(told(&second).contains("gate.movement is"));
     assert_eq!(live(&at), "2022-07-02");
     let models = at.ok("models list --work ltv-daily");
+    assert!(models.contains("serves"), "{models}");
+    // Asked for, it does pass.
+    let (code, third) = days(&at, "--date 2022-07-03 --seed 2 --accept scores");
+    assert_eq!((code, outcomes(&third)), (Some(0), vec!["published"]));
     assert!(
-        models.contains("failed") && models.contains("serves"),
-        "{models}"
+        third[0]["accepted"]
+            .to_string()
+            .contains("gate.movement is")
     );
+    assert_eq!(third[0]["model"], third[0]["candidate"]["model"]);
+}
+
+/// One file of events for each day.
+fn by_day(at: &Workspace) -> impl Fn(&str) -> PathBuf {
+    let events = at.path("sim/events");
+    let whole: Vec<RecordBatch> = parquet(&events)
+        .iter()
+        .flat_map(|path| read(path))
+        .collect();
+    fs::remove_dir_all(&events).unwrap();
+    fs::create_dir_all(&events).unwrap();
+    let mut days: BTreeMap<i64, Vec<RecordBatch>> = BTreeMap::new();
+    for batch in &whole {
+        let times = batch.column(1).as_primitive::<TimestampMicrosecondType>();
+        let own = |time: &i64| time.div_euclid(86_400_000_000);
+        let found: HashSet<i64> = times.values().iter().map(own).collect();
+        for day in found {
+            let mask: BooleanArray = times.values().iter().map(|t| Some(own(t) == day)).collect();
+            days.entry(day)
+                .or_default()
+                .push(filter_record_batch(batch, &mask).unwrap());
+        }
+    }
+    let name = move |day: &str| events.join(format!("{day}.parquet"));
+    for (day, batches) in days {
+        let path = name(&ltv_core::Day(day as i32).to_string());
+        let mut writer =
+            ArrowWriter::try_new(File::create(path).unwrap(), batches[0].schema(), None).unwrap();
+        batches
+            .iter()
+            .for_each(|batch| writer.write(batch).unwrap());
+        writer.close().unwrap();
+    }
+    name
+}
+
+fn tripled(batch: &RecordBatch) -> RecordBatch {
+    let index = batch.schema().index_of("duration_min").unwrap();
+    let minutes = batch.column(index).as_primitive::<Float64Type>();
+    let tripled: Float64Array = minutes.iter().map(|x| x.map(|x| 3.0 * x)).collect();
+    let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+    columns[index] = Arc::new(tripled);
+    RecordBatch::try_new(batch.schema(), columns).unwrap()
+}
+
+/// Only what came last night is wrong; a seventh of the shortest label.
+#[test]
+fn a_day_of_the_log_that_is_wrong_is_stopped() {
+    let at = simulated(4000);
+    let file = by_day(&at);
+    assert_eq!(days(&at, "--backfill 2022-07-01..2022-07-02").0, Some(0));
+    let (path, kept) = (file("2022-07-02"), at.path("kept.parquet"));
+    fs::copy(&path, &kept).unwrap();
+    rewrite(&path, tripled);
+    let (code, found) = days(&at, "--date 2022-07-03");
+    assert_eq!((code, outcomes(&found)), (Some(3), vec!["stopped"]));
+    assert!(
+        told(&found).contains("gate.day_value is"),
+        "{}",
+        told(&found)
+    );
+    fs::remove_file(&path).unwrap();
+    let (code, found) = days(&at, "--date 2022-07-03");
+    assert_eq!((code, outcomes(&found)), (Some(3), vec!["stopped"]));
+    assert!(
+        told(&found).contains("gate.day_events is"),
+        "{}",
+        told(&found)
+    );
+    // A real change is accepted once, and is then what days are compared with.
+    let (code, found) = days(&at, "--date 2022-07-03 --accept data");
+    assert_eq!((code, outcomes(&found)), (Some(0), vec!["published"]));
+    assert!(found[0]["accepted"].to_string().contains("day_events"));
+    let (code, found) = days(&at, "--date 2022-07-04");
+    assert_eq!(
+        (code, outcomes(&found)),
+        (Some(0), vec!["published"]),
+        "{}",
+        told(&found)
+    );
+    // What was wanting has come after all.
+    fs::copy(&kept, &path).unwrap();
+    let (code, found) = days(&at, "--date 2022-07-05");
+    assert_eq!(
+        (code, outcomes(&found)),
+        (Some(0), vec!["published"]),
+        "{}",
+        told(&found)
+    );
+    let how = found[0]["features"].as_str().unwrap();
+    assert!(how.contains("what came late"), "{how}");
+}
+
+#[test]
+fn options_may_change_from_one_day_to_the_next() {
+    let at = simulated(4000);
+    at.write("daily.toml", format!("{CONFIG}{OPEN}"));
+    assert_eq!(days(&at, "--date 2022-07-01").0, Some(0));
+    // Limits that are not there can be read again.
+    let plan = at.ok("daily --config daily.toml --date 2022-07-01 --dry-run");
+    assert!(plan.contains("is done, published"), "{plan}");
+    assert_eq!(days(&at, "--date 2022-07-01 --again").0, Some(0));
+    // The longest horizon is older than the product: it is learned once there are labels.
+    let horizons = |list: &str| CONFIG.replace("horizons = [7, 30, 90]", list);
+    at.write("daily.toml", horizons("horizons = [7, 30, 365]"));
+    let (code, found) = days(&at, "--date 2022-07-02");
+    assert_eq!(
+        (code, outcomes(&found)),
+        (Some(0), vec!["published"]),
+        "{}",
+        told(&found)
+    );
+    assert_eq!(found[0]["horizons"].to_string(), "[7,30]");
+    assert!(found[0]["checks"].to_string().contains("not compared"));
+    at.write("daily.toml", horizons("horizons = [7, 30, 60, 90]"));
+    let (code, found) = days(&at, "--date 2022-07-03");
+    assert_eq!(
+        (code, outcomes(&found)),
+        (Some(0), vec!["published"]),
+        "{}",
+        told(&found)
+    );
+    assert_eq!(found[0]["horizons"].to_string(), "[7,30,60,90]");
+    assert!(
+        found[0]["candidate"]["how"]
+            .as_str()
+            .unwrap()
+            .contains("from the start")
+    );
+}
+
+#[test]
+fn what_is_damaged_is_made_again() {
+    let at = simulated(4000);
+    assert_eq!(days(&at, "--date 2022-07-01").0, Some(0));
+    let cut = |path: PathBuf| {
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    // Features and training do without what was there; what cannot be compared is said, and has to be accepted.
+    cut(at.path("ltv-daily/datasets/2022-07-01/part-00000.parquet"));
+    parquet(&at.path("ltv-daily/models"))
+        .into_iter()
+        .for_each(cut);
+    let (code, found) = days(&at, "--date 2022-07-02");
+    assert_eq!((code, outcomes(&found)), (Some(3), vec!["stopped"]));
+    assert!(
+        told(&found).contains("no dataset of an earlier day"),
+        "{}",
+        told(&found)
+    );
+    let (code, found) = days(&at, "--date 2022-07-02 --accept data,scores");
+    assert_eq!(
+        (code, outcomes(&found)),
+        (Some(0), vec!["published"]),
+        "{}",
+        told(&found)
+    );
+    let how = found[0]["candidate"]["how"].as_str().unwrap();
+    assert!(how.contains("because of the model before"), "{how}");
 }
 
 /// What a day makes, but for times.
@@ -375,28 +537,34 @@ fn days_are_done_once_and_in_order() {
     );
     let (_, first) = days(&at, "--date 2022-07-02");
     assert_eq!(days(&at, "--date 2022-07-02").1, first);
+    let (_, both) = days(&at, "--backfill 2022-07-02..2022-07-03");
+    assert_eq!(
+        (&both[0], outcomes(&both)),
+        (&first[0], vec!["published"; 2])
+    );
+    assert_eq!(days(&at, "--backfill 2022-07-02..2022-07-03").1, both);
     let plan = at.ok("daily --config daily.toml --date 2022-07-02 --dry-run");
     assert!(
         plan.contains("nothing: 2022-07-02 is done, published"),
         "{plan}"
     );
-    let plan = at.ok("daily --config daily.toml --date 2022-07-03 --dry-run");
+    let plan = at.ok("daily --config daily.toml --date 2022-07-04 --dry-run");
     assert!(
-        plan.contains("only what has changed since 2022-07-02"),
+        plan.contains("only what has changed since 2022-07-03"),
         "{plan}"
     );
     assert!(
-        plan.contains(&format!("on from {}", first[0]["model"].as_str().unwrap())),
+        plan.contains(&format!("on from {}", both[1]["model"].as_str().unwrap())),
         "{plan}"
     );
     let error = at.error("daily --config daily.toml --date 2022-07-01 --quiet");
     assert!(error.contains("2022-07-02 is published already"), "{error}");
-    let (_, again) = days(&at, "--date 2022-07-02 --again");
+    let (_, again) = days(&at, "--date 2022-07-03 --again");
     assert_eq!(
-        again[0]["model"], first[0]["model"],
+        again[0]["model"], both[1]["model"],
         "the same data make the same model"
     );
-    let report = fs::read_to_string(at.path("ltv-daily/reports/2022-07-02.html")).unwrap();
+    let report = fs::read_to_string(at.path("ltv-daily/reports/2022-07-03.html")).unwrap();
     assert!(report.contains("All gates passed") && report.contains("channel"));
 }
 
@@ -467,6 +635,8 @@ fn what_is_wrong_is_said_before_anything_is_done() {
     );
     let error = at.error("daily --config daily.toml --events nowhere --date 2022-07-01 --quiet");
     assert!(error.contains("nowhere"), "{error}");
+    let error = at.error("daily --config daily.toml --date 9999-01-01 --quiet");
+    assert!(error.contains("is in the future"), "{error}");
     let error = at.error("daily --config daily.toml --backfill 2022-07-02..2022-07-01 --quiet");
     assert!(error.contains("is before"), "{error}");
     assert!(!at.path("ltv-daily/datasets").exists());

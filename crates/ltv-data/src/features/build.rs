@@ -5,12 +5,14 @@ use super::{
     base::{Base, Kept, Made},
     calendar,
     columns::{Layout, UserColumn},
+    days::LogDays,
     input::{self, Role, Table, Wanted},
     output::{PartWriter, Written},
     query, spill,
     spill::{Parts, Scratch},
     sql::feature_sql,
     target::Target,
+    update::make_dataset,
 };
 use crate::{DataError, Result, holidays::HolidayCalendar};
 use arrow::{
@@ -81,21 +83,8 @@ pub fn build_dataset(
     options: &BuildOptions,
     progress: &dyn Progress,
 ) -> Result<DatasetManifest> {
-    config.check()?;
-    let site = Target::look(out)?;
-    let holidays = HolidayCalendar::new(&config.holidays)?;
-    let inputs = Inputs::open(events, users, config)?;
-    let count = part_count(&inputs, config, options)?;
-    let scratch = options.scratch.clone().unwrap_or_else(std::env::temp_dir);
-    let target = Target::create(out, site, &scratch)?;
-    let plan = (count, None);
-    let job = Job::prepare(&inputs, config, holidays, plan, &target, progress)?;
-    let written = job.run(options.threads.max(1), progress)?;
-    let manifest = job.manifest(config, &written);
-    drop(job);
-    check_users(&manifest)?;
-    target.commit(&manifest, progress)?;
-    Ok(manifest)
+    let made = make_dataset((None, out), events, users, config, options, progress)?;
+    Ok(made.manifest)
 }
 
 /// Why events on or after the as-of date are left out.
@@ -173,7 +162,11 @@ fn user_columns(wanted: &[Wanted], role: Role, schema: &Schema) -> Result<Vec<Us
 }
 
 /// Enough parts for bounded memory. Depends on the input and the configuration alone.
-fn part_count(inputs: &Inputs, config: &FeatureConfig, options: &BuildOptions) -> Result<usize> {
+pub(super) fn part_count(
+    inputs: &Inputs,
+    config: &FeatureConfig,
+    options: &BuildOptions,
+) -> Result<usize> {
     if let Some(count) = options.partitions {
         if !(1..=10_000).contains(&count) {
             let problem = format!("{count} is not between 1 and 10000");
@@ -199,6 +192,7 @@ pub(super) struct Job<'a> {
     users: Option<Parts>,
     calendar: RecordBatch,
     count: usize,
+    pub(super) days: LogDays,
 }
 
 /// What came out of one part.
@@ -237,9 +231,13 @@ impl<'a> Job<'a> {
             Parts::split(table, "users", (as_of, &mut see), scratch, progress)
         });
         let mut users = users.transpose()?;
-        let mut sift = |batch| match &mut base {
-            Some(base) => base.sift_events(batch),
-            None => Ok(batch),
+        let mut days = LogDays::new(config);
+        let mut sift = |batch| {
+            days.add(&batch);
+            match &mut base {
+                Some(base) => base.sift_events(batch),
+                None => Ok(batch),
+            }
         };
         let table = &inputs.events;
         let mut events = Parts::split(table, "events", (as_of, &mut sift), scratch, progress)?;
@@ -268,6 +266,7 @@ impl<'a> Job<'a> {
             users,
             calendar,
             count,
+            days,
         })
     }
 

@@ -2,7 +2,8 @@
 
 use super::{
     base::Base,
-    build::{BuildOptions, EVENTS_LATER, Inputs, Job, check_users},
+    build::{BuildOptions, EVENTS_LATER, Inputs, Job, check_users, part_count},
+    days::LogDay,
     target::Target,
 };
 use crate::{Result, holidays::HolidayCalendar};
@@ -21,6 +22,8 @@ pub struct Updated {
     pub late_events: i64,
     /// Users who are new but registered before the last window: they have no row.
     pub late_users: u64,
+    /// The last ten weeks of the log, day by day, from the first day with an event on.
+    pub last_days: Vec<LogDay>,
 }
 
 impl Updated {
@@ -51,21 +54,50 @@ pub fn update_dataset(
     options: &BuildOptions,
     progress: &dyn Progress,
 ) -> Result<Updated> {
+    make_dataset(
+        (Some(earlier), out),
+        events,
+        users,
+        config,
+        options,
+        progress,
+    )
+}
+
+/// As [`update_dataset`], or without an earlier dataset as [`build_dataset`](super::build_dataset): then everything is made, and
+/// nothing comes late.
+///
+/// # Errors
+/// As these.
+pub fn make_dataset(
+    (earlier, out): (Option<&Path>, &Path),
+    events: &[PathBuf],
+    users: Option<&[PathBuf]>,
+    config: &FeatureConfig,
+    options: &BuildOptions,
+    progress: &dyn Progress,
+) -> Result<Updated> {
     config.check()?;
     let site = Target::look(out)?;
     let holidays = HolidayCalendar::new(&config.holidays)?;
     let inputs = Inputs::open(events, users, config)?;
-    let base = Base::open(earlier, config, &inputs.layout)?;
-    let count = base.parts();
+    let base = earlier
+        .map(|earlier| Base::open(earlier, config, &inputs.layout))
+        .transpose()?;
+    let count = match &base {
+        Some(base) => base.parts(),
+        None => part_count(&inputs, config, options)?,
+    };
     let scratch = options.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let target = Target::create(out, site, &scratch)?;
-    let plan = (count, Some(base));
-    let job = Job::prepare(&inputs, config, holidays, plan, &target, progress)?;
+    let job = Job::prepare(&inputs, config, holidays, (count, base), &target, progress)?;
     let written = job.run(options.threads.max(1), progress)?;
     let mut manifest = job.manifest(config, &written);
-    manifest.dropped.retain(|why, _| why == EVENTS_LATER);
+    if job.base.is_some() {
+        manifest.dropped.retain(|why, _| why == EVENTS_LATER);
+    }
     let late_events = job.base.as_ref().map_or(0, Base::late_events);
-    drop(job);
+    let last_days = job.days.finish();
     check_users(&manifest)?;
     target.commit(&manifest, progress)?;
     Ok(Updated {
@@ -73,5 +105,6 @@ pub fn update_dataset(
         made: written.iter().map(|part| part.made).sum(),
         late_events,
         late_users: written.iter().map(|part| part.late).sum(),
+        last_days,
     })
 }

@@ -50,6 +50,9 @@ pub(crate) struct Flags {
     /// Where scores are published: a folder, or redis://host:port
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
+    /// Let these gates pass whatever they find, for a change that is real; the next day is compared with this one
+    #[arg(long, value_name = "GATE,..", value_delimiter = ',', value_parser = ["data", "model", "scores"])]
+    accept: Vec<String>,
     /// Do days again that are done
     #[arg(long)]
     again: bool,
@@ -118,9 +121,14 @@ pub(super) fn today() -> Day {
     Day(passed.map_or(0, |passed| (passed.as_secs() / 86_400) as i32))
 }
 
-/// Runs the days and says what came of each. Fails where the last of them did not pass.
+/// Runs the days and says what came of each. Fails where one of them did not pass.
 pub(crate) fn run(flags: &Flags, context: &Context) -> Result<(), Failure> {
     let config = flags.resolve()?;
+    let days = flags.days();
+    if let Some(day) = days.iter().find(|day| **day > today()) {
+        let message = format!("--date: {day} is in the future; its events are not known yet");
+        return Err(Failure::user(message));
+    }
     let say = |line: &str| {
         crate::signals::stop_if_asked();
         context.progress.say(line);
@@ -134,13 +142,14 @@ pub(crate) fn run(flags: &Flags, context: &Context) -> Result<(), Failure> {
         threads: context.threads,
         seed: context.seed,
         again: flags.again,
+        accept: &flags.accept,
         progress: &context.progress,
         say: &say,
         publish: &publish,
         page: &page,
     };
-    let mut last = Outcome::Published;
-    for date in flags.days() {
+    let mut worst = Outcome::Published;
+    for date in days {
         if flags.dry_run {
             let steps = ltv_daily::plan(&config, date, &call)?;
             print_plan(date, &steps, flags.common.json)?;
@@ -153,15 +162,18 @@ pub(crate) fn run(flags: &Flags, context: &Context) -> Result<(), Failure> {
             true => print(&serde_json::to_string(&summary).map_err(Failure::internal)?)?,
             false => print(&text(&summary))?,
         }
-        last = summary.outcome;
-        if last != Outcome::Published {
+        if summary.outcome != Outcome::Published {
+            // Of several days, the one that a person must look at.
+            if worst != Outcome::Stopped {
+                worst = summary.outcome;
+            }
             context.progress.warn(&verdict(&summary));
         }
     }
-    match last {
+    match worst {
         Outcome::Published => Ok(()),
-        Outcome::Kept => Err(Failure::gate("a gate failed: yesterday's model serves on")),
-        Outcome::Stopped => Err(Failure::gate("a gate failed: nothing of the day is live")),
+        Outcome::Kept => Err(Failure::gate("a gate failed: the model before serves on")),
+        Outcome::Stopped => Err(Failure::gate("a gate failed: nothing of that day is live")),
     }
 }
 
@@ -208,6 +220,9 @@ fn text(summary: &Summary) -> String {
     );
     for reason in &summary.reasons {
         facts.add("  failed", reason);
+    }
+    for reason in &summary.accepted {
+        facts.add("  accepted", reason);
     }
     if let (Some(model), Some(rows)) = (&summary.model, summary.scored) {
         facts.add("scored", format!("{} users by {model}", count(rows)));

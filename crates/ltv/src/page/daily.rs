@@ -10,7 +10,8 @@ pub(crate) fn daily_page(summary: &Summary, config: &DailyConfig) -> Result<Stri
     let input = ReportInput {
         title: format!("{}: {}", summary.date, summary.outcome.name()),
         subtitle: match summary.reasons.as_slice() {
-            [] => "All gates passed.".to_owned(),
+            [] if summary.accepted.is_empty() => "All gates passed.".to_owned(),
+            [] => format!("Accepted: {}.", summary.accepted.join("; ")),
             reasons => format!("Failed: {}.", reasons.join("; ")),
         },
         facts: facts(summary),
@@ -80,7 +81,8 @@ fn row(check: &Check) -> Vec<Cell> {
     vec![
         Cell::new(check.what.clone()),
         Cell::new(check.found.map_or("-".to_owned(), |x| format!("{x:.4}"))),
-        Cell::new(check.limit.to_string()).title(format!("gate.{}", check.option)),
+        Cell::new(check.limit.map_or("-".to_owned(), |x| x.to_string()))
+            .title(format!("gate.{}", check.option)),
         passed,
     ]
 }

@@ -177,6 +177,13 @@ fn only_what_changed_is_made() {
     // Who came, whose window of 2 days was open, and those whose label of 3 or 10 days has matured.
     assert_eq!((updated.manifest.rows, updated.made), (31, 4));
     assert!(updated.is_exact());
+    let last = updated.last_days.last().unwrap();
+    // A newcomer of 1.00 and one who comes back with 2.50.
+    assert_eq!(
+        (last.day, last.events, last.value),
+        (Day(START + 30), 2, 3.5)
+    );
+    assert_eq!(updated.last_days[0].day, Day(START));
     let again = tables.update("old", &config, "again").unwrap();
     assert_eq!(again.made, 1, "the window of the last user is open");
 }
