@@ -534,3 +534,6 @@ pub(crate) fn scores(
     }
     checks
 }
+
+#[cfg(test)]
+mod tests;

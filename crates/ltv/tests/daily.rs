@@ -558,7 +558,7 @@ fn days_are_done_once_and_in_order() {
         "{plan}"
     );
     let error = at.error("daily --config daily.toml --date 2022-07-01 --quiet");
-    assert!(error.contains("2022-07-02 is published already"), "{error}");
+    assert!(error.contains("2022-07-03 is published already"), "{error}");
     let (_, again) = days(&at, "--date 2022-07-03 --again");
     assert_eq!(
         again[0]["model"], both[1]["model"],

@@ -278,7 +278,9 @@ fn the_page_of_the_daily_loop_lists_every_option_and_its_default() {
         &page("examples/daily/daily.toml"),
     ] {
         let mut value: toml::Value = parse_toml(toml);
-        value["features"]["dataset"]["as_of"] = "2024-01-01".into();
+        let dataset = &mut value["features"]["dataset"];
+        let dataset = dataset.as_table_mut().expect("a table");
+        dataset.insert("as_of".into(), "2024-01-01".into());
         let config: DailyConfig = value.try_into().unwrap_or_else(|e| panic!("{e}"));
         let train = &config.train;
         assert!(
