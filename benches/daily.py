@@ -171,6 +171,21 @@ def report(known, results):
         medians = [statistics.median(of("data")), statistics.median(of("train")), statistics.median(whole)]
         numbers = " | ".join(f"{m:.2f}" for m in medians)
         print(f"| {loop} | {count['published']} | {count['kept']} | {count['stopped']} | {numbers} |")
+    print("\n| features | nights | median s | rows made |")
+    print("|---|--:|--:|--:|")
+    both = [s for summaries in known.values() for s in summaries[1:]]
+    for name, start in [("only what has changed", "only"), ("from the whole log", "from")]:
+        own = [s for s in both if s["features"].startswith(start)]
+        took = [t["seconds"] for s in own for t in s["stages"] if t["stage"] == "data"]
+        made = statistics.median(s["made"] for s in own)
+        print(f"| {name} | {len(own)} | {statistics.median(took):.2f} | {made:,.0f} |")
+    pairs = zip(*([s for s in known[loop][1:] if s["candidate"]] for loop in ("warm", "cold")))
+    whole = lambda s, name: sum(t["seconds"] for t in s["stages"] if name in (None, t["stage"]))
+    ratios = {name: [whole(c, name) / whole(w, name) for w, c in pairs] for name, pairs in
+              [("train", list(pairs))]}
+    for name, found in ratios.items():
+        print(f"\n{name}: cold takes {statistics.median(found):.1f} times as long, night by night in turn"
+              f" ({min(found):.1f} to {max(found):.1f})")
     dates = [s["date"] for s in known["warm"][1:] if s["candidate"]]
     dates = [d for d in dates if f"warm/{d}" in results and f"cold/{d}" in results]
     horizons = sorted({int(key.split("/")[0]) for key in results[f"warm/{dates[0]}"]})

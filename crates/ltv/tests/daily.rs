@@ -1,5 +1,5 @@
 //! The daily loop, day after day, through the real binary: poisoned data, kills, repetitions.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod support;
 
