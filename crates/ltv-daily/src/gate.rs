@@ -21,7 +21,7 @@ const EVIDENCE: f64 = 5.0;
 /// Newcomers that a value must have had in a day, to be missed when it has none.
 const MISSED: f64 = 20.0;
 /// Newcomers that a value must be expected to have, to be looked at by itself.
-const COUNTABLE: f64 = 5.0;
+const COUNTABLE: f64 = 10.0;
 /// Days of the log that a day is compared with, at least.
 const LEAST_DAYS: usize = 7;
 /// Test users, and those of them with value, that calibration is judged by.
