@@ -27,7 +27,7 @@ pub struct Updated {
 }
 
 impl Updated {
-    /// Whether the dataset is the one that [`build_dataset`] would make, as far as counts of events and users
+    /// Whether the dataset is the one that [`build_dataset`](super::build_dataset) would make, as far as counts of events and users
     /// tell: not where what an earlier dataset was made of has changed since.
     pub fn is_exact(&self) -> bool {
         self.late_events == 0 && self.late_users == 0
@@ -38,13 +38,13 @@ impl Updated {
 /// as-of date: rows are made again only of users whose window was open, of whom a label has become known, or
 /// who had done nothing. All events are read, few are worked on.
 ///
-/// From a log that has only grown at its end, the files are those that [`build_dataset`] makes with as many
+/// From a log that has only grown at its end, the files are those that [`build_dataset`](super::build_dataset) makes with as many
 /// parts, byte for byte. What came late is counted in [`Updated`] and, like changes of the user table, missing
 /// in the rows that were taken over. `dropped` in the manifest holds only `events_later`: the other reasons
 /// are known only where everything is made. `out` may be `earlier`.
 ///
 /// # Errors
-/// As [`build_dataset`]; when the earlier dataset is another's, is later, or was made of more parts than
+/// As [`build_dataset`](super::build_dataset); when the earlier dataset is another's, is later, or was made of more parts than
 /// [`BuildOptions::partitions`] says.
 pub fn update_dataset(
     (earlier, out): (&Path, &Path),
