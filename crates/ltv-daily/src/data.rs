@@ -77,8 +77,11 @@ impl Before {
         let found = line.ledger.results_before(line.date, "data", "check")?;
         let first = found.is_empty();
         for (day, result) in found {
-            let data: Data = serde_json::from_str(&result).map_err(DailyError::internal)?;
-            if is_there(&folder(config, day), &data) {
+            let mut data: Data = serde_json::from_str(&result).map_err(DailyError::internal)?;
+            // Users may have been forgotten since, so that it is not what it was made as.
+            let found = Dataset::open(folder(config, day)).ok();
+            if let Some(dataset) = found.filter(|found| found.manifest().as_of == day) {
+                data.fingerprint = dataset.fingerprint()?;
                 return Ok(Self::There(day, Box::new(data)));
             }
         }

@@ -409,6 +409,21 @@ fn options_may_change_from_one_day_to_the_next() {
     );
 }
 
+/// Who is forgotten is gone from the dataset that the next day is made from, and that is no reason to stop.
+#[test]
+fn users_may_be_forgotten_between_two_days() {
+    let at = simulated(4000);
+    assert_eq!(days(&at, "--date 2022-07-01").0, Some(0));
+    at.ok("forget 1 2 3 --data ltv-daily/datasets/2022-07-01 --store store");
+    let (code, found) = days(&at, "--date 2022-07-02");
+    assert_eq!(
+        (code, outcomes(&found)),
+        (Some(0), vec!["published"]),
+        "{}",
+        told(&found)
+    );
+}
+
 #[test]
 fn what_is_damaged_is_made_again() {
     let at = simulated(4000);
