@@ -152,7 +152,7 @@ fn a_file_of_meta_that_breaks_a_rule() {
             good.replacen("system_generated", "app", 1),
             "action_source: not known",
         ),
-        (format!("{good}{good}"), "the same event_id"),
+        (format!("{good}{good}"), "line 2: the same event_id"),
         (
             format!("{good}{{\"data\":[]}}"),
             "line 2: a request holds 1 to 1000",
@@ -171,4 +171,19 @@ fn a_file_of_meta_that_breaks_a_rule() {
     }
     let error = checked(&good, Some(AS_OF + 7)).unwrap_err();
     assert!(error.contains("too old"), "{error}");
+}
+
+/// Up to a thousand events are on one line.
+#[test]
+fn events_of_one_body_with_the_same_id() {
+    let at = scored((0..12).collect());
+    let people: Vec<Person> = (0..12).map(person).collect();
+    table(&at.path().join("users.parquet"), &people);
+    let (_, good) = run(at.path(), &options(Platform::Meta)).unwrap();
+    let events = good.trim().strip_prefix("{\"data\":[").unwrap();
+    let events = events.strip_suffix("]}").unwrap();
+    let one = events.split_inclusive("}}").next().unwrap();
+    let four = format!("{{\"data\":[{one},{events},{one},{one}]}}\n");
+    let error = checked(&four, None).unwrap_err();
+    assert_eq!(error.matches("line 1: the same event_id").count(), 3);
 }
