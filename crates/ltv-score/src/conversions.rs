@@ -31,6 +31,7 @@ mod write;
 pub use check::{Checked, check_conversions};
 pub use contact::Unusable;
 pub use options::{Columns, ConversionOptions, is_conversions};
+use platform::PHYSICAL_STORE;
 pub use platform::{Platform, Reason};
 pub use sorting::Scratch;
 
@@ -93,7 +94,7 @@ impl Exported {
     pub const VERSION: u32 = 1;
 
     /// Everybody was looked at, and somebody's value is sent.
-    fn check(&self) -> Result<(), ScoreError> {
+    fn check(&self, action_source: &str) -> Result<(), ScoreError> {
         let sum = self.rows + self.left_out.values().sum::<u64>();
         if sum != self.users {
             let problem = format!("{sum} users of {} were looked at", self.users);
@@ -103,9 +104,24 @@ impl Exported {
             return Err(ScoreError::NothingToSend {
                 platform: self.platform.name(),
                 left_out: told(&self.left_out),
+                hint: self.hint(action_source),
             });
         }
         Ok(())
+    }
+
+    /// What to do where nothing is left. Who is of a complete window may have converted too long ago for Meta.
+    fn hint(&self, action_source: &str) -> &'static str {
+        let left = |reason| self.left_out.contains_key(&reason);
+        let recent = self.platform == Platform::Meta && action_source != PHYSICAL_STORE;
+        match recent && (left(Reason::Status) || left(Reason::TooOld)) {
+            true => {
+                "Meta takes what happened in the last 7 days, and users are 'active' when their window is over: give \
+                 --time of a later event, such as the last purchase, or a model with a window of less than 7 days, or \
+                 --status observing"
+            }
+            false => "check the columns, the day and the options",
+        }
     }
 }
 
@@ -147,7 +163,7 @@ pub fn conversions(
         unusable,
         ..report(&rules, &sources, left_out, &written)
     };
-    found.check()?;
+    found.check(&options.action_source)?;
     written.file.commit()?;
     Ok(found)
 }

@@ -153,14 +153,14 @@ pub enum ScoreError {
         previous: String,
     },
     /// No value for an ad platform.
-    #[error(
-        "nothing left to send to {platform}: {left_out}; nothing was written: check the columns, the day and the options"
-    )]
+    #[error("nothing left to send to {platform}: {left_out}; nothing was written: {hint}")]
     NothingToSend {
         /// The platform.
         platform: &'static str,
         /// How many users were left out, by reason, in words.
         left_out: String,
+        /// What to do.
+        hint: &'static str,
     },
     /// The output holds something that is not part of a snapshot.
     #[error(

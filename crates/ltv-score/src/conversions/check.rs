@@ -57,6 +57,7 @@ pub(super) fn check(
     let mut findings = Findings {
         as_of,
         seen,
+        names: 0,
         rows: 0,
         total: 0.0,
         told: vec![],
@@ -74,6 +75,8 @@ struct Findings {
     as_of: Option<Day>,
     /// Names of conversions that must differ.
     seen: Sorting,
+    /// How many of them there were: the place of the next.
+    names: u64,
     rows: u64,
     total: f64,
     told: Vec<String>,
@@ -96,9 +99,12 @@ impl Findings {
         }
     }
 
-    /// No other line may have the same.
+    /// No other may have the same, on this line or another: a line of Meta's has up to a thousand.
     fn unique(&mut self, what: &str, id: &str, line: u64) -> Result<(), ScoreError> {
-        self.seen.add(&unique_key(what, id, line), what.as_bytes())
+        let key = unique_key(what, id, self.names);
+        self.names += 1;
+        let value = [&line.to_be_bytes()[..], what.as_bytes()].concat();
+        self.seen.add(&key, &value)
     }
 
     fn finish(self, platform: Platform, path: &Path) -> Result<Checked, ScoreError> {
@@ -112,11 +118,12 @@ impl Findings {
         } = self;
         let mut sorted = seen.sorted()?;
         let mut before: Option<Vec<u8>> = None;
-        while let Some((key, what)) = sorted.next()? {
+        while let Some((key, value)) = sorted.next()? {
             if before.as_deref().is_some_and(|b| b[..HASH] == key[..HASH]) {
                 problems += 1;
                 if told.len() < TOLD {
-                    let line = key[HASH..].iter().fold(0, |n, &b| n << 8 | u64::from(b));
+                    let (line, what) = value.split_at(size_of::<u64>());
+                    let line = line.iter().fold(0, |n, &b| n << 8 | u64::from(b));
                     let what = String::from_utf8_lossy(what);
                     told.push(format!("line {line}: the same {what} as before"));
                 }

@@ -46,6 +46,9 @@ pub struct Unusable {
     pub fbc: u64,
     /// Ids of browsers.
     pub fbp: u64,
+    /// Names that browsers give themselves, and an address in them.
+    #[serde(default)]
+    pub user_agent: u64,
 }
 
 /// The columns of a batch that are wanted.
@@ -64,6 +67,8 @@ pub(super) struct Cells {
 }
 
 impl Cells {
+    /// Of a day, without its time, conversions come at the end and clicks at the begin: no conversion comes before its
+    /// click because nobody knows the hour.
     pub(super) fn of(
         batch: &RecordBatch,
         columns: &Columns,
@@ -73,11 +78,13 @@ impl Cells {
             Some(name) => text(column(batch, name, path)?, name, path).map(Some),
             None => Ok(None),
         };
-        let moments = |name: &String| Times::of(column(batch, name, path)?, name, path);
+        let moments =
+            |name: &String, within| Times::of(column(batch, name, path)?, name, path, within);
+        let clicks = |name: &String| moments(name, 0);
         let consent = |name: &String| consents(column(batch, name, path)?, name, path);
         Ok(Self {
-            time: moments(&columns.time)?,
-            click_time: columns.click_time.as_ref().map(moments).transpose()?,
+            time: moments(&columns.time, DAY - 1)?,
+            click_time: columns.click_time.as_ref().map(clicks).transpose()?,
             click_id: text(&columns.click_id)?,
             order_id: text(&columns.order_id)?,
             email: text(&columns.email)?,
@@ -96,6 +103,7 @@ impl Cells {
         let phone = cell(&self.phone, row);
         let cookie = |id: &&str| identify::is_cookie(id);
         let (fbc, fbp) = (cell(&self.fbc, row), cell(&self.fbp, row));
+        let agent = cell(&self.user_agent, row);
         let own = |text: &str| text.to_owned();
         let contact = Contact {
             time: self.time.seconds(row),
@@ -110,7 +118,7 @@ impl Cells {
             external_id: cell(&self.external_id, row).and_then(identify::external_id),
             fbc: fbc.filter(cookie).map(own),
             fbp: fbp.filter(cookie).map(own),
-            user_agent: cell(&self.user_agent, row).map(own),
+            user_agent: agent.filter(|text| !identify::has_address(text)).map(own),
             consent: self
                 .consent
                 .as_ref()
@@ -120,6 +128,7 @@ impl Cells {
         unusable.phone += u64::from(phone.is_some() && contact.phone.is_none());
         unusable.fbc += u64::from(fbc.is_some() && contact.fbc.is_none());
         unusable.fbp += u64::from(fbp.is_some() && contact.fbp.is_none());
+        unusable.user_agent += u64::from(agent.is_some() && contact.user_agent.is_none());
         contact
     }
 }
@@ -193,13 +202,15 @@ struct Times {
     /// How many of them are a second, or how many seconds one is.
     per_second: i64,
     seconds: i64,
+    /// Where in its day a day is taken to be, in seconds.
+    within: i64,
 }
 
 impl Times {
-    fn of(column: &ArrayRef, name: &str, path: &Path) -> Result<Self, ScoreError> {
+    fn of(column: &ArrayRef, name: &str, path: &Path, within: i64) -> Result<Self, ScoreError> {
         let (per_second, seconds) = match column.data_type() {
             DataType::Date32 => (1, DAY),
-            DataType::Date64 => (1000, 1),
+            DataType::Date64 => (1000 * DAY, DAY),
             DataType::Timestamp(TimeUnit::Second, _) => (1, 1),
             DataType::Timestamp(TimeUnit::Millisecond, _) => (1000, 1),
             DataType::Timestamp(TimeUnit::Microsecond, _) => (1_000_000, 1),
@@ -218,12 +229,14 @@ impl Times {
             numbers: numbers.as_primitive::<Int64Type>().clone(),
             per_second,
             seconds,
+            within: if seconds == DAY { within } else { 0 },
         })
     }
 
     fn seconds(&self, row: usize) -> Option<i64> {
         let valid = self.numbers.is_valid(row);
-        valid.then(|| self.numbers.value(row).div_euclid(self.per_second) * self.seconds)
+        let begin = || self.numbers.value(row).div_euclid(self.per_second) * self.seconds;
+        valid.then(|| begin() + self.within)
     }
 }
 
@@ -251,15 +264,18 @@ mod tests {
                 second,
             ),
             (Arc::new(nanos.with_timezone("Europe/Berlin")), second),
-            (Arc::new(Date64Array::from(vec![second * 1000])), second),
-            (Arc::new(Date32Array::from(vec![14_288])), 14_288 * DAY),
+            (
+                Arc::new(Date64Array::from(vec![14_288 * DAY * 1000])),
+                14_288 * DAY + 7,
+            ),
+            (Arc::new(Date32Array::from(vec![14_288])), 14_288 * DAY + 7),
         ];
         for (column, expected) in columns {
-            let times = Times::of(&column, "time", Path::new("x")).unwrap();
+            let times = Times::of(&column, "time", Path::new("x"), 7).unwrap();
             assert_eq!(times.seconds(0), Some(expected), "{}", column.data_type());
         }
         let gap: ArrayRef = Arc::new(TimestampSecondArray::from(vec![None, Some(-1)]));
-        let times = Times::of(&gap, "time", Path::new("x")).unwrap();
+        let times = Times::of(&gap, "time", Path::new("x"), 7).unwrap();
         assert_eq!((times.seconds(0), times.seconds(1)), (None, Some(-1)));
     }
 

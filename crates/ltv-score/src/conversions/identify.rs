@@ -46,22 +46,39 @@ pub(super) fn email(text: &str) -> Option<String> {
 }
 
 /// The hash of a phone number's digits, which start with the code of the country; of a hash, itself. A number that
-/// starts with one 0 has no code, and letters are no part of a number.
+/// starts with one 0 has no code, and letters and other symbols than those between digits are no part of a number.
 pub(super) fn phone(text: &str) -> Option<String> {
     if let Some(hash) = hashed(text) {
         return Some(hash);
     }
-    if text.chars().any(char::is_alphabetic) {
+    let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let (plus, number) = match text.strip_prefix('+') {
+        Some(rest) => (true, rest),
+        None => (false, text.as_str()),
+    };
+    if !number
+        .chars()
+        .all(|c| c.is_ascii_digit() || is_between_digits(c))
+    {
         return None;
     }
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    let digits = match text.trim().starts_with('+') {
-        true => digits.as_str(),
-        false => digits.strip_prefix("00").unwrap_or(&digits),
+    let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
+    let abroad = |all: &str| match plus {
+        true => all.to_owned(),
+        false => all.strip_prefix("00").unwrap_or(all).to_owned(),
+    };
+    // A zero in brackets behind the code is for calls from within the country, but where all numbers have one.
+    let digits = match number.split_once("(0)") {
+        Some((code, rest))
+            if !matches!(abroad(&digits(code)).as_str(), "" | "39" | "378" | "379") =>
+        {
+            abroad(&digits(code)) + &digits(rest)
+        }
+        _ => abroad(&digits(number)),
     };
     // At most 15 by E.164; shorter than 7 are none that somebody could be called by from abroad.
     let fits = (7..=15).contains(&digits.len()) && !digits.starts_with('0');
-    fits.then(|| sha256(digits))
+    fits.then(|| sha256(&digits))
 }
 
 /// The hash of an id of the advertiser's own.
@@ -78,8 +95,28 @@ pub(super) fn is_click_id(text: &str) -> bool {
 
 /// Whether a text can be an order id: it must not say who somebody is.
 pub(super) fn is_order_id(text: &str) -> bool {
-    let odd = |c: char| c.is_control() || c == '@';
-    !text.trim().is_empty() && text.chars().count() <= 64 && !text.contains(odd)
+    let fits = !text.trim().is_empty() && text.chars().count() <= 64;
+    fits && !text.contains(char::is_control) && !has_address(text) && !has_phone(text)
+}
+
+/// Whether a text may hold an e-mail address, also as links write it: nothing else that is sent needs an `@`.
+pub(super) fn has_address(text: &str) -> bool {
+    text.contains('@') || text.contains("%40")
+}
+
+/// Whether a text holds a phone number with its `+`: seven digits or more behind it, with what stands between digits.
+fn has_phone(text: &str) -> bool {
+    text.split('+').skip(1).any(|rest| {
+        let number = rest
+            .chars()
+            .take_while(|c| c.is_ascii_digit() || is_between_digits(*c));
+        number.filter(char::is_ascii_digit).count() >= 7
+    })
+}
+
+/// What people write between the digits of a phone number.
+fn is_between_digits(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '-' | '.' | '/' | '(' | ')')
 }
 
 /// Whether a text is what Meta's cookies `_fbc` and `_fbp` hold: `fb`, a number, milliseconds, and something more.
@@ -168,8 +205,45 @@ mod tests {
         for text in wrong {
             assert_eq!(phone(text), None, "{text}");
         }
+        for text in [
+            "+49*30*1234567",
+            "+49 30 1234567#5",
+            "49+301234567",
+            "(0)30 1234567",
+            "+49 ٣٠ 1234567",
+        ] {
+            assert_eq!(phone(text), None, "{text}");
+        }
         assert_eq!(external_id("  "), None);
         assert_eq!(external_id(" abc "), Some(sha256("abc")));
+    }
+
+    #[test]
+    fn a_zero_in_brackets_is_not_dialled_from_abroad() {
+        let berlin = Some(sha256("49301234567"));
+        for text in [
+            "+49 (0)30 1234567",
+            "+49(0)30/1234567",
+            "0049 (0) 30-1234567",
+            "49 ( 0 ) 30 1234567",
+            "+49.30.1234567",
+        ] {
+            assert_eq!(phone(text), berlin, "{text}");
+        }
+        // In Italy it is part of the number.
+        assert_eq!(phone("+39 (0)6 1234567"), Some(sha256("39061234567")));
+    }
+
+    #[test]
+    fn addresses_and_numbers_are_seen_where_they_should_not_be() {
+        assert!(has_address("https://x.y/?mail=a%40b.de") && has_address("a@b"));
+        assert!(!has_address("Mozilla/5.0 (X11; Linux x86_64) 40%"));
+        for wrong in ["+4930123456", "tel:+49 (30) 123-456", "a%40b.de"] {
+            assert!(!is_order_id(wrong), "{wrong}");
+        }
+        for right in ["A+17", "2024+000123", "4930123456", "+1-2-3"] {
+            assert!(is_order_id(right), "{right}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{
     Platform, Scratch,
     currency::Currency,
-    google,
+    google, identify,
     platform::{ACTION_SOURCES, WEBSITE},
 };
 use crate::ScoreError;
@@ -330,6 +330,10 @@ impl ConversionOptions {
         if source == WEBSITE && !page {
             let problem =
                 "no address that starts with https://; Meta wants the page of events of a website";
+            return Err(wrong("source_url", problem));
+        }
+        if identify::has_address(url) {
+            let problem = "an e-mail address may be in it, and it is sent as it is; give the address of the page alone";
             return Err(wrong("source_url", problem));
         }
         Ok(())

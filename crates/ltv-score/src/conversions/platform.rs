@@ -54,7 +54,7 @@ impl fmt::Display for Platform {
 }
 
 /// Events of this source may be up to 62 days old.
-const PHYSICAL_STORE: &str = "physical_store";
+pub(super) const PHYSICAL_STORE: &str = "physical_store";
 /// Events of this source need the user's browser and the page.
 pub(super) const WEBSITE: &str = "website";
 
@@ -92,18 +92,18 @@ pub enum Reason {
     NoIdentifier,
     /// The click id cannot be one.
     MalformedClickId,
-    /// The order id cannot be one.
-    MalformedOrderId,
     /// The conversion is not after the click.
     BeforeClick,
-    /// The value is 0, which the platform refuses.
-    ValueZero,
+    /// The order id cannot be one.
+    MalformedOrderId,
     /// The value is below the smallest one asked for.
     BelowMinValue,
     /// The first upload did not have the user.
     NotUploaded,
     /// The value is near that of the first upload.
     NotMoved,
+    /// The value is 0, which Meta refuses, and after which Google restates nothing any more.
+    ValueZero,
     /// Another user has the same click and time, or the same order id.
     Duplicate,
 }
@@ -119,12 +119,12 @@ impl Reason {
         Self::TooOld,
         Self::NoIdentifier,
         Self::MalformedClickId,
-        Self::MalformedOrderId,
         Self::BeforeClick,
-        Self::ValueZero,
+        Self::MalformedOrderId,
         Self::BelowMinValue,
         Self::NotUploaded,
         Self::NotMoved,
+        Self::ValueZero,
         Self::Duplicate,
     ];
 

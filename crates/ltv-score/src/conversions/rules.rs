@@ -122,8 +122,10 @@ impl Rules<'_> {
         let value = self.scale.value(values.now.value);
         let moved = value != old && (value - old).abs() > self.options.moved * old;
         Ok(match moved {
-            true => Verdict::Send { time, value },
             false => Verdict::Known(Reason::NotMoved),
+            // Google takes it for the last word: the conversion could never get another value.
+            true if value <= 0.0 => Verdict::Known(Reason::ValueZero),
+            true => Verdict::Send { time, value },
         })
     }
 

@@ -24,10 +24,10 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "Examples:
   ltv conversions snapshot --users users.parquet --platform google-ads --name 'pLTV 365' \\
     --currency EUR --time registered_at --click-id gclid --out google.csv
-  ltv conversions today --since yesterday --users users.parquet --platform google-ads-restatement \\
+  ltv conversions today --since first --users users.parquet --platform google-ads-restatement \\
     --name 'pLTV 365' --currency EUR --time registered_at --click-id gclid --out restated.csv
   ltv conversions snapshot --users users.parquet --platform meta --name PredictedLTV \\
-    --currency EUR --time registered_at --email email --fbc fbc --cap 0.99 --out meta.jsonl
+    --currency EUR --time last_bought_at --email email --fbc fbc --cap 0.99 --out meta.jsonl
   ltv conversions --check google.csv --as-of 2024-01-31")]
 pub(crate) struct Flags {
     /// Folder of the snapshot, or s3://bucket/prefix
@@ -80,7 +80,7 @@ struct What {
     /// Leave out smaller values [default: none]
     #[arg(long, value_name = "X")]
     min_value: Option<f64>,
-    /// Snapshot of the first upload, for restatements
+    /// Snapshot of the first upload, not of yesterday, for restatements
     #[arg(long, value_name = "DIR")]
     since: Option<PathBuf>,
     /// From which share of the first value on a change is restated, 0 or more [default: 0.1]
@@ -107,7 +107,7 @@ struct ColumnFlags {
     /// Id, as in the snapshot [default: user_id]
     #[arg(long, value_name = "COLUMN")]
     user: Option<String>,
-    /// When the user converted, in UTC where it says no zone
+    /// When the user converted, in UTC where it says no zone; a date counts as its last second
     #[arg(long, value_name = "COLUMN")]
     time: Option<String>,
     /// Google click id
@@ -254,6 +254,7 @@ fn text(found: &Exported, out: &Path) -> String {
         ("unusable phone numbers", unusable.phone),
         ("unusable click ids (fbc)", unusable.fbc),
         ("unusable browser ids (fbp)", unusable.fbp),
+        ("user agents with an address", unusable.user_agent),
     ] {
         if rows > 0 {
             facts.add(what, count(rows));

@@ -124,6 +124,8 @@ fn row(
     if adjusted {
         let restates = get("Adjustment Type") == google::RESTATE;
         findings.rule(restates, line, "Adjustment Type: not RESTATE");
+        let nothing = amount(get(value), usize::MAX) == Some(0.0);
+        findings.rule(!nothing, line, format!("{value}: 0, which is final"));
         return Ok(());
     }
     let click = get("Google Click ID");

@@ -87,7 +87,7 @@ fn one(event: &Map<String, Value>, line: u64, findings: &mut Findings) -> Result
     );
     let id = text("event_id");
     findings.rule(
-        !id.is_empty() && !id.contains('@'),
+        !id.is_empty() && !identify::has_address(id),
         line,
         "event_id: cannot be one",
     );
@@ -113,6 +113,12 @@ fn one(event: &Map<String, Value>, line: u64, findings: &mut Findings) -> Result
     let user_data = table("user_data");
     user(&user_data, line, findings);
     let page = !text("event_source_url").is_empty() && user_data.contains_key("client_user_agent");
+    let address = identify::has_address(text("event_source_url"));
+    findings.rule(
+        !address,
+        line,
+        "event_source_url: an e-mail address may be in it",
+    );
     let complete = source != WEBSITE || page;
     findings.rule(
         complete,
@@ -146,6 +152,14 @@ fn user(data: &Map<String, Value>, line: u64, findings: &mut Findings) {
         let fine = data.get(key).is_none_or(cookie);
         findings.rule(fine, line, format!("{key}: not as Meta's cookie has it"));
     }
+    let agent = |value: &Value| {
+        value
+            .as_str()
+            .is_some_and(|text| !identify::has_address(text))
+    };
+    let fine = data.get("client_user_agent").is_none_or(agent);
+    let what = "client_user_agent: no text, or an e-mail address may be in it";
+    findings.rule(fine, line, what);
     let known = data.keys().any(|key| key != "client_user_agent");
     findings.rule(known, line, "user_data: nothing to know a user by");
 }

@@ -152,7 +152,7 @@ fn a_file_of_meta_that_breaks_a_rule() {
             good.replacen("system_generated", "app", 1),
             "action_source: not known",
         ),
-        (format!("{good}{good}"), "the same event_id"),
+        (format!("{good}{good}"), "line 2: the same event_id"),
         (
             format!("{good}{{\"data\":[]}}"),
             "line 2: a request holds 1 to 1000",
@@ -171,4 +171,86 @@ fn a_file_of_meta_that_breaks_a_rule() {
     }
     let error = checked(&good, Some(AS_OF + 7)).unwrap_err();
     assert!(error.contains("too old"), "{error}");
+}
+
+/// Up to a thousand events are on one line.
+#[test]
+fn events_of_one_body_with_the_same_id() {
+    let at = scored((0..12).collect());
+    let people: Vec<Person> = (0..12).map(person).collect();
+    table(&at.path().join("users.parquet"), &people);
+    let (_, good) = run(at.path(), &options(Platform::Meta)).unwrap();
+    let events = good.trim().strip_prefix("{\"data\":[").unwrap();
+    let events = events.strip_suffix("]}").unwrap();
+    let one = events.split_inclusive("}}").next().unwrap();
+    let four = format!("{{\"data\":[{one},{events},{one},{one}]}}\n");
+    let error = checked(&four, None).unwrap_err();
+    assert_eq!(error.matches("line 1: the same event_id").count(), 3);
+}
+
+/// What is sent as it is must not hold what is only sent hashed.
+#[test]
+fn addresses_in_what_is_not_hashed() {
+    let at = scored((0..12).collect());
+    let mut people: Vec<Person> = (0..12).map(person).collect();
+    // The column of click ids serves as one of user agents.
+    for (person, agent) in
+        people
+            .iter_mut()
+            .step_by(2)
+            .zip(["Mozilla/5.0 (X11)", "anna@b.de", "x?mail=anna%40b.de"])
+    {
+        person.click = Some(agent.to_owned());
+    }
+    table(&at.path().join("users.parquet"), &people);
+    let mut options = options(Platform::Meta);
+    options.action_source = "website".to_owned();
+    options.source_url = Some("https://x.y/page".to_owned());
+    options.columns.user_agent = Some("gclid".to_owned());
+    let (found, good) = run(at.path(), &options).unwrap();
+    assert_eq!(found.unusable.user_agent, 2);
+    assert_eq!(found.left_out.get(&Reason::NoIdentifier), Some(&2));
+    assert!(!good.contains("anna"), "{good}");
+    checked(&good, None).unwrap();
+    for (from, to, what) in [
+        ("Mozilla", "anna@b.de", "client_user_agent: "),
+        ("Mozilla", "anna%40b.de", "client_user_agent: "),
+        ("x.y/page", "x.y/?mail=anna@b.de", "event_source_url: "),
+    ] {
+        let error = checked(&good.replacen(from, to, 1), None).unwrap_err();
+        assert!(error.contains(what) && !error.contains("anna"), "{error}");
+    }
+    let text = google_file();
+    let (_, order) = text.lines().nth(1).unwrap().rsplit_once(',').unwrap();
+    let error = checked(&text.replace(order, "+49 30 1234567"), None).unwrap_err();
+    assert!(error.contains("line 2: Order ID: cannot be one"), "{error}");
+}
+
+/// A day counts as its last second, and that of a click as its first.
+#[test]
+fn days_without_a_time() {
+    let at = scored((0..12).collect());
+    let days =
+        |ago: i32| Arc::new(arrow::array::Date32Array::from(vec![AS_OF.0 - ago])) as ArrayRef;
+    let clicks = Arc::new(StringArray::from(vec![click(0)])) as ArrayRef;
+    let ids = Arc::new(Int64Array::from(vec![0])) as ArrayRef;
+    let mut options = options(Platform::GoogleAds);
+    (options.columns.email, options.columns.consent) = (None, None);
+    let noon = (NOW_SECONDS - 43_200) * 1_000_000;
+    let noon = Arc::new(TimestampMicrosecondArray::from(vec![noon])) as ArrayRef;
+    for (ago, clicked, time) in [
+        (1, noon, "1970-07-19 23:59:59+0000"),
+        (1, days(1), "1970-07-19 23:59:59+0000"),
+        (0, days(0), "1970-07-20 23:59:59+0000"),
+    ] {
+        let columns = [
+            ("user_id", ids.clone()),
+            ("registered", days(ago)),
+            ("clicked", clicked),
+            ("gclid", clicks.clone()),
+        ];
+        parquet(&at.path().join("users.parquet"), &columns);
+        let (_, text) = run(at.path(), &options).unwrap();
+        assert!(text.contains(time), "{text}");
+    }
 }

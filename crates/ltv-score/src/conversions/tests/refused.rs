@@ -77,7 +77,7 @@ fn options_that_make_no_sense() {
 fn options_that_make_no_sense_for_meta() {
     let at = scored((0..12).collect());
     table(&at.path().join("users.parquet"), &[person(0)]);
-    let meta: [(Change, &str); 6] = [
+    let meta: [(Change, &str); 7] = [
         (
             |o| o.name = "x".repeat(51),
             "1 to 50 letters; give that of the event",
@@ -104,6 +104,10 @@ fn options_that_make_no_sense_for_meta() {
                 o.columns.user_agent = Some("consent".into());
             },
             "source_url: no address",
+        ),
+        (
+            |o| o.source_url = Some("https://x.y/?mail=anna%40b.de".into()),
+            "source_url: an e-mail address may be in it",
         ),
     ];
     for (change, part) in meta {
@@ -223,4 +227,27 @@ fn what_is_no_table_or_no_snapshot() {
     twice.rows *= 2;
     twice.write(at.path().join("snapshot")).unwrap();
     refuse(at.path(), &options, &["snapshot", "names a user twice"]);
+}
+
+/// Meta wants what is recent, and complete windows are old.
+#[test]
+fn nothing_recent_for_meta() {
+    let at = scored((0..12).collect());
+    let people: Vec<Person> = (0..12).map(person).collect();
+    let old = |p: &Person| Person {
+        ago: Some(86_400 * 14),
+        ..p.clone()
+    };
+    let people: Vec<Person> = people.iter().map(old).collect();
+    table(&at.path().join("users.parquet"), &people);
+    let mut options = options(Platform::Meta);
+    let parts = [
+        "6 too old for the platform",
+        "--time of a later event",
+        "--status observing",
+    ];
+    refuse(at.path(), &options, &parts);
+    // Of a shop it is recent enough.
+    options.action_source = "physical_store".to_owned();
+    run(at.path(), &options).unwrap();
 }

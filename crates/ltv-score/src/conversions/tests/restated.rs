@@ -89,3 +89,40 @@ fn what_was_not_uploaded_is_not_restated() {
     let (found, _) = run(at.path(), &options).unwrap();
     assert_eq!(found.left_out.get(&Reason::InTheFuture), Some(&1));
 }
+
+/// Zero would be final: what fell to it is left out, but stays in the way of its duplicates.
+#[test]
+fn values_are_not_restated_to_zero() {
+    let at = tempfile::tempdir().unwrap();
+    snapshot(at.path(), "first", (0..16).collect(), &Fake::new());
+    let fallen = Fake::with(|_, predictions| {
+        for (i, values) in predictions.values.chunks_mut(2).enumerate() {
+            let factor = if i % 4 == 0 { 0.001 } else { 2.0 };
+            values.iter_mut().for_each(|value| *value *= factor);
+        }
+    });
+    snapshot(at.path(), "snapshot", (0..16).collect(), &fallen);
+    let people: Vec<Person> = (0..16).map(person).collect();
+    table(&at.path().join("users.parquet"), &people);
+    let mut options = options(Platform::GoogleAdsRestatement);
+    options.since = Some(at.path().join("first"));
+    options.as_of = Some(AS_OF + 3);
+    // In whole yen, a thousandth of a value is nothing.
+    options.currency = "JPY".to_owned();
+    let (found, text) = run(at.path(), &options).unwrap();
+    let whole = |user: usize, factor: f64| (predicted(user, 1) * factor).round();
+    let fell = (0..16).step_by(4).filter(|i| whole(*i, 1.0) > 0.0).count();
+    assert!(fell > 1 && (0..16).step_by(4).all(|i| whole(i, 0.001) == 0.0));
+    assert_eq!(found.left_out.get(&Reason::ValueZero), Some(&(fell as u64)));
+    assert!(!text.contains("RESTATE,0,"), "{text}");
+    let path = at.path().join("zero");
+    let (start, rest) = text.split_once("RESTATE,").unwrap();
+    let (_, rest) = rest.split_once(',').unwrap();
+    fs::write(&path, format!("{start}RESTATE,0,{rest}")).unwrap();
+    let scratch = options.room(&path);
+    let error = check_conversions(&path, None, &scratch).unwrap_err();
+    assert!(
+        error.to_string().contains("line 2: Adjusted Value: 0"),
+        "{error}"
+    );
+}
