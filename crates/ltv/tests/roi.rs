@@ -296,7 +296,13 @@ fn the_better_model_wins_and_the_same_model_does_not() {
     let roi = |policy: usize| number(&found, &format!("/replay/policies/{policy}/roi/2/value"));
     assert!((0..5).all(|policy| roi(policy) < roi(5)) && roi(1) > roi(4));
     let holds = found["split"]["checks"].as_array().unwrap();
-    assert!(holds.len() > 5 && holds.iter().all(|c| c["holds"] == true));
+    assert!(holds.len() > 5 && holds[0]["holds"] == true);
+    assert!(holds.iter().all(|c| c["holds"] != false));
+    assert!(
+        holds
+            .iter()
+            .all(|c| c["holds"].is_null() == c["p"].is_null())
+    );
     assert_eq!(found["bids"]["values"][1]["column"], "channel");
     // Organic users cost nothing, and are not there.
     let labels = found["bids"]["values"].as_array().unwrap();

@@ -108,10 +108,9 @@ fn row(roi: &Roi, policy: &Policy) -> String {
 fn checks(out: &mut String, roi: &Roi) {
     let checks = &roi.split.checks;
     let p = |p: Option<f64>| p.map_or("–".to_owned(), |p| format!("{p:.3}"));
-    let first = checks.first().map_or("–".to_owned(), |c| p(c.p));
     let off: Vec<String> = checks
         .iter()
-        .filter(|c| !c.holds)
+        .filter(|c| c.holds == Some(false))
         .take(3)
         .map(|c| {
             format!(
@@ -122,14 +121,24 @@ fn checks(out: &mut String, roi: &Roi) {
             )
         })
         .collect();
-    let text = match off.is_empty() {
-        true => format!("Arms have the users they should have: p = {first}"),
-        false => format!(
+    let first = checks.first().and_then(|c| c.p);
+    let text = match (off.is_empty(), first) {
+        (true, None) => "Too few users to say whether arms have those they should have".to_owned(),
+        (true, first) => format!("Arms have the users they should have: p = {}", p(first)),
+        (false, _) => format!(
             "ARMS DO NOT HAVE THE USERS THEY SHOULD HAVE: {}",
             off.join(", ")
         ),
     };
     line(out, &text);
+    let few = checks.iter().skip(1).filter(|c| c.p.is_none()).count();
+    if few > 0 {
+        let of = checks.len() - 1;
+        line(
+            out,
+            &format!("  not checked: {few} of {of} values of columns, which have too few users"),
+        );
+    }
 }
 
 fn power(out: &mut String, roi: &Roi) {

@@ -78,10 +78,9 @@ fn checks(all: &[Mismatch]) -> Table {
             count(c.neither),
             plain(c.chi_squared),
         ];
-        let p = if c.holds {
-            p
-        } else {
-            p.emphasis(Emphasis::Warning)
+        let p = match c.holds {
+            Some(false) => p.emphasis(Emphasis::Warning),
+            _ => p,
         };
         cells.into_iter().map(Cell::new).chain([p]).collect()
     };
@@ -95,8 +94,8 @@ fn checks(all: &[Mismatch]) -> Table {
     ];
     Table {
         caption: "Do arms have the users they should have?".to_owned(),
-        note: "Marked: p under 0.001, for the values of columns 0.001 over their number. Then no uplift can be \
-               trusted."
+        note: "Marked: p under 0.001, for the values of columns 0.001 over the number of those tested. Then no \
+               uplift can be trusted. –: too few users to say, since a cell expects fewer than 5."
             .to_owned(),
         header: heads.into_iter().map(Cell::new).collect(),
         rows: all.iter().map(row).collect(),
