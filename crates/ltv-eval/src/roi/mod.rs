@@ -15,6 +15,7 @@
 //! | `bids` | what a user of each channel may cost |
 //! | `curve` | what each budget captures |
 //! | `document`, `text` | what comes out, for programs and on one screen |
+//! | `warnings` | what a reader must know before believing it |
 //!
 //! Nothing here is causal: what a user is worth is taken not to depend on whether ads were delivered,
 //! and neither auctions nor other users answer to what one does.
@@ -29,6 +30,7 @@ mod replay;
 mod resample;
 mod srm;
 mod text;
+mod warnings;
 
 pub use document::Roi;
 pub use power::Wanted;

@@ -60,12 +60,21 @@ pub(super) fn split(found: &Roi) -> Section {
         id: "arms".to_owned(),
         link: "Experiment".to_owned(),
         title: "The experiment in two arms".to_owned(),
-        lead: "As the paper made it: users are assigned by a hash, each arm is ranked by its own model and \
-               spends the same budget. In each resample users of an arm are drawn again and delivered to again."
-            .to_owned(),
+        lead: lead(found),
         lines: vec![],
         tables: vec![table, checks(&split.checks)],
     }
+}
+
+/// How the experiment is made, and what is wrong with this one.
+fn lead(found: &Roi) -> String {
+    let mut lead = "As the paper made it: users are assigned by a hash, each arm is ranked by its own model and \
+        has the same budget. In each resample users of an arm are drawn again and delivered to again."
+        .to_owned();
+    for warning in found.warnings() {
+        lead += &format!(" Warning: {warning}.");
+    }
+    lead
 }
 
 fn checks(all: &[Mismatch]) -> Table {
