@@ -186,6 +186,23 @@ impl Flags {
         options.set("decoding", self.decoding)?;
         options.resolve()
     }
+
+    /// Whether what is to be written may be.
+    fn check_outputs(&self) -> Result<(), Failure> {
+        if let Some(out) = &self.out {
+            outputs::check(out, Kind::Roi)?;
+        }
+        if let Some(out) = &self.report {
+            outputs::check(out, Kind::Page)?;
+        }
+        match (&self.out, &self.report) {
+            (Some(out), Some(report)) if outputs::same(out, report) => Err(Failure::user(format!(
+                "{}: --out and --report are the same file; give two names",
+                out.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Options {
@@ -248,12 +265,7 @@ impl Options {
 pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let options = flags.resolve()?;
     let (cost, experiment_options) = (options.cost()?, options.experiment(context.seed)?);
-    if let Some(out) = &flags.out {
-        outputs::check(out, Kind::Roi)?;
-    }
-    if let Some(out) = &flags.report {
-        outputs::check(out, Kind::Page)?;
-    }
+    flags.check_outputs()?;
     let dataset = Dataset::open_all(&flags.data)?;
     let control = ltv_lab::open(&flags.control, options.decoding)?;
     let treatment = ltv_lab::open(&flags.treatment, options.decoding)?;

@@ -84,6 +84,10 @@ const OPTIONS: &[(&str, &str)] = &[
         "an output of another kind",
         "--cost-model constant:1 --out mean.json",
     ),
+    (
+        "a document and a page of one name",
+        "--cost-model constant:1 --out new --report ./new",
+    ),
 ];
 
 #[test]
@@ -113,5 +117,5 @@ fn roi() {
             "roi --quiet --data data --control none.ltv --treatment mean.json --cost-model constant:1",
         ),
     ]);
-    cases.check("roi", 26);
+    cases.check("roi", 27);
 }
