@@ -383,6 +383,32 @@ fn costs_can_be_stated() {
     assert!(error.contains("has no cost: add "), "{error}");
 }
 
+/// A flag wins over what the file says, also over what the file says of its rival.
+#[test]
+fn flags_win_over_their_rivals_in_the_file() {
+    let at = place();
+    let found = |file: &str, flags: &str| -> Value {
+        at.write(
+            "roi.toml",
+            format!("bootstrap = 0\narm_share = 0.4\n{file}\n"),
+        );
+        let line = format!(
+            "roi --data test --quiet --json --config roi.toml --control {MEAN} --treatment {MEAN} {flags}"
+        );
+        serde_json::from_str(&at.ok(&line)).unwrap()
+    };
+    let both = "budget = 50\ncost_model = 'constant:2'";
+    let file = found(both, "");
+    assert_eq!(number(&file, "/split/budget"), 50.0);
+    let flags = found(both, "--budget-share 0.2 --cost cost --leave-out-free");
+    assert!((number(&flags, "/split/budget_share") - 0.2).abs() < 1e-12);
+    assert_eq!(flags["about"]["cost"]["source"], "column 'cost'");
+    let back = "budget_share = 0.2\ncost = 'cost'";
+    let flags = found(back, "--budget 40 --cost-model constant:2");
+    assert_eq!(number(&flags, "/split/budget"), 40.0);
+    assert_eq!(flags["about"]["cost"]["source"], "constant:2");
+}
+
 /// A user without a cost, one of a negative cost and one of an infinite cost are named.
 #[test]
 fn costs_that_are_none_are_refused() {

@@ -166,6 +166,14 @@ impl Default for Options {
 impl Flags {
     fn resolve(&self) -> Result<Options, Failure> {
         let mut options = Overlay::default().file(self.common.config.as_deref())?;
+        for (rival, given) in [
+            ("cost", self.cost_model.is_some()),
+            ("cost_model", self.cost.is_some()),
+            ("budget", self.budget_share.is_some()),
+            ("budget_share", self.budget.is_some()),
+        ] {
+            options.unless(rival, given);
+        }
         options.set("horizon", self.horizon)?;
         options.list("outcomes", &self.outcomes)?;
         options.set("cost", self.cost.as_ref())?;
