@@ -253,7 +253,8 @@ pub struct Offer {
     pub verdict: Verdict,
 }
 
-/// Whether a bid is right.
+/// Whether a bid is right, by the 95 % interval of this ratio alone: of twenty right bids one is expected to
+/// be found wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {

@@ -138,7 +138,8 @@ pub(super) fn bids(found: &Roi) -> Section {
     let table = Table {
         caption: format!("Highest cost per acquisition at a return of {}", found.bids.target_roas),
         note: "A bid is the mean prediction over the target; worth is the realised mean over the target. Marked: \
-               the interval of the ratio does not hold 1, so that the bid is too high or too low by more than chance."
+               the ratio's own 95 % interval does not hold 1. Of twenty rows whose bids are right, one is expected to \
+               be marked."
             .to_owned(),
         header: heads.into_iter().map(Cell::new).collect(),
         rows: found.bids.values.iter().map(row).collect(),
