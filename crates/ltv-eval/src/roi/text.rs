@@ -178,13 +178,20 @@ fn power(out: &mut String, roi: &Roi) {
             days,
             users,
             detectable,
-            ..
+            standard_error,
+            resampled,
         } = planned;
         let users = users.map_or("–".to_owned(), |n| n.to_string());
         let least = detectable.map_or("–".to_owned(), percent);
+        let wider = match (standard_error, resampled) {
+            (Some(delta), Some(found)) if found > delta => {
+                format!(" (standard error {delta:.3}, but {found:.3} by resamples)")
+            }
+            _ => String::new(),
+        };
         line(
             out,
-            &format!("  ROI-{days}: {users}; arms of this size see {least} or more"),
+            &format!("  ROI-{days}: {users}; arms of this size see {least} or more{wider}"),
         );
     }
 }
