@@ -332,6 +332,14 @@ fn the_better_model_wins_and_the_same_model_does_not() {
         &at,
         &format!("--control {ODMN} --treatment {ODMN} --bootstrap 100"),
     );
+    let text = at.ok(&line(&format!(
+        "--control {ODMN} --treatment {HASTY} --bootstrap 0"
+    )));
+    let files = [ODMN, HASTY].map(|file| text.contains(&format!("({file})")));
+    assert_eq!(
+        files, [true; 2],
+        "two networks cannot be told apart: {text}"
+    );
     for t in 0..3 {
         assert_eq!(
             number(&same, &format!("/replay/policies/1/uplift/{t}/value")),

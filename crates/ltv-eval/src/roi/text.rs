@@ -66,7 +66,6 @@ fn experiment(out: &mut String, roi: &Roi) {
         "", "users", "delivered", "spend"
     );
     line(out, &format!("{head}{}", roi.heads()));
-    let names = [&roi.about.control.name, &roi.about.treatment.name];
     let arms = [("control", &split.control), ("treatment", &split.treatment)];
     for (role, arm) in arms {
         let name = pad(&format!("  {role}"), NAME);
@@ -86,11 +85,6 @@ fn experiment(out: &mut String, roi: &Roi) {
     line(
         out,
         &format!("{}{same}", pad("  A/A: control's model in both", lead)),
-    );
-    let [control, treatment] = names.map(|n| printable(n));
-    line(
-        out,
-        &format!("  control: {control}; treatment: {treatment}"),
     );
 }
 

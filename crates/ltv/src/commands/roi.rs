@@ -293,11 +293,12 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         options: experiment_options,
     };
     let found = roi(&request, &context.progress)?;
-    let mut text = heading(&found) + &found.summary();
+    let files = [&*flags.control, &*flags.treatment];
+    let mut text = heading(&found, files) + &found.summary();
     if let Some(out) = &flags.report {
         let shown = Experiment {
             found: &found,
-            models: [&flags.control, &flags.treatment],
+            models: files,
             dataset: &dataset,
             seed: context.seed,
         };
@@ -312,8 +313,19 @@ fn write(out: Option<&Path>, found: &Roi) -> Result<(), Failure> {
     out.map_or(Ok(()), |out| evaluate::write(out, found))
 }
 
-/// On whom, and what they cost.
-fn heading(found: &Roi) -> String {
+/// The models by name, and by file where that is no difference.
+pub(crate) fn names(found: &Roi, files: [&Path; 2]) -> [String; 2] {
+    let models = [&found.about.control, &found.about.treatment];
+    let alike = models[0].name == models[1].name;
+    let mut files = files.into_iter();
+    models.map(|model| match files.next().filter(|_| alike) {
+        Some(file) => format!("{} ({})", model.name, file.display()),
+        None => model.name.clone(),
+    })
+}
+
+/// Which models on whom, and what users cost.
+fn heading(found: &Roi, files: [&Path; 2]) -> String {
     let about = &found.about;
     let free = match about.cost.free {
         0 => String::new(),
@@ -323,8 +335,10 @@ fn heading(found: &Roi) -> String {
         true => " (stated, not seen: returns are of an invented cost)",
         false => "",
     };
+    let [control, treatment] = names(found, files);
     format!(
-        "{} users registered since {}, whom neither model has seen{free}\ncost: {}{invented}; value: {}; \
+        "control: {control}\ntreatment: {treatment}\n\
+         {} users registered since {}, whom neither model has seen{free}\ncost: {}{invented}; value: {}; \
          ranked by predicted ltv_{} / cost\n",
         count(found.users),
         about.registered_from,
