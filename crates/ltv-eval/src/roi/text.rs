@@ -179,7 +179,7 @@ fn power(out: &mut String, roi: &Roi) {
         let least = detectable.map_or("–".to_owned(), percent);
         let wider = match (standard_error, resampled) {
             (Some(delta), Some(found)) if found > delta => {
-                format!(" (standard error {delta:.3}, but {found:.3} by resamples)")
+                format!(" (error {delta:.3}, by resamples {found:.3})")
             }
             _ => String::new(),
         };
