@@ -7,8 +7,8 @@
 //! ```text
 //! key = blake3(salt.encode()).digest()
 //! digest = blake3(user.encode(), key=key).digest()
-//! fraction = int.from_bytes(digest[:8], "little") / 2**64     # decides the arm
-//! order = int.from_bytes(digest[8:16], "little")              # a random order, for ties
+//! fraction = (int.from_bytes(digest[:8], "little") >> 11) / 2**53   # decides the arm
+//! order = int.from_bytes(digest[8:16], "little")                    # a random order, for ties
 //! ```
 
 /// Hashes users under one salt.

@@ -250,6 +250,7 @@ impl LabError {
             0.0 => {
                 "a return takes a cost above 0: leave out those who cost nothing with --leave-out-free"
             }
+            c if c > 0.0 && c.is_finite() => "give costs in another unit, from 1e-50 to 1e50",
             _ => "costs must be there, finite and above 0",
         };
         Self::CostValue {

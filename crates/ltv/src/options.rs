@@ -62,10 +62,21 @@ impl Overlay {
 
     /// Forgets `key`, so that it must be set again.
     pub(crate) fn unset(&mut self, key: &str) {
-        if let Some((table, last)) = key.rsplit_once('.')
-            && let Some(Value::Table(inner)) = self.table.get_mut(table)
-        {
-            inner.remove(last);
+        match key.rsplit_once('.') {
+            None => _ = self.table.remove(key),
+            Some((table, last)) => {
+                if let Some(Value::Table(inner)) = self.table.get_mut(table) {
+                    inner.remove(last);
+                }
+            }
+        }
+    }
+
+    /// Of keys that exclude each other, a flag that is given wins over whatever the file says of the
+    /// other: forgets `rival` if there is a value.
+    pub(crate) fn unless(&mut self, rival: &str, given: bool) {
+        if given {
+            self.unset(rival);
         }
     }
 

@@ -86,6 +86,17 @@ pub(crate) fn check(path: &Path, kind: Kind) -> Result<(), Failure> {
     )))
 }
 
+/// Whether two files to write are one, by whatever way they are named.
+pub(crate) fn same(a: &Path, b: &Path) -> bool {
+    let whole = |path: &Path| {
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+        let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok();
+        let there = fs::canonicalize(path).ok();
+        there.or_else(|| Some(folder?.join(path.file_name()?)))
+    };
+    a == b || whole(a).is_some_and(|a| whole(b) == Some(a))
+}
+
 /// The format that a file says it has, if it is one of ours.
 fn format(path: &Path) -> Result<Option<String>, Failure> {
     if let Some(header) = header(path)? {
@@ -136,6 +147,18 @@ pub(crate) fn header(path: &Path) -> Result<Option<Value>, Failure> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn one_file_has_many_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("in")).unwrap();
+        assert!(same(&at("new"), &at("./new")) && same(&at("new"), &at("in/../new")));
+        assert!(!same(&at("new"), &at("in/new")) && !same(&at("none/new"), &at("new")));
+        fs::write(at("there"), "").unwrap();
+        assert!(same(&at("there"), &at("in/../there")));
+        assert!(same(Path::new("a"), Path::new("./a")) && !same(Path::new("a"), Path::new("b")));
+    }
 
     #[test]
     fn only_the_same_kind_is_replaced() {

@@ -296,7 +296,13 @@ fn the_better_model_wins_and_the_same_model_does_not() {
     let roi = |policy: usize| number(&found, &format!("/replay/policies/{policy}/roi/2/value"));
     assert!((0..5).all(|policy| roi(policy) < roi(5)) && roi(1) > roi(4));
     let holds = found["split"]["checks"].as_array().unwrap();
-    assert!(holds.len() > 5 && holds.iter().all(|c| c["holds"] == true));
+    assert!(holds.len() > 5 && holds[0]["holds"] == true);
+    assert!(holds.iter().all(|c| c["holds"] != false));
+    assert!(
+        holds
+            .iter()
+            .all(|c| c["holds"].is_null() == c["p"].is_null())
+    );
     assert_eq!(found["bids"]["values"][1]["column"], "channel");
     // Organic users cost nothing, and are not there.
     let labels = found["bids"]["values"].as_array().unwrap();
@@ -325,6 +331,14 @@ fn the_better_model_wins_and_the_same_model_does_not() {
     let same = document(
         &at,
         &format!("--control {ODMN} --treatment {ODMN} --bootstrap 100"),
+    );
+    let text = at.ok(&line(&format!(
+        "--control {ODMN} --treatment {HASTY} --bootstrap 0"
+    )));
+    let files = [ODMN, HASTY].map(|file| text.contains(&format!("({file})")));
+    assert_eq!(
+        files, [true; 2],
+        "two networks cannot be told apart: {text}"
     );
     for t in 0..3 {
         assert_eq!(
@@ -375,6 +389,32 @@ fn costs_can_be_stated() {
     assert!(number(&by, "/cost") > users);
     let error = at.error(&line("--cost-model by:channel:pre-install=1"));
     assert!(error.contains("has no cost: add "), "{error}");
+}
+
+/// A flag wins over what the file says, also over what the file says of its rival.
+#[test]
+fn flags_win_over_their_rivals_in_the_file() {
+    let at = place();
+    let found = |file: &str, flags: &str| -> Value {
+        at.write(
+            "roi.toml",
+            format!("bootstrap = 0\narm_share = 0.4\n{file}\n"),
+        );
+        let line = format!(
+            "roi --data test --quiet --json --config roi.toml --control {MEAN} --treatment {MEAN} {flags}"
+        );
+        serde_json::from_str(&at.ok(&line)).unwrap()
+    };
+    let both = "budget = 50\ncost_model = 'constant:2'";
+    let file = found(both, "");
+    assert_eq!(number(&file, "/split/budget"), 50.0);
+    let flags = found(both, "--budget-share 0.2 --cost cost --leave-out-free");
+    assert!((number(&flags, "/split/budget_share") - 0.2).abs() < 1e-12);
+    assert_eq!(flags["about"]["cost"]["source"], "column 'cost'");
+    let back = "budget_share = 0.2\ncost = 'cost'";
+    let flags = found(back, "--budget 40 --cost-model constant:2");
+    assert_eq!(number(&flags, "/split/budget"), 40.0);
+    assert_eq!(flags["about"]["cost"]["source"], "constant:2");
 }
 
 /// A user without a cost, one of a negative cost and one of an infinite cost are named.

@@ -141,12 +141,13 @@ pub struct Mismatch {
     pub treatment: u64,
     /// Users in neither.
     pub neither: u64,
-    /// Pearson's statistic; null without users.
+    /// Pearson's statistic; null where a cell expects fewer than 5 users.
     pub chi_squared: Option<f64>,
-    /// Probability of one as large by chance.
+    /// Probability of one as large by chance; null where there is no statistic.
     pub p: Option<f64>,
-    /// Whether `p` is at least 0.001, for a column's values 0.001 over their number.
-    pub holds: bool,
+    /// Whether `p` is at least 0.001, for a column's values 0.001 over the number of those that have a
+    /// `p`; null without one.
+    pub holds: Option<bool>,
 }
 
 /// Every policy on everybody.
@@ -252,7 +253,8 @@ pub struct Offer {
     pub verdict: Verdict,
 }
 
-/// Whether a bid is right.
+/// Whether a bid is right, by the 95 % interval of this ratio alone: of twenty right bids one is expected to
+/// be found wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {

@@ -15,6 +15,7 @@
 //! | `bids` | what a user of each channel may cost |
 //! | `curve` | what each budget captures |
 //! | `document`, `text` | what comes out, for programs and on one screen |
+//! | `warnings` | what a reader must know before believing it |
 //!
 //! Nothing here is causal: what a user is worth is taken not to depend on whether ads were delivered,
 //! and neither auctions nor other users answer to what one does.
@@ -29,6 +30,7 @@ mod replay;
 mod resample;
 mod srm;
 mod text;
+mod warnings;
 
 pub use document::Roi;
 pub use power::Wanted;
@@ -40,6 +42,10 @@ use curve::total;
 use deliver::Pool;
 use document::About;
 use ltv_core::progress::Progress;
+
+/// Costs that can be reckoned with: within these bounds neither the sum of any number of users' costs, nor
+/// a value over one, nor the square of either leaves the numbers there are.
+pub const COSTS: std::ops::RangeInclusive<f64> = 1e-50..=1e50;
 
 /// What each arm may spend.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,7 +93,7 @@ pub struct RoiInput {
     pub horizon: u32,
     /// Realised values, a column for each outcome: finite, at least 0.
     pub values: Vec<Vec<f64>>,
-    /// What delivering to each costs: finite, above 0.
+    /// What delivering to each costs, in [`COSTS`].
     pub cost: Vec<f64>,
     /// Predictions of the horizon by the control's model: finite, at least 0.
     pub control: Vec<f64>,
@@ -252,7 +258,7 @@ impl RoiInput {
         if users >= u32::MAX as usize {
             return Err(EvalError::TooManyRows { rows: users });
         }
-        let positive = |&x: &f64| x.is_finite() && x > 0.0;
+        let positive = |x: &f64| COSTS.contains(x);
         let value = |&x: &f64| x.is_finite() && x >= 0.0;
         let columns = [&self.control, &self.treatment, &self.signal];
         let lengths = columns.into_iter().chain(&self.values).map(Vec::len);

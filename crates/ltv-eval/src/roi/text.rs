@@ -6,15 +6,17 @@ use crate::{
     text::{line, number},
 };
 
-/// Widths: 15 + 9 + 10 + 3 x 22 = 100.
-const NAME: usize = 15;
-const USERS: usize = 9;
-const SPEND: usize = 10;
-const CELL: usize = 22;
+/// Widths: 11 + 8 + 10 + 8 + 3 x 21 = 100.
+const NAME: usize = 11;
+const USERS: usize = 8;
+const DELIVERED: usize = 10;
+const SPEND: usize = 8;
+const CELL: usize = 21;
 /// Outcomes side by side, the last ones.
 const OUTCOMES: usize = 3;
 /// Widths of the name of a bid and of its numbers: 17 + 3 x 9 + 2 x 28 = 100.
 const BID: usize = 17;
+const NUMBER: usize = 9;
 /// Values of a column that are shown.
 const BIDS: usize = 8;
 
@@ -28,6 +30,9 @@ impl Roi {
         checks(&mut out, self);
         power(&mut out, self);
         bids(&mut out, self);
+        for warning in self.warnings() {
+            line(&mut out, &format!("WARNING: {warning}"));
+        }
         line(
             &mut out,
             "A replay of what happened: nobody's value depends on delivery, no auction answers.",
@@ -56,28 +61,30 @@ fn experiment(out: &mut String, roi: &Roi) {
         percent(split.budget_share)
     );
     line(out, &title);
-    let head = format!("{:NAME$}{:>USERS$}{:>SPEND$}", "", "users", "delivered");
+    let head = format!(
+        "{:NAME$}{:>USERS$}{:>DELIVERED$}{:>SPEND$}",
+        "", "users", "delivered", "spend"
+    );
     line(out, &format!("{head}{}", roi.heads()));
-    let names = [&roi.about.control.name, &roi.about.treatment.name];
     let arms = [("control", &split.control), ("treatment", &split.treatment)];
     for (role, arm) in arms {
         let name = pad(&format!("  {role}"), NAME);
-        let counts = format!("{name}{:>USERS$}{:>SPEND$}", arm.users, arm.delivered);
+        let counts = format!(
+            "{name}{:>USERS$}{:>DELIVERED$}{:>SPEND$}",
+            arm.users,
+            arm.delivered,
+            spend(arm.spend)
+        );
         let cells = figures(roi.shown(&arm.roi), plain);
         line(out, &format!("{counts}{cells}"));
     }
-    let lead = NAME + USERS + SPEND;
+    let lead = NAME + USERS + DELIVERED + SPEND;
     let uplift = figures(roi.shown(&split.uplift), relative);
     line(out, &format!("{}{uplift}", pad("  uplift", lead)));
     let same = figures(roi.shown(&split.same_model), relative);
     line(
         out,
         &format!("{}{same}", pad("  A/A: control's model in both", lead)),
-    );
-    let [control, treatment] = names.map(|n| printable(n));
-    line(
-        out,
-        &format!("  control: {control}; treatment: {treatment}"),
     );
 }
 
@@ -88,7 +95,13 @@ fn replay(out: &mut String, roi: &Roi) {
         percent(roi.replay.budget_share)
     );
     line(out, &title);
-    let head = format!("{:lead$}{:>SPEND$}", "", "delivered", lead = NAME + USERS);
+    let head = format!(
+        "{:lead$}{:>DELIVERED$}{:>SPEND$}",
+        "",
+        "delivered",
+        "spend",
+        lead = NAME + USERS
+    );
     line(out, &format!("{head}{}", roi.heads()));
     for policy in &roi.replay.policies {
         line(out, &row(roi, policy));
@@ -102,16 +115,19 @@ fn row(roi: &Roi, policy: &Policy) -> String {
         true => figures(roi.shown(&policy.roi), plain),
         false => figures(roi.shown(&policy.uplift), relative),
     };
-    format!("{name}{:>SPEND$}{cells}", policy.delivered)
+    format!(
+        "{name}{:>DELIVERED$}{:>SPEND$}{cells}",
+        policy.delivered,
+        spend(policy.spend)
+    )
 }
 
 fn checks(out: &mut String, roi: &Roi) {
     let checks = &roi.split.checks;
     let p = |p: Option<f64>| p.map_or("–".to_owned(), |p| format!("{p:.3}"));
-    let first = checks.first().map_or("–".to_owned(), |c| p(c.p));
     let off: Vec<String> = checks
         .iter()
-        .filter(|c| !c.holds)
+        .filter(|c| c.holds == Some(false))
         .take(3)
         .map(|c| {
             format!(
@@ -122,14 +138,24 @@ fn checks(out: &mut String, roi: &Roi) {
             )
         })
         .collect();
-    let text = match off.is_empty() {
-        true => format!("Arms have the users they should have: p = {first}"),
-        false => format!(
+    let first = checks.first().and_then(|c| c.p);
+    let text = match (off.is_empty(), first) {
+        (true, None) => "Too few users to say whether arms have those they should have".to_owned(),
+        (true, first) => format!("Arms have the users they should have: p = {}", p(first)),
+        (false, _) => format!(
             "ARMS DO NOT HAVE THE USERS THEY SHOULD HAVE: {}",
             off.join(", ")
         ),
     };
     line(out, &text);
+    let few = checks.iter().skip(1).filter(|c| c.p.is_none()).count();
+    if few > 0 {
+        let of = checks.len() - 1;
+        line(
+            out,
+            &format!("  not checked: {few} of {of} values of columns, which have too few users"),
+        );
+    }
 }
 
 fn power(out: &mut String, roi: &Roi) {
@@ -146,13 +172,20 @@ fn power(out: &mut String, roi: &Roi) {
             days,
             users,
             detectable,
-            ..
+            standard_error,
+            resampled,
         } = planned;
         let users = users.map_or("–".to_owned(), |n| n.to_string());
         let least = detectable.map_or("–".to_owned(), percent);
+        let wider = match (standard_error, resampled) {
+            (Some(delta), Some(found)) if found > delta => {
+                format!(" (error {delta:.3}, by resamples {found:.3})")
+            }
+            _ => String::new(),
+        };
         line(
             out,
-            &format!("  ROI-{days}: {users}; arms of this size see {least} or more"),
+            &format!("  ROI-{days}: {users}; arms of this size see {least} or more{wider}"),
         );
     }
 }
@@ -163,7 +196,7 @@ fn bids(out: &mut String, roi: &Roi) {
         roi.horizon, roi.bids.target_roas
     );
     line(out, &title);
-    let head = ["users", "cost", "worth"].map(|h| format!("{h:>USERS$}"));
+    let head = ["users", "cost", "worth"].map(|h| format!("{h:>NUMBER$}"));
     let models = ["control", "treatment"].map(|h| format!("{h:>9}{:19}", ""));
     line(
         out,
@@ -185,7 +218,7 @@ fn bids(out: &mut String, roi: &Roi) {
 
 fn bid_row(bid: &Bid) -> String {
     let numbers = [bid.users.to_string(), plain(bid.cost), plain(bid.worth)];
-    let numbers = numbers.map(|n| format!("{n:>USERS$}")).concat();
+    let numbers = numbers.map(|n| format!("{n:>NUMBER$}")).concat();
     let offers = [bid.control, bid.treatment].map(|offer| {
         let cpa = offer.max_cpa;
         let half = cpa.high.map(|high| format!("±{}", plain(high - cpa.value)));
@@ -224,6 +257,14 @@ fn plain(value: f64) -> String {
         v if v < 10.0 => format!("{value:.3}"),
         v if v < 1000.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
+    }
+}
+
+/// What was spent, in at most seven characters.
+fn spend(value: f64) -> String {
+    match value {
+        v if v < 1e7 => plain(v),
+        _ => format!("{value:.1e}"),
     }
 }
 

@@ -8,6 +8,7 @@ use arrow::{
 };
 use ltv_core::{Error, assignment::Assigner};
 use ltv_data::Dataset;
+use ltv_eval::roi::COSTS;
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 /// Where costs are from.
@@ -46,7 +47,12 @@ impl FromStr for CostSource {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("'{text}' is no cost model: {FORMS}");
         let positive = |text: &str| match text.trim().parse::<f64>() {
-            Ok(x) if x > 0.0 && x.is_finite() => Ok(x),
+            Ok(x) if COSTS.contains(&x) => Ok(x),
+            Ok(x) if x > 0.0 && x.is_finite() => Err(format!(
+                "a cost of '{text}' cannot be reckoned with: give costs in another unit, from {:e} to {:e}",
+                COSTS.start(),
+                COSTS.end()
+            )),
             _ => Err(format!("'{text}' is no cost: give a number above 0")),
         };
         let (kind, rest) = text.split_once(':').ok_or_else(wrong)?;
@@ -214,6 +220,10 @@ mod tests {
             "constant:0",
             "constant:-1",
             "constant:inf",
+            "constant:1e308",
+            "constant:1e-320",
+            "lognormal:1e60,1",
+            "by:channel:a=1e51",
             "constant:x",
             "lognormal:1",
             "lognormal:0,1",

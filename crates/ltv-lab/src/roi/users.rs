@@ -169,7 +169,7 @@ impl Found {
                 continue;
             }
             let place = || (dataset.folder().to_path_buf(), user.clone());
-            if !(cost > 0.0 && cost.is_finite()) {
+            if !ltv_eval::roi::COSTS.contains(&cost) {
                 let (path, user) = place();
                 return Err(LabError::cost(path, user, request.cost.column(), cost));
             }

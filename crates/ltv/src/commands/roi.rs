@@ -166,6 +166,14 @@ impl Default for Options {
 impl Flags {
     fn resolve(&self) -> Result<Options, Failure> {
         let mut options = Overlay::default().file(self.common.config.as_deref())?;
+        for (rival, given) in [
+            ("cost", self.cost_model.is_some()),
+            ("cost_model", self.cost.is_some()),
+            ("budget", self.budget_share.is_some()),
+            ("budget_share", self.budget.is_some()),
+        ] {
+            options.unless(rival, given);
+        }
         options.set("horizon", self.horizon)?;
         options.list("outcomes", &self.outcomes)?;
         options.set("cost", self.cost.as_ref())?;
@@ -185,6 +193,23 @@ impl Flags {
         options.set("bootstrap", self.bootstrap)?;
         options.set("decoding", self.decoding)?;
         options.resolve()
+    }
+
+    /// Whether what is to be written may be.
+    fn check_outputs(&self) -> Result<(), Failure> {
+        if let Some(out) = &self.out {
+            outputs::check(out, Kind::Roi)?;
+        }
+        if let Some(out) = &self.report {
+            outputs::check(out, Kind::Page)?;
+        }
+        match (&self.out, &self.report) {
+            (Some(out), Some(report)) if outputs::same(out, report) => Err(Failure::user(format!(
+                "{}: --out and --report are the same file; give two names",
+                out.display()
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -248,12 +273,7 @@ impl Options {
 pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
     let options = flags.resolve()?;
     let (cost, experiment_options) = (options.cost()?, options.experiment(context.seed)?);
-    if let Some(out) = &flags.out {
-        outputs::check(out, Kind::Roi)?;
-    }
-    if let Some(out) = &flags.report {
-        outputs::check(out, Kind::Page)?;
-    }
+    flags.check_outputs()?;
     let dataset = Dataset::open_all(&flags.data)?;
     let control = ltv_lab::open(&flags.control, options.decoding)?;
     let treatment = ltv_lab::open(&flags.treatment, options.decoding)?;
@@ -273,11 +293,12 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         options: experiment_options,
     };
     let found = roi(&request, &context.progress)?;
-    let mut text = heading(&found) + &found.summary();
+    let files = [&*flags.control, &*flags.treatment];
+    let mut text = heading(&found, files) + &found.summary();
     if let Some(out) = &flags.report {
         let shown = Experiment {
             found: &found,
-            models: [&flags.control, &flags.treatment],
+            models: files,
             dataset: &dataset,
             seed: context.seed,
         };
@@ -292,8 +313,19 @@ fn write(out: Option<&Path>, found: &Roi) -> Result<(), Failure> {
     out.map_or(Ok(()), |out| evaluate::write(out, found))
 }
 
-/// On whom, and what they cost.
-fn heading(found: &Roi) -> String {
+/// The models by name, and by file where that is no difference.
+pub(crate) fn names(found: &Roi, files: [&Path; 2]) -> [String; 2] {
+    let models = [&found.about.control, &found.about.treatment];
+    let alike = models[0].name == models[1].name;
+    let mut files = files.into_iter();
+    models.map(|model| match files.next().filter(|_| alike) {
+        Some(file) => format!("{} ({})", model.name, file.display()),
+        None => model.name.clone(),
+    })
+}
+
+/// Which models on whom, and what users cost.
+fn heading(found: &Roi, files: [&Path; 2]) -> String {
     let about = &found.about;
     let free = match about.cost.free {
         0 => String::new(),
@@ -303,8 +335,10 @@ fn heading(found: &Roi) -> String {
         true => " (stated, not seen: returns are of an invented cost)",
         false => "",
     };
+    let [control, treatment] = names(found, files);
     format!(
-        "{} users registered since {}, whom neither model has seen{free}\ncost: {}{invented}; value: {}; \
+        "control: {control}\ntreatment: {treatment}\n\
+         {} users registered since {}, whom neither model has seen{free}\ncost: {}{invented}; value: {}; \
          ranked by predicted ltv_{} / cost\n",
         count(found.users),
         about.registered_from,

@@ -43,7 +43,7 @@ pub(crate) fn experiment(of: &Experiment<'_>, options: &impl Serialize) -> Resul
             .iter()
             .map(|p| p.name.clone())
             .collect(),
-        facts: facts(found),
+        facts: facts(of),
         headlines: headlines(found).into(),
         comparison: Comparison {
             tables: vec![replay(found)],
@@ -81,8 +81,10 @@ pub(crate) fn experiment(of: &Experiment<'_>, options: &impl Serialize) -> Resul
     Ok(page(&input))
 }
 
-fn facts(found: &Roi) -> Vec<Fact> {
+fn facts(of: &Experiment<'_>) -> Vec<Fact> {
+    let found = of.found;
     let about = &found.about;
+    let [control, treatment] = crate::commands::roi::names(found, of.models);
     let invented = if about.cost.invented {
         ", invented"
     } else {
@@ -95,11 +97,11 @@ fn facts(found: &Roi) -> Vec<Fact> {
     vec![
         Fact::new(
             "Control",
-            format!("{}, as of {}", about.control.name, about.control.as_of),
+            format!("{control}, as of {}", about.control.as_of),
         ),
         Fact::new(
             "Treatment",
-            format!("{}, as of {}", about.treatment.name, about.treatment.as_of),
+            format!("{treatment}, as of {}", about.treatment.as_of),
         ),
         Fact::new(
             "Users",

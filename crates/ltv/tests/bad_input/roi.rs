@@ -26,6 +26,14 @@ const OPTIONS: &[(&str, &str)] = &[
     ("a cost model of an unknown form", "--cost-model uniform:1"),
     ("a stated cost of nothing", "--cost-model constant:0"),
     (
+        "a stated cost that no sum can hold",
+        "--cost-model constant:1e308",
+    ),
+    (
+        "a stated cost too small to divide by",
+        "--cost-model constant:1e-320",
+    ),
+    (
         "a channel without a cost",
         "--cost-model by:channel:fission=1",
     ),
@@ -84,6 +92,10 @@ const OPTIONS: &[(&str, &str)] = &[
         "an output of another kind",
         "--cost-model constant:1 --out mean.json",
     ),
+    (
+        "a document and a page of one name",
+        "--cost-model constant:1 --out new --report ./new",
+    ),
 ];
 
 #[test]
@@ -113,5 +125,5 @@ fn roi() {
             "roi --quiet --data data --control none.ltv --treatment mean.json --cost-model constant:1",
         ),
     ]);
-    cases.check("roi", 26);
+    cases.check("roi", 29);
 }

@@ -60,12 +60,21 @@ pub(super) fn split(found: &Roi) -> Section {
         id: "arms".to_owned(),
         link: "Experiment".to_owned(),
         title: "The experiment in two arms".to_owned(),
-        lead: "As the paper made it: users are assigned by a hash, each arm is ranked by its own model and \
-               spends the same budget. In each resample users of an arm are drawn again and delivered to again."
-            .to_owned(),
+        lead: lead(found),
         lines: vec![],
         tables: vec![table, checks(&split.checks)],
     }
+}
+
+/// How the experiment is made, and what is wrong with this one.
+fn lead(found: &Roi) -> String {
+    let mut lead = "As the paper made it: users are assigned by a hash, each arm is ranked by its own model and \
+        has the same budget. In each resample users of an arm are drawn again and delivered to again."
+        .to_owned();
+    for warning in found.warnings() {
+        lead += &format!(" Warning: {warning}.");
+    }
+    lead
 }
 
 fn checks(all: &[Mismatch]) -> Table {
@@ -78,10 +87,9 @@ fn checks(all: &[Mismatch]) -> Table {
             count(c.neither),
             plain(c.chi_squared),
         ];
-        let p = if c.holds {
-            p
-        } else {
-            p.emphasis(Emphasis::Warning)
+        let p = match c.holds {
+            Some(false) => p.emphasis(Emphasis::Warning),
+            _ => p,
         };
         cells.into_iter().map(Cell::new).chain([p]).collect()
     };
@@ -95,8 +103,8 @@ fn checks(all: &[Mismatch]) -> Table {
     ];
     Table {
         caption: "Do arms have the users they should have?".to_owned(),
-        note: "Marked: p under 0.001, for the values of columns 0.001 over their number. Then no uplift can be \
-               trusted."
+        note: "Marked: p under 0.001, for the values of columns 0.001 over the number of those tested. Then no \
+               uplift can be trusted. –: too few users to say, since a cell expects fewer than 5."
             .to_owned(),
         header: heads.into_iter().map(Cell::new).collect(),
         rows: all.iter().map(row).collect(),
@@ -130,7 +138,8 @@ pub(super) fn bids(found: &Roi) -> Section {
     let table = Table {
         caption: format!("Highest cost per acquisition at a return of {}", found.bids.target_roas),
         note: "A bid is the mean prediction over the target; worth is the realised mean over the target. Marked: \
-               the interval of the ratio does not hold 1, so that the bid is too high or too low by more than chance."
+               the ratio's own 95 % interval does not hold 1. Of twenty rows whose bids are right, one is expected to \
+               be marked."
             .to_owned(),
         header: heads.into_iter().map(Cell::new).collect(),
         rows: found.bids.values.iter().map(row).collect(),
