@@ -6,9 +6,9 @@ use crate::{
     text::{line, number},
 };
 
-/// Widths: 11 + 8 + 10 + 8 + 3 x 21 = 100.
-const NAME: usize = 11;
-const USERS: usize = 8;
+/// Widths: 12 + 7 + 10 + 8 + 3 x 21 = 100.
+const NAME: usize = 12;
+const USERS: usize = 7;
 const DELIVERED: usize = 10;
 const SPEND: usize = 8;
 const CELL: usize = 21;
