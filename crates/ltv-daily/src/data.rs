@@ -63,17 +63,17 @@ fn features(config: &DailyConfig, date: Day) -> FeatureConfig {
 }
 
 /// What there is of the days before.
-enum Before {
+pub(crate) enum Before {
     /// Nothing: this is the first day.
     Nothing,
     /// The dataset of the last day that passed and is there.
-    There(Day, Box<Data>),
+    There(Dataset, Box<Data>),
     /// Days passed, but none of their datasets is there.
     Gone,
 }
 
 impl Before {
-    fn of(line: &Line<'_>, config: &DailyConfig) -> Result<Self, DailyError> {
+    pub(crate) fn of(line: &Line<'_>, config: &DailyConfig) -> Result<Self, DailyError> {
         let found = line.ledger.results_before(line.date, "data", "check")?;
         let first = found.is_empty();
         for (day, result) in found {
@@ -82,7 +82,7 @@ impl Before {
             let found = Dataset::open(folder(config, day)).ok();
             if let Some(dataset) = found.filter(|found| found.manifest().as_of == day) {
                 data.fingerprint = dataset.fingerprint()?;
-                return Ok(Self::There(day, Box::new(data)));
+                return Ok(Self::There(dataset, Box::new(data)));
             }
         }
         Ok(if first { Self::Nothing } else { Self::Gone })
@@ -90,7 +90,7 @@ impl Before {
 
     fn day(&self) -> Option<Day> {
         match self {
-            Self::There(day, _) => Some(*day),
+            Self::There(dataset, _) => Some(dataset.manifest().as_of),
             _ => None,
         }
     }
@@ -98,7 +98,9 @@ impl Before {
     /// What tells it from others.
     fn key(&self) -> Option<(Day, String)> {
         match self {
-            Self::There(day, data) => Some((*day, data.fingerprint.clone())),
+            Self::There(dataset, data) => {
+                Some((dataset.manifest().as_of, data.fingerprint.clone()))
+            }
             _ => None,
         }
     }
@@ -111,11 +113,14 @@ fn is_there(folder: &Path, data: &Data) -> bool {
 }
 
 /// The stage `data`.
-pub(crate) fn data(line: &mut Line<'_>, config: &DailyConfig) -> Result<Data, DailyError> {
-    let before = Before::of(line, config)?;
+pub(crate) fn data(
+    line: &mut Line<'_>,
+    config: &DailyConfig,
+    before: &Before,
+) -> Result<Data, DailyError> {
     let files = listed(&config.events)?;
     let people = listed(&config.users)?;
-    let plan = plan(line.date, config, &before, &files);
+    let plan = plan(line.date, config, before, &files);
     let features = features(config, line.date);
     let from = before.key();
     let out = folder(config, line.date);
@@ -156,8 +161,8 @@ pub(crate) fn foreseen(line: &Line<'_>, config: &DailyConfig) -> Result<Plan, Da
 }
 
 fn plan(date: Day, config: &DailyConfig, before: &Before, files: &[InputFile]) -> Plan {
-    let (day, data) = match before {
-        Before::There(day, data) => (day, data),
+    let (dataset, data) = match before {
+        Before::There(dataset, data) => (dataset, data),
         Before::Nothing => return Plan::Whole("the first time".into()),
         Before::Gone => return Plan::Whole("because no earlier dataset is there".into()),
     };
@@ -173,16 +178,16 @@ fn plan(date: Day, config: &DailyConfig, before: &Before, files: &[InputFile]) -
             None => return Plan::Whole(format!("because {} is gone", file.path.display())),
         }
     }
-    Plan::Update(*day)
+    Plan::Update(dataset.manifest().as_of)
 }
 
-type Known = (Plan, Before, Vec<InputFile>);
+type Known<'a> = (Plan, &'a Before, Vec<InputFile>);
 
 fn make(
     line: &mut Line<'_>,
     config: &DailyConfig,
     features: &FeatureConfig,
-    (plan, before, files): Known,
+    (plan, before, files): Known<'_>,
 ) -> Result<Data, DailyError> {
     let out = folder(config, line.date);
     let options = BuildOptions {
@@ -198,7 +203,7 @@ fn make(
     let whole = |why: String| -> Result<_, DailyError> {
         Ok((make(None)?, format!("from the whole log, {why}"), line.date))
     };
-    let (found, how, whole) = match (plan, &before) {
+    let (found, how, whole) = match (plan, before) {
         (Plan::Update(day), Before::There(_, data)) => match make(Some(&folder(config, day))) {
             Ok(found) if found.is_exact() || config.refresh.late_events == Late::Wait => {
                 let how = format!("only what has changed since {day}{}", late(&found));
@@ -246,7 +251,7 @@ fn listed(paths: &[PathBuf]) -> Result<Vec<InputFile>, DailyError> {
             .files(|part| !part.starts_with(['.', '_']))?
         {
             let path = entry.path().to_path_buf();
-            // An object cannot be asked; its name and that it is there must do.
+            // Of an object no time is known.
             let found = fs::metadata(&path);
             let changed = found.as_ref().ok().and_then(|m| m.modified().ok());
             let since = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
@@ -276,9 +281,8 @@ pub(crate) struct Checked {
 pub(crate) fn check(
     line: &mut Line<'_>,
     config: &DailyConfig,
-    data: &Data,
+    (data, before): (&Data, &Before),
 ) -> Result<Checked, DailyError> {
-    let before = Before::of(line, config)?;
     let accept = line.call.accepts("data");
     let stage = Stage {
         name: "check",
@@ -295,7 +299,7 @@ pub(crate) fn check(
                 .try_for_each(|column| Coder::new(&dataset, column).map(drop))?;
             let since = before.day().unwrap_or(line.date + -1);
             let new = Census::take(&dataset, since, by, line.call.progress)?;
-            let (old, mut checks) = history(line, config, (&before, &dataset));
+            let (old, mut checks) = history(line, config, (before, &dataset));
             let days = (&new, data.last_days.as_slice(), since);
             checks.extend(gate::data(old.as_ref(), days, &data.horizons, &config.gate));
             Ok(Checked {
@@ -313,20 +317,18 @@ fn history(
     (before, dataset): (&Before, &Dataset),
 ) -> (Option<Census>, Vec<Check>) {
     let by = &config.judge.by;
-    let day = match before {
-        Before::There(day, _) => *day,
+    let old = match before {
+        Before::There(dataset, _) => dataset,
         Before::Nothing => return (None, vec![]),
         Before::Gone => {
             let what = "no dataset of an earlier day is there to compare with".to_owned();
             return (None, vec![Check::blind("data", what, false)]);
         }
     };
-    let old = Dataset::open(folder(config, day)).map_err(DailyError::from);
-    let counted = old.and_then(|old| {
-        let same = alike(old.manifest(), dataset.manifest(), by);
-        same.then(|| Census::take(&old, day, by, line.call.progress))
-            .transpose()
-    });
+    let day = old.manifest().as_of;
+    let same = alike(old.manifest(), dataset.manifest(), by);
+    let counted = same.then(|| Census::take(old, day, by, line.call.progress));
+    let counted = counted.transpose();
     match counted {
         Ok(Some(census)) => (Some(census), vec![]),
         Ok(None) => {

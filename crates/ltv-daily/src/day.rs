@@ -90,8 +90,10 @@ fn finished(ledger: &Ledger, date: Day) -> Result<Option<Summary>, DailyError> {
 
 /// Everything that comes of a day.
 fn stages(line: &mut Line<'_>, config: &DailyConfig) -> Result<Summary, DailyError> {
-    let data = data::data(line, config)?;
-    let checked = data::check(line, config, &data)?;
+    let before = data::Before::of(line, config)?;
+    let data = data::data(line, config, &before)?;
+    let checked = data::check(line, config, (&data, &before))?;
+    drop(before);
     let mut told = Told::new(line.date, data);
     if !told.passes(checked.verdict) {
         return Ok(told.end(line, Outcome::Stopped));

@@ -10,7 +10,7 @@ use crate::{
 use ltv_core::{Day, artefact, config::TrainConfig};
 use ltv_data::Dataset;
 use ltv_model::Bundle;
-use ltv_train::{FitRun, TrainError, fit};
+use ltv_train::{FitRun, TrainError, fit_or_begin_anew};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -179,12 +179,13 @@ fn fitted(
         cache: Some(config.work.clone()),
         warm,
     };
-    let bundle = match goes_on(&dataset, options, &run, line) {
+    let progress = line.call.progress;
+    let bundle = match fit_or_begin_anew(&dataset, options, &run, progress) {
         // Features or options are others now.
-        Err(DailyError::Train(TrainError::Warm { problem, .. })) => {
+        Err(TrainError::Warm { problem, .. }) => {
             how = format!("from the start, because of the model before: {problem}");
             let cold = FitRun { warm: None, ..run };
-            goes_on(&dataset, options, &cold, line)?
+            fit_or_begin_anew(&dataset, options, &cold, progress)?
         }
         other => other?,
     };
@@ -210,24 +211,8 @@ fn fitted(
     })
 }
 
-/// Trains, on from the checkpoint of a run that was killed if it was of the same training.
-fn goes_on(
-    dataset: &Dataset,
-    options: &TrainConfig,
-    run: &FitRun,
-    line: &Line<'_>,
-) -> Result<Bundle, DailyError> {
-    let progress = line.call.progress;
-    match fit(dataset, options, run, progress) {
-        Err(TrainError::Checkpoint { path, .. }) if path.is_file() => {
-            remove(&path)?;
-            Ok(fit(dataset, options, run, progress)?)
-        }
-        other => Ok(other?),
-    }
-}
-
-fn remove(path: &Path) -> Result<(), DailyError> {
+/// Removes a file, if it is there.
+pub(crate) fn remove(path: &Path) -> Result<(), DailyError> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
             Err(ltv_core::Error::io(path, "remove", e).into())

@@ -77,13 +77,7 @@ fn models(line: &Line<'_>, config: &DailyConfig) -> Result<(), DailyError> {
     let recent = all.iter().take(config.keep.models.get() as usize);
     stay.extend(recent.map(|model| model.id.clone()));
     for model in all.iter().filter(|model| !stay.contains(&model.id)) {
-        let path = model::file(config, &model.id);
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io(&path, "remove", e).into());
-            }
-            _ => {}
-        }
+        model::remove(&model::file(config, &model.id))?;
     }
     Ok(())
 }

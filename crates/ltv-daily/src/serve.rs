@@ -17,7 +17,7 @@ use ltv_data::Dataset;
 use ltv_model::{Bundle, Model};
 use ltv_score::{Diff, DiffOptions, PAST_HORIZON, PastHorizon, ScoreOptions, score};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Folder of the snapshots, in the work folder.
 pub(crate) const FOLDER: &str = "snapshots";
@@ -183,7 +183,7 @@ pub(crate) fn publish(
         |_| !again,
         |line| {
             let published = match &config.store {
-                Some(store) => Some(live(line, store, &snapshot, config.values_only)?),
+                Some(store) => Some((line.call.publish)(store, &snapshot, config.values_only)?),
                 None => None,
             };
             line.ledger.published(line.date, &scored.model)?;
@@ -191,13 +191,4 @@ pub(crate) fn publish(
             Ok(published)
         },
     )
-}
-
-fn live(
-    line: &Line<'_>,
-    store: &Path,
-    snapshot: &Path,
-    values_only: bool,
-) -> Result<serde_json::Value, DailyError> {
-    (line.call.publish)(store, snapshot, values_only)
 }

@@ -46,10 +46,12 @@ pub struct News {
 impl News {
     /// Whether a label of users registered on `day` became known after the earlier date.
     pub fn matured(&self, day: Day) -> bool {
-        let closed = i64::from(day.0) + i64::from(self.window_days);
-        let new = i64::from(self.since.0) + 1..=i64::from(self.until.0);
-        let mut horizons = self.horizons.days().iter();
-        horizons.any(|&n| new.contains(&(closed + i64::from(n))))
+        matured(
+            (self.since, self.until),
+            self.window_days,
+            &self.horizons,
+            day,
+        )
     }
 
     /// Which rows these are. Reads `user_id` and `reg_day`.
@@ -65,6 +67,19 @@ impl News {
         let row = |(&day, f): (&i32, f64)| Some(self.matured(Day(day)) || drawn(f) < self.others);
         Ok(registered.values().iter().zip(fractions).map(row).collect())
     }
+}
+
+/// Whether a label of users registered on `day` was not known on the first of two as-of dates, and is on the second.
+pub(crate) fn matured(
+    (since, until): (Day, Day),
+    window_days: u32,
+    horizons: &Horizons,
+    day: Day,
+) -> bool {
+    let closed = i64::from(day.0) + i64::from(window_days);
+    let new = i64::from(since.0) + 1..=i64::from(until.0);
+    let mut horizons = horizons.days().iter();
+    horizons.any(|&n| new.contains(&(closed + i64::from(n))))
 }
 
 /// The part each row belongs to; `None` for rows that take no part: registered outside the

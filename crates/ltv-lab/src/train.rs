@@ -16,7 +16,7 @@ use ltv_core::{
 };
 use ltv_data::Dataset;
 use ltv_model::{Bundle, Decoding, Model};
-use ltv_train::{FitRun, fit};
+use ltv_train::{FitRun, fit_or_begin_anew};
 use std::{
     cell::OnceCell,
     path::{Path, PathBuf},
@@ -184,14 +184,8 @@ impl Bench<'_> {
             cache: Some(self.runs.to_path_buf()),
             warm: None,
         };
-        match fit(self.train, config, &run, self.progress) {
-            // Left by a run with other options: of no use to this one.
-            Err(ltv_train::TrainError::Checkpoint { path, .. }) if path.is_file() => {
-                std::fs::remove_file(&path).map_err(|e| ltv_core::Error::io(&path, "remove", e))?;
-                Ok(fit(self.train, config, &run, self.progress)?)
-            }
-            other => Ok(other?),
-        }
+        // One left by a run with other options is of no use to this one.
+        Ok(fit_or_begin_anew(self.train, config, &run, self.progress)?)
     }
 
     fn checkpoint(&self, name: &str, seed: u64, (network, setting): (usize, usize)) -> PathBuf {

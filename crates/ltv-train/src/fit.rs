@@ -87,6 +87,25 @@ pub fn fit(
     fit.into_bundle(progress)
 }
 
+/// As [`fit`]; where the checkpoint is of another training, or damaged, it is removed and training begins anew.
+///
+/// # Errors
+/// As [`fit`]; when the checkpoint cannot be removed.
+pub fn fit_or_begin_anew(
+    dataset: &Dataset,
+    config: &TrainConfig,
+    run: &FitRun,
+    progress: &dyn Progress,
+) -> Result<Bundle, TrainError> {
+    match fit(dataset, config, run, progress) {
+        Err(TrainError::Checkpoint { path, .. }) if path.is_file() => {
+            std::fs::remove_file(&path).map_err(|e| ltv_core::Error::io(&path, "remove", e))?;
+            fit(dataset, config, run, progress)
+        }
+        other => other,
+    }
+}
+
 struct Fit<'a> {
     dataset: &'a Dataset,
     config: &'a TrainConfig,

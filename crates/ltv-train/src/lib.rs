@@ -28,5 +28,5 @@ pub mod validate;
 mod warm;
 
 pub use error::TrainError;
-pub use fit::{FitRun, fit};
+pub use fit::{FitRun, fit, fit_or_begin_anew};
 pub use observe::RECORD_STEPS;

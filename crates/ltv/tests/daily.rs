@@ -469,13 +469,19 @@ const STAGES: [&str; 9] = [
     "data", "check", "train", "judge", "gate", "score", "movement", "publish", "report",
 ];
 
-#[test]
-fn a_run_that_is_killed_at_any_stage_goes_on_to_the_same_bytes() {
+/// Two loops on one log, each with a first day.
+fn two_loops() -> Workspace {
     let at = simulated(3000);
     for work in ["calm", "killed"] {
         let line = format!("--date 2022-07-01 --work {work} --store {work}-store");
         assert_eq!(days(&at, &line).0, Some(0));
     }
+    at
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_stage_goes_on_to_the_same_bytes() {
+    let at = two_loops();
     let line = "--date 2022-07-02 --work calm --store calm-store";
     assert_eq!(days(&at, line).0, Some(0));
     let line = "daily --config daily.toml --date 2022-07-02 --work killed --store killed-store";
@@ -513,11 +519,7 @@ fn a_run_that_is_killed_at_any_stage_goes_on_to_the_same_bytes() {
 #[test]
 fn a_run_that_is_killed_at_any_time_goes_on_to_the_same_bytes() {
     const KILLS: u32 = 10;
-    let at = simulated(3000);
-    for work in ["calm", "killed"] {
-        let line = format!("--date 2022-07-01 --work {work} --store {work}-store");
-        assert_eq!(days(&at, &line).0, Some(0));
-    }
+    let at = two_loops();
     let began = Instant::now();
     let line = "--date 2022-07-02 --work calm --store calm-store";
     assert_eq!(days(&at, line).0, Some(0));

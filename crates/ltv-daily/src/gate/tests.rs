@@ -1,11 +1,19 @@
 //! Gates on numbers made up for them.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use super::*;
-use crate::judge::Cohort;
-use ltv_core::Horizons;
-use ltv_eval::{Bootstrap, EvalInput, NamedPredictions, Segments, evaluate};
-use ltv_score::diff::{Movement, Side};
+use super::{
+    data::{fresh_labels, log_days, mixes},
+    *,
+};
+use crate::{
+    census::{ByValue, Census, Moments},
+    config::Gate,
+    judge::{Cohort, Judged},
+};
+use ltv_core::{Day, Horizons};
+use ltv_data::features::LogDay;
+use ltv_eval::{Bootstrap, EvalInput, NamedPredictions, Psi, Segments, evaluate};
+use ltv_score::diff::{Diff, Movement, Side};
 
 /// The options of checks that failed.
 fn failed(checks: &[Check]) -> Vec<&str> {

@@ -9,13 +9,13 @@ use super::{
     columns::Layout,
     spill,
 };
-use crate::{DataError, Dataset, Result};
+use crate::{DataError, Dataset, Result, split::matured};
 use arrow::{
     array::{ArrayRef, AsArray, BooleanArray, RecordBatch},
-    compute::{concat_batches, filter_record_batch, sort_to_indices, sum, take_record_batch},
+    compute::{concat_batches, filter_record_batch, not, sort_to_indices, sum, take_record_batch},
     datatypes::{Date32Type, Float64Type, Int32Type, SchemaRef},
 };
-use ltv_core::{Day, config::FeatureConfig};
+use ltv_core::{Day, Horizons, config::FeatureConfig};
 use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
 use std::{collections::HashSet, path::Path};
 
@@ -25,10 +25,10 @@ const BATCH: usize = 8192;
 /// Days of registration whose users' rows are not the same as of two days.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cohorts {
-    since: i32,
-    until: i32,
-    window: i32,
-    horizons: Vec<i32>,
+    since: Day,
+    until: Day,
+    window_days: u32,
+    horizons: Horizons,
 }
 
 impl Cohorts {
@@ -36,18 +36,18 @@ impl Cohorts {
     pub(crate) fn new(since: Day, config: &FeatureConfig) -> Self {
         let dataset = &config.dataset;
         Self {
-            since: since.0,
-            until: dataset.as_of.0,
-            window: dataset.window_days as i32,
-            horizons: dataset.horizons.days().iter().map(|&n| n as i32).collect(),
+            since,
+            until: dataset.as_of,
+            window_days: dataset.window_days,
+            horizons: dataset.horizons.clone(),
         }
     }
 
     /// Whether rows of users registered on `day` differ: their window was open, or a label has become known.
     pub(crate) fn changed(&self, day: i32) -> bool {
-        let closed = day.saturating_add(self.window);
-        let matured = |&n: &i32| (self.since + 1..=self.until).contains(&closed.saturating_add(n));
-        closed > self.since || self.horizons.iter().any(matured)
+        let closed = day.saturating_add(self.window_days as i32);
+        let days = (self.since, self.until);
+        closed > self.since.0 || matured(days, self.window_days, &self.horizons, Day(day))
     }
 }
 
@@ -119,10 +119,8 @@ impl Base {
     fn find_stale(&mut self) -> Result<()> {
         for index in 0..self.parts() {
             self.read(index, Some(&["user_id", "reg_day", "status"]), |batch| {
-                let stays = self.stays(batch);
-                let gone = arrow::compute::not(&stays)?;
-                let gone = filter_record_batch(&batch.project(&[0])?, &gone)?;
-                Ok(spill::hashes(gone.column(0)))
+                let stale = without(batch, &self.stays(batch))?;
+                Ok(spill::hashes(stale.column(0)))
             })?
             .into_iter()
             .for_each(|hashes| self.stale.extend(hashes));
@@ -186,9 +184,9 @@ impl Base {
     /// new.
     pub(crate) fn sift_events(&mut self, events: RecordBatch) -> Result<RecordBatch> {
         let days = events.column(1).as_primitive::<Int32Type>().values();
-        let since = self.cohorts.since;
+        let since = self.cohorts.since.0;
         self.earlier += days.iter().filter(|&&day| day < since).count() as u64;
-        let recent = since - self.cohorts.window;
+        let recent = since - self.cohorts.window_days as i32;
         let hashes = spill::hashes(events.column(0));
         let mask: BooleanArray = days
             .iter()
@@ -203,8 +201,7 @@ impl Base {
         let mut again = vec![];
         let rows = self.read(index, None, |batch| {
             let stays = self.stays(batch);
-            let gone = arrow::compute::not(&stays)?;
-            again.push(filter_record_batch(&batch.project(&[0])?, &gone)?);
+            again.push(without(batch, &stays)?);
             Ok(filter_record_batch(batch, &stays)?)
         })?;
         Ok(Kept {
@@ -213,6 +210,11 @@ impl Base {
             cohorts: self.cohorts.clone(),
         })
     }
+}
+
+/// The users of the rows that do not stay.
+fn without(batch: &RecordBatch, stays: &BooleanArray) -> Result<RecordBatch> {
+    Ok(filter_record_batch(&batch.project(&[0])?, &not(stays)?)?)
 }
 
 /// Rows that are taken over.
