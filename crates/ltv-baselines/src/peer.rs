@@ -183,7 +183,8 @@ impl Peer {
         &self.document
     }
 
-    pub(crate) fn bytes(&self) -> String {
+    /// The content of its file.
+    pub fn bytes(&self) -> String {
         let (sum, text) = (&self.checksum, &self.text);
         format!(
             "{{\"format\":\"{FORMAT}\",\"version\":{VERSION},\"blake3\":\"{sum}\",\"document\":{text}}}\n"
@@ -212,8 +213,11 @@ impl Peer {
         Self::parse(path, &bytes)
     }
 
-    /// The peer that a file at `path` holds, whose bytes these are.
-    pub(crate) fn parse(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Self, BaselineError> {
+    /// The peer that a file at `path` holds, whose bytes these are; `path` is named in errors.
+    ///
+    /// # Errors
+    /// As [`Peer::load`].
+    pub fn parse(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Self, BaselineError> {
         let path = path.as_ref();
         let failed = |(problem, hint): Refusal| BaselineError::File {
             path: path.to_path_buf(),

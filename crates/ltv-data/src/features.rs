@@ -25,6 +25,7 @@ mod build;
 mod calendar;
 mod columns;
 mod days;
+mod elsewhere;
 mod groups;
 mod history;
 mod input;
@@ -40,6 +41,8 @@ mod update;
 
 pub use build::{BuildOptions, build_dataset};
 pub use days::LogDay;
+pub use elsewhere::{QueryPlan, calendar_of};
 pub use history::{Purchases, purchases};
+pub use input::{Role, Wanted};
 pub use sql::{feature_sql, printed_sql};
 pub use update::{Updated, make_dataset, update_dataset};

@@ -9,6 +9,7 @@
 //! | [`stream`] | encoded batches, shuffled or in order, read on a thread of their own |
 //! | [`simulate`] | a seeded platform of new users, for demonstrations and tests |
 //! | [`random`] | random datasets of a given shape, to measure on |
+//! | [`table`] | a dataset of rows that somebody else made |
 //! | [`part`] | writing one Parquet file of a dataset, snapshot or simulation |
 //! | [`holidays`] | which days are holidays |
 //! | [`forget`] | users vanish from datasets, and what snapshots need for that |
@@ -26,6 +27,7 @@ pub mod random;
 pub mod simulate;
 pub mod split;
 pub mod stream;
+pub mod table;
 #[cfg(test)]
 mod testing;
 

@@ -9,7 +9,7 @@
 //! | [`roi`](mod@roi) | two models as the policies of an advertiser |
 //! | [`run`] | a trained contestant on disk |
 //! | [`open`](mod@open) | a model file of any kind, ready to predict |
-//! | `train` | one contestant with one seed |
+//! | `train` | one contestant with one seed; a peer alone |
 //! | [`error`] | what can go wrong, and whose fault it is |
 //!
 //! ```text
@@ -36,3 +36,4 @@ pub use error::LabError;
 pub use judged::Judged;
 pub use open::{Opened, open};
 pub use roi::{CostSource, RoiRequest, roi};
+pub use train::fit_peer;

@@ -2,6 +2,8 @@
 
 mod peer;
 
+pub use peer::fit_peer;
+
 use crate::{
     LabError,
     config::{Contestant, Kind, slug, suffix, word},

@@ -132,6 +132,14 @@ impl Bundle {
             .clone()
     }
 
+    /// The bytes of its file.
+    ///
+    /// # Errors
+    /// When they cannot be made, which is a defect.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
+        Ok(self.encode()?.0)
+    }
+
     /// The file's bytes and the checksum.
     pub(crate) fn encode(&self) -> Result<(Vec<u8>, String), ModelError> {
         let text = serde_json::to_string(&self.document).map_err(ModelError::internal)?;
@@ -166,8 +174,11 @@ impl Bundle {
         Self::decode(path, &bytes)
     }
 
-    /// The bundle that a file at `path` holds, whose bytes these are.
-    pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<Self, ModelError> {
+    /// The bundle that a file at `path` holds, whose bytes these are; `path` is named in errors.
+    ///
+    /// # Errors
+    /// As [`Bundle::load`].
+    pub fn decode(path: &Path, bytes: &[u8]) -> Result<Self, ModelError> {
         let failed = |problem: String, hint: &'static str| ModelError::Bundle {
             path: path.to_path_buf(),
             problem,

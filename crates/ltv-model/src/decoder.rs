@@ -154,6 +154,18 @@ impl Decoder {
         shares
     }
 
+    /// Shows the distribution of every row and horizon of a tile, with their numbers.
+    pub(crate) fn each(
+        &self,
+        outputs: &Outputs<'_, f32>,
+        mut see: impl FnMut(usize, usize, &dyn Distribution),
+    ) {
+        for (t, head) in self.heads.iter().enumerate() {
+            let mut view = view(head, outputs);
+            (0..outputs.rows).for_each(|r| see(r, t, view.row(r)));
+        }
+    }
+
     /// Takes decoded rows apart.
     pub fn predictions(&self, rows: &[f64]) -> Predictions {
         let horizons = self.heads.len();

@@ -2,7 +2,7 @@
 
 use crate::{
     bundle::{Bundle, Document},
-    decode::Decoding,
+    decode::{self, Decoding, Distribution},
     decoder::Decoder,
     error::ModelError,
     odmn::{self, Odmn},
@@ -89,6 +89,52 @@ impl Model {
     /// How its values are decoded.
     pub fn decoding(&self) -> Decoding {
         self.decoder.decoding()
+    }
+
+    /// Quantiles of the predicted distributions at `levels`, each in `(0, 1)`: `[rows, horizons, levels]`, in
+    /// order across horizons where the model guarantees that, as those of [`Predictor::predict`].
+    pub fn quantiles(&self, rows: &EncodedRows, levels: &[f64]) -> Vec<f64> {
+        let mut all = self.read(rows, levels, |distribution, p| distribution.quantile(p));
+        let (horizons, levels) = (self.document.horizons.len(), levels.len());
+        if let Some(weights) = self.decoder.order() {
+            let mut path = vec![0.0; horizons];
+            for row in all.chunks_exact_mut((horizons * levels).max(1)) {
+                for q in 0..levels {
+                    (0..horizons).for_each(|t| path[t] = row[t * levels + q]);
+                    decode::project(&mut path, weights);
+                    (0..horizons).for_each(|t| row[t * levels + q] = path[t]);
+                }
+            }
+        }
+        all
+    }
+
+    /// `P(value <= x)` of the predicted distributions for each `x` of `at`: `[rows, horizons, at]`, of the
+    /// distributions as they are, before horizons are put in order.
+    pub fn shares(&self, rows: &EncodedRows, at: &[f64]) -> Vec<f64> {
+        self.read(rows, at, |distribution, x| distribution.reach(x)[1])
+    }
+
+    /// What `read` says of every distribution at each of `points`, `[rows, horizons, points]`.
+    fn read(
+        &self,
+        rows: &EncodedRows,
+        points: &[f64],
+        read: impl Fn(&dyn Distribution, f64) -> f64 + Sync,
+    ) -> Vec<f64> {
+        let batch = targets::inputs(&self.document.spec, self.runner.graph().shape(), rows);
+        let (horizons, each) = (self.document.horizons.len(), points.len());
+        let width = horizons * each;
+        let mut out = vec![0.0; rows.rows * width];
+        self.runner.run(&batch, &mut out, width, |outputs, out| {
+            self.decoder.each(outputs, |r, t, distribution| {
+                let slots = &mut out[(r * horizons + t) * each..][..each];
+                for (slot, &point) in slots.iter_mut().zip(points) {
+                    *slot = read(distribution, point);
+                }
+            });
+        });
+        out
     }
 }
 

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`batch`] | the engine-neutral core: a record batch of users to a record batch of scores |
 //! | [`snapshot`] | the scores of every user of a dataset, committed whole or not at all |
+//! | [`elsewhere`] | snapshots whose parts are made by another engine |
 //! | [`diff`](mod@diff) | what moved from one snapshot to another |
 //! | [`conversions`](mod@conversions) | values as conversions, in the formats of ad platforms |
 //! | [`prune`] | the latest snapshots of a folder stay, older ones go |
@@ -19,6 +20,7 @@
 pub mod batch;
 pub mod conversions;
 pub mod diff;
+pub mod elsewhere;
 pub mod error;
 pub mod evaluate;
 pub mod forget;
@@ -37,6 +39,7 @@ mod users;
 pub use batch::{score_batch, snapshot_schema};
 pub use conversions::{ConversionOptions, Exported, check_conversions, conversions};
 pub use diff::{Diff, DiffOptions, diff};
+pub use elsewhere::{Expected, ScoredPart, commit_parts, score_part};
 pub use error::ScoreError;
 pub use evaluate::{EvaluateOptions, Evidence, assess_dataset, evaluate_dataset};
 pub use importance::{Importance, ImportanceOptions, importance};

@@ -93,10 +93,7 @@ struct Part<'a> {
     /// The dataset's file that is read, by its position.
     source: usize,
     file: Option<PartFile>,
-    totals: Vec<Sum>,
-    made: Made,
-    /// The last user, of the same file.
-    last: Option<Users>,
+    tally: Tally<'a>,
 }
 
 impl<'a> Part<'a> {
@@ -106,7 +103,72 @@ impl<'a> Part<'a> {
             name: PartFile::name(number),
             source: usize::MAX,
             file: None,
-            totals: vec![Sum::default(); task.model.horizons().len()],
+            tally: Tally::new(task.model, task.options.monotone),
+        }
+    }
+
+    fn add(&mut self, piece: Piece) -> Result<(), ScoreError> {
+        let task = self.task;
+        let piece_rows = piece.users.num_rows() as u64;
+        let path = task.dataset.files()[piece.file].path();
+        let rows = Rows::of(&piece.users, &path.display().to_string())
+            .map_err(|e| e.offset_by(piece.first_row))?;
+        if piece.file != self.source {
+            self.source = piece.file;
+            self.tally.forget_last();
+        }
+        self.tally.follow(&rows.users, path, piece.first_row)?;
+        let (encoded, rows) = self.wanted(piece.rows, rows)?;
+        if !rows.is_empty() {
+            let predict = || task.pool.install(|| rows.predict(task.model, &encoded));
+            let predictions = task.timed("predicting", predict)?;
+            self.tally.count(&rows, &predictions)?;
+            let as_of = task.dataset.manifest().as_of;
+            let scored = rows.scored(task.model, &predictions, as_of)?;
+            task.timed("writing", || {
+                write(&mut self.file, task.folder, &self.name, &scored)
+            })?;
+        }
+        task.progress.advance(piece_rows);
+        Ok(())
+    }
+
+    /// The rows that get a score.
+    fn wanted(
+        &mut self,
+        encoded: EncodedRows,
+        rows: Rows,
+    ) -> Result<(EncodedRows, Rows), ScoreError> {
+        self.tally
+            .wanted(self.task.options.past_horizon, encoded, rows)
+    }
+
+    fn finish(self) -> Result<Made, ScoreError> {
+        let file = match self.file {
+            Some(file) => Some(self.task.timed("writing", || file.finish())?),
+            None => None,
+        };
+        Ok(self.tally.finish(file))
+    }
+}
+
+/// What is counted of a part, and checked, while its rows come.
+pub(crate) struct Tally<'a> {
+    model: &'a dyn Predictor,
+    /// Whether the model guarantees order across horizons.
+    monotone: bool,
+    totals: Vec<Sum>,
+    made: Made,
+    /// The last user, of the same file.
+    last: Option<Users>,
+}
+
+impl<'a> Tally<'a> {
+    pub(crate) fn new(model: &'a dyn Predictor, monotone: bool) -> Self {
+        Self {
+            model,
+            monotone,
+            totals: vec![Sum::default(); model.horizons().len()],
             made: Made {
                 file: None,
                 dropped: 0,
@@ -119,33 +181,18 @@ impl<'a> Part<'a> {
         }
     }
 
-    fn add(&mut self, piece: Piece) -> Result<(), ScoreError> {
-        let task = self.task;
-        let piece_rows = piece.users.num_rows() as u64;
-        let path = task.dataset.files()[piece.file].path();
-        let rows = Rows::of(&piece.users, &path.display().to_string())
-            .map_err(|e| e.offset_by(piece.first_row))?;
-        if piece.file != self.source {
-            (self.source, self.last) = (piece.file, None);
-        }
-        self.follow(&rows.users, path, piece.first_row)?;
-        let (encoded, rows) = self.wanted(piece.rows, rows)?;
-        if !rows.is_empty() {
-            let predict = || task.pool.install(|| rows.predict(task.model, &encoded));
-            let predictions = task.timed("predicting", predict)?;
-            self.count(&rows, &predictions)?;
-            let as_of = task.dataset.manifest().as_of;
-            let scored = rows.scored(task.model, &predictions, as_of)?;
-            task.timed("writing", || {
-                write(&mut self.file, task.folder, &self.name, &scored)
-            })?;
-        }
-        task.progress.advance(piece_rows);
-        Ok(())
+    /// The next rows are of another file.
+    fn forget_last(&mut self) {
+        self.last = None;
     }
 
     /// Checks that users rise within a file.
-    fn follow(&mut self, users: &Users, path: &Path, first_row: u64) -> Result<(), ScoreError> {
+    pub(crate) fn follow(
+        &mut self,
+        users: &Users,
+        path: &Path,
+        first_row: u64,
+    ) -> Result<(), ScoreError> {
         if let Some((row, previous)) = users.disorder(self.last.as_ref()) {
             return Err(ScoreError::Users {
                 path: path.to_owned(),
@@ -166,16 +213,17 @@ impl<'a> Part<'a> {
         Ok(())
     }
 
-    /// The rows that get a score.
-    fn wanted(
+    /// The rows that get a score; the others are counted.
+    pub(crate) fn wanted(
         &mut self,
+        past_horizon: PastHorizon,
         encoded: EncodedRows,
         rows: Rows,
     ) -> Result<(EncodedRows, Rows), ScoreError> {
         let stays = |status: Option<&str>| status != Some(PAST_HORIZON);
         let mask: Vec<bool> = rows.status.iter().map(stays).collect();
         let dropped = mask.iter().filter(|&&stays| !stays).count();
-        if self.task.options.past_horizon == PastHorizon::Keep || dropped == 0 {
+        if past_horizon == PastHorizon::Keep || dropped == 0 {
             return Ok((encoded, rows));
         }
         self.made.dropped += dropped as u64;
@@ -183,8 +231,13 @@ impl<'a> Part<'a> {
         Ok((encoded, rows.filter(&BooleanArray::from(mask))?))
     }
 
-    fn count(&mut self, rows: &Rows, predictions: &Predictions) -> Result<(), ScoreError> {
-        let model = self.task.model;
+    /// Adds up predictions, and checks their order.
+    pub(crate) fn count(
+        &mut self,
+        rows: &Rows,
+        predictions: &Predictions,
+    ) -> Result<(), ScoreError> {
+        let model = self.model;
         let horizons = model.horizons();
         for (row, values) in predictions.values.chunks_exact(horizons.len()).enumerate() {
             for (total, &value) in self.totals.iter_mut().zip(values) {
@@ -194,7 +247,7 @@ impl<'a> Part<'a> {
                 continue;
             };
             self.made.order_violations += 1;
-            if self.task.options.monotone {
+            if self.monotone {
                 return Err(ScoreError::Order {
                     model_id: model.model_id().to_owned(),
                     user: rows.users.name(row),
@@ -207,21 +260,19 @@ impl<'a> Part<'a> {
         Ok(())
     }
 
-    fn finish(self) -> Result<Made, ScoreError> {
-        let file = match self.file {
-            Some(file) => Some(self.task.timed("writing", || file.finish())?),
-            None => None,
-        };
+    /// What is known of the part, whose file this is.
+    pub(crate) fn finish(self, file: Option<FileEntry>) -> Made {
         let totals = self.totals.iter().map(|total| total.value()).collect();
-        Ok(Made {
+        Made {
             file,
             totals,
             ..self.made
-        })
+        }
     }
 }
 
-fn write(
+/// Adds rows to the file, which begins with the first of them.
+pub(crate) fn write(
     file: &mut Option<PartFile>,
     folder: &Path,
     name: &str,

@@ -57,8 +57,8 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// How it writes on standard error.
-    pub(crate) fn log_format(&self) -> Format {
+    /// The flags that it shares with the others, unless it has none.
+    pub(crate) fn common(&self) -> Option<&Common> {
         let common = match self {
             Self::Quickstart(flags) => &flags.common,
             Self::Simulate(flags) => &flags.common,
@@ -81,9 +81,15 @@ impl Command {
             Self::Export(flags) => &flags.common,
             Self::Inspect(flags) => &flags.common,
             Self::Bench(flags) => &flags.common,
-            Self::Completions(_) => return Format::Text,
+            Self::Completions(_) => return None,
         };
-        common.log_format
+        Some(common)
+    }
+
+    /// How it writes on standard error.
+    pub(crate) fn log_format(&self) -> Format {
+        self.common()
+            .map_or(Format::Text, |common| common.log_format)
     }
 }
 

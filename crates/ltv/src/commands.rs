@@ -31,6 +31,7 @@ use crate::{
     report::Report,
     signals,
 };
+use ltv_core::progress::Progress;
 use ltv_model::Bundle;
 use std::{num::NonZero, path::Path, thread::available_parallelism};
 
@@ -41,7 +42,18 @@ pub(crate) struct Context {
     pub(crate) progress: Display,
 }
 
-/// Runs a command and prints its report.
+impl Context {
+    pub(crate) fn new(common: &Common, progress: Display) -> Self {
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        Self {
+            threads: common.threads.map_or(cores, usize::from),
+            seed: common.seed.unwrap_or(1),
+            progress,
+        }
+    }
+}
+
+/// Runs a command and prints what comes of it.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     // The others only read, and may be stopped anywhere; a server hears signals itself.
     if let Command::Simulate(_)
@@ -62,32 +74,70 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     {
         signals::listen()?;
     }
-    match command {
-        Command::Simulate(flags) => within(&flags.common.clone(), |c| simulate::run(flags, c)),
-        Command::Features(flags) => timed(&flags.common.clone(), |c| features::run(*flags, c)),
-        Command::Train(flags) => timed(&flags.common.clone(), |c| train::run(*flags, c)),
-        Command::Evaluate(flags) => timed(&flags.common.clone(), |c| evaluate::run(flags, c)),
-        Command::Roi(flags) => timed(&flags.common.clone(), |c| roi::run(*flags, c)),
-        Command::Compare(flags) => within(&flags.common.clone(), |c| compare::run(flags, c)),
-        Command::Backtest(flags) => within(&flags.common.clone(), |c| backtest::run(flags, c)),
-        Command::Score(flags) => timed(&flags.common.clone(), |c| score::run(flags, c)),
-        Command::Diff(flags) => within(&flags.common.clone(), |c| diff::run(flags, c)),
-        Command::Daily(flags) => started(&flags.common, |c| daily::run(&flags, c)),
-        Command::Models(flags) => within(&flags.common.clone(), |c| models::run(&flags, c)),
-        Command::Publish(flags) => within(&flags.common.clone(), |c| publish::run(flags, c)),
-        Command::Forget(flags) => within(&flags.common.clone(), |c| forget::run(flags, c)),
-        Command::Get(flags) => within(&flags.common.clone(), |c| get::run(flags, c)),
-        Command::Serve(flags) => within(&flags.common.clone(), |c| serve::run(*flags, c)),
-        Command::Prune(flags) => within(&flags.common.clone(), |c| prune::run(flags, c)),
-        Command::Conversions(flags) => {
-            within(&flags.common.clone(), |c| conversions::run(*flags, c))
-        }
-        Command::Export(flags) => within(&flags.common.clone(), |c| export::run(&flags, c)),
-        Command::Quickstart(flags) => within(&flags.common.clone(), |c| quickstart::run(flags, c)),
-        Command::Inspect(flags) => within(&flags.common.clone(), |c| inspect::run(flags, c)),
-        Command::Bench(flags) => within(&flags.common.clone(), |c| bench::run(flags, c)),
-        Command::Completions(flags) => completions::run(&flags),
+    let common = match (&command, command.common()) {
+        (Command::Completions(flags), _) => return completions::run(flags),
+        (_, Some(common)) => common.clone(),
+        (_, None) => return Err(Failure::internal("a command without common options")),
+    };
+    let context = Context::new(&common, Display::new(common.quiet));
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(context.threads)
+        .build_global()
+        .map_err(|e| no_threads(context.threads, e))?;
+    if let Command::Daily(flags) = &command {
+        // One line for each day, as soon as it is done.
+        let done = daily::run(flags, &context);
+        context.progress.finish();
+        return done;
     }
+    let report = report(command, &context);
+    context.progress.finish();
+    report?.print(common.json)
+}
+
+/// Runs a command that has one thing to say when it is done.
+pub(crate) fn report(command: Command, context: &Context) -> Result<Report, Failure> {
+    let timed = matches!(
+        command,
+        Command::Features(_)
+            | Command::Train(_)
+            | Command::Evaluate(_)
+            | Command::Roi(_)
+            | Command::Score(_)
+    );
+    let report = match command {
+        Command::Simulate(flags) => simulate::run(flags, context),
+        Command::Features(flags) => features::run(*flags, context),
+        Command::Train(flags) => train::run(*flags, context),
+        Command::Evaluate(flags) => evaluate::run(flags, context),
+        Command::Roi(flags) => roi::run(*flags, context),
+        Command::Compare(flags) => compare::run(flags, context),
+        Command::Backtest(flags) => backtest::run(flags, context),
+        Command::Score(flags) => score::run(flags, context),
+        Command::Diff(flags) => diff::run(flags, context),
+        Command::Models(flags) => models::run(&flags, context),
+        Command::Publish(flags) => publish::run(flags, context),
+        Command::Forget(flags) => forget::run(flags, context),
+        Command::Get(flags) => get::run(flags, context),
+        Command::Serve(flags) => serve::run(*flags, context),
+        Command::Prune(flags) => prune::run(flags, context),
+        Command::Conversions(flags) => conversions::run(*flags, context),
+        Command::Export(flags) => export::run(&flags, context),
+        Command::Quickstart(flags) => quickstart::run(flags, context),
+        Command::Inspect(flags) => inspect::run(flags, context),
+        Command::Bench(flags) => bench::run(flags, context),
+        Command::Daily(_) | Command::Completions(_) => {
+            Err(Failure::internal("a command without a report"))
+        }
+    };
+    match timed {
+        true => report?.timed(&context.progress.timing()),
+        false => report,
+    }
+}
+
+pub(crate) fn no_threads(threads: usize, problem: impl std::fmt::Display) -> Failure {
+    Failure::user(format!("cannot start {threads} threads: {problem}"))
 }
 
 /// The bundle in `path`, which `--model` names.
@@ -100,48 +150,4 @@ fn bundle(path: &Path) -> Result<Bundle, Failure> {
         return Err(Failure::user(message));
     }
     Ok(Bundle::load(path)?)
-}
-
-/// The same, with where the time went in the report.
-fn timed(
-    common: &Common,
-    run: impl FnOnce(&Context) -> Result<Report, Failure>,
-) -> Result<(), Failure> {
-    within(common, |context| {
-        let report = run(context)?;
-        report.timed(&context.progress.timing())
-    })
-}
-
-/// Runs a command, and prints its report.
-fn within(
-    common: &Common,
-    run: impl FnOnce(&Context) -> Result<Report, Failure>,
-) -> Result<(), Failure> {
-    let report = |context: &Context| {
-        let report = run(context);
-        ltv_core::progress::Progress::finish(&context.progress);
-        report?.print(common.json)
-    };
-    started(common, report)
-}
-
-/// Runs a command that says itself what came of it.
-fn started(
-    common: &Common,
-    run: impl FnOnce(&Context) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let cores = available_parallelism().map_or(1, NonZero::get);
-    let context = Context {
-        threads: common.threads.map_or(cores, usize::from),
-        seed: common.seed.unwrap_or(1),
-        progress: Display::new(common.quiet),
-    };
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(context.threads)
-        .build_global()
-        .map_err(|e| Failure::user(format!("cannot start {} threads: {e}", context.threads)))?;
-    let done = run(&context);
-    ltv_core::progress::Progress::finish(&context.progress);
-    done
 }

@@ -7,9 +7,9 @@ use crate::{
 };
 use ltv_core::Fault;
 use std::{
+    ffi::OsString,
     fmt,
     panic::{self, AssertUnwindSafe},
-    process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -120,7 +120,7 @@ pub(crate) fn install_panic_hook() {
 
 /// Runs `command` and turns whatever comes of it into an exit code. A panic is exit code 1, also
 /// when it happened on a thread that nobody waited for.
-pub(crate) fn run(command: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
+pub(crate) fn run(command: impl FnOnce() -> Result<(), Failure>) -> u8 {
     let outcome = panic::catch_unwind(AssertUnwindSafe(command));
     if let (Some(signal), false) = (signals::received(), matches!(outcome, Ok(Ok(())))) {
         let (message, code) = (
@@ -128,13 +128,13 @@ pub(crate) fn run(command: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
             128 + signal,
         );
         log::error(&message, code, Kind::Stopped);
-        return ExitCode::from(code);
+        return code;
     }
     let panicked = PANICKED.load(Ordering::SeqCst);
     match outcome {
-        Ok(Ok(())) if !panicked => ExitCode::SUCCESS,
+        Ok(Ok(())) if !panicked => 0,
         Ok(Err(failure)) if !panicked => fail(&failure),
-        _ => ExitCode::from(INTERNAL),
+        _ => INTERNAL,
     }
 }
 
@@ -145,30 +145,47 @@ const GATE: u8 = 3;
 /// Exit code of our defects.
 const INTERNAL: u8 = 1;
 
-/// Prints the message and gives the exit code.
-fn fail(failure: &Failure) -> ExitCode {
-    let (code, kind) = match failure.fault {
-        _ if failure.gate => (GATE, Kind::Gate),
-        Fault::User => (USER, Kind::User),
-        Fault::Internal => (INTERNAL, Kind::Internal),
-    };
-    log::error(&failure.message, code, kind);
-    ExitCode::from(code)
+impl Failure {
+    /// The exit code, and what programs are told.
+    pub(crate) fn code(&self) -> (u8, Kind) {
+        match self.fault {
+            _ if self.gate => (GATE, Kind::Gate),
+            Fault::User => (USER, Kind::User),
+            Fault::Internal => (INTERNAL, Kind::Internal),
+        }
+    }
 }
 
-/// Ends a program whose arguments make no command: with a message or, where it was asked for, with
-/// help.
-pub(crate) fn refuse(error: &clap::Error) -> ! {
-    let format = Format::asked(std::env::args());
+/// Prints the message and gives the exit code.
+fn fail(failure: &Failure) -> u8 {
+    let (code, kind) = failure.code();
+    log::error(&failure.message, code, kind);
+    code
+}
+
+/// Of arguments that make no command: prints what is wrong with them or, where it was asked for,
+/// help, and gives the exit code.
+pub(crate) fn refuse(error: &clap::Error, arguments: &[OsString]) -> u8 {
+    let words = arguments.iter().map(|a| a.to_string_lossy().into_owned());
+    let format = Format::asked(words);
     if format == Format::Text || !error.use_stderr() {
-        error.exit();
+        // Nobody to tell that standard output is gone.
+        let _ = error.print();
+        return if error.use_stderr() { USER } else { 0 };
     }
     format.choose();
+    log::error(&problem(error), USER, Kind::User);
+    USER
+}
+
+/// What is wrong with arguments that make no command.
+pub(crate) fn problem(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let message = text.trim_end();
-    let message = message.strip_prefix("error: ").unwrap_or(message);
-    log::error(message, USER, Kind::User);
-    std::process::exit(USER.into());
+    message
+        .strip_prefix("error: ")
+        .unwrap_or(message)
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -193,7 +210,7 @@ mod tests {
             drop(held);
             Ok(())
         });
-        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
+        assert_eq!(code, INTERNAL);
         assert!(released.load(Ordering::SeqCst));
     }
 }

@@ -30,6 +30,12 @@ impl Overlay {
         Ok(self)
     }
 
+    /// Lays a table over what is there.
+    pub(crate) fn table(mut self, table: Table) -> Self {
+        merge(&mut self.table, table);
+        self
+    }
+
     /// Lays the value of a flag, if given, over `key`.
     pub(crate) fn set(&mut self, key: &str, value: Option<impl Serialize>) -> Result<(), Failure> {
         let Some(value) = value else { return Ok(()) };

@@ -7,11 +7,11 @@ use crate::{
     timing::{self, Parts, Timing},
 };
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use ltv_core::progress::Progress;
+use ltv_core::progress::{Progress, Silent};
 use std::{
     fmt,
     io::{IsTerminal, stderr},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct Display {
     stage: Mutex<Option<Stage>>,
     timing: Mutex<Timing>,
     write: Box<dyn Fn(&str) + Send + Sync>,
+    /// Who is told as well.
+    listener: Arc<dyn Progress>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +77,16 @@ impl Display {
             stage: Mutex::new(None),
             timing: Mutex::new(Timing::new()),
             write: Box::new(log::write),
+            listener: Arc::new(Silent),
+        }
+    }
+
+    /// Shows nothing itself, and tells `listener`.
+    pub(crate) fn told(listener: Arc<dyn Progress>) -> Self {
+        Self {
+            style: Style::Quiet,
+            listener,
+            ..Self::new(true)
         }
     }
 
@@ -138,6 +150,7 @@ impl Progress for Display {
     fn start(&self, stage: &str, total: Option<u64>) {
         stop_if_asked();
         self.finish();
+        self.listener.start(stage, total);
         let stage = Stage::new(stage, total, self.bar(stage, total));
         if self.style == Style::Log {
             self.log(&Entry {
@@ -151,6 +164,7 @@ impl Progress for Display {
 
     fn advance(&self, n: u64) {
         stop_if_asked();
+        self.listener.advance(n);
         let mut stage = self.stage();
         let Some(stage) = stage.as_mut() else { return };
         stage.done += n;
@@ -169,6 +183,7 @@ impl Progress for Display {
     }
 
     fn note(&self, text: &str) {
+        self.listener.note(text);
         let mut stage = self.stage();
         let Some(stage) = stage.as_mut() else { return };
         stage.note = text.to_owned();
@@ -190,6 +205,7 @@ impl Progress for Display {
         let Some(mut stage) = self.stage().take() else {
             return;
         };
+        self.listener.finish();
         if let Some(bar) = stage.bar.take() {
             bar.finish_and_clear();
         }

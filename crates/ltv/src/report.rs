@@ -37,6 +37,11 @@ impl Report {
         Ok(self)
     }
 
+    /// Text, and the document.
+    pub(crate) fn parts(self) -> (String, serde_json::Value) {
+        (self.text, self.json)
+    }
+
     /// Prints one of the two on standard output. A reader that went away (`| head`) is no error.
     pub(crate) fn print(&self, json: bool) -> Result<(), Failure> {
         let text = if json {

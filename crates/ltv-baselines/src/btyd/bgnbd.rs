@@ -187,6 +187,12 @@ impl BgNbd {
         })
     }
 
+    /// `P(N = n)` purchases in `(T, T + t]` of a customer with a history, for `n = 0, 1, ...`; the last one, of `n =
+    /// most` at the latest, holds all that is left.
+    pub fn probabilities(&self, h: &History, t: f64, most: u32) -> Vec<f64> {
+        self.distribution(h, t, most).0
+    }
+
     /// Distribution of the purchases in `(T, T + t]`, with all beyond `most` counted as `most`:
     /// `P(Y >= n) = P(alive) (b+x)_{n-1} / (a+b+x)_{n-1} P(N >= n)`, exact. In particular
     /// `P(Y > 0) = P(alive) (1 - ((alpha + T) / (alpha + T + t))^(r+x))`.

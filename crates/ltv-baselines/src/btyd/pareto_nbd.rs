@@ -242,6 +242,12 @@ impl ParetoNbd {
         }
     }
 
+    /// `P(N = n)` purchases in `(T, T + t]` of a customer with a history, for `n = 0, 1, ...`; the last one, of `n =
+    /// most` at the latest, holds all that is left.
+    pub fn probabilities(&self, h: &History, t: f64, most: u32) -> Vec<f64> {
+        self.distribution(h, t, most).0
+    }
+
     /// Distribution of the purchases in `(T, T + t]`, with all beyond `most` counted as `most`.
     ///
     /// `P(Y = 0)` is closed ([`Self::nothing_after`]). For the others, the purchases up to a

@@ -14,14 +14,16 @@ use parquet::{
     arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
     file::reader::{ChunkReader, Length},
 };
+use serde::Serialize;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 /// What a column of the input is for; it decides which types are allowed and what they become.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
     /// Int64 or Utf8, never null.
     User,
     /// A point in time, never null; becomes its day.
@@ -45,15 +47,16 @@ pub(crate) enum Role {
 }
 
 /// A column wanted from a table.
-#[derive(Debug, Clone)]
-pub(crate) struct Wanted {
+#[derive(Debug, Clone, Serialize)]
+pub struct Wanted {
     /// Its name in the files.
-    pub(crate) column: String,
+    pub column: String,
     /// Configuration key that names it.
-    pub(crate) key: String,
+    pub key: String,
     /// Its name after normalisation.
-    pub(crate) target: String,
-    pub(crate) role: Role,
+    pub target: String,
+    /// What it is for.
+    pub role: Role,
 }
 
 impl Wanted {

@@ -189,7 +189,12 @@ pub(crate) fn downcast<'a, T: 'static>(
     column.as_any().downcast_ref().ok_or_else(problem)
 }
 
-fn wrong_type(column: &ArrayRef, name: &str, place: &str, expected: &'static str) -> StreamError {
+pub(crate) fn wrong_type(
+    column: &ArrayRef,
+    name: &str,
+    place: &str,
+    expected: &'static str,
+) -> StreamError {
     StreamError::ColumnType {
         place: place.to_string(),
         column: name.to_string(),

@@ -12,22 +12,74 @@ use arrow::{
 use ltv_baselines::{Frame, Peer, PeerConfig, PurchaseLog, Streaming, TrainingRows};
 use ltv_core::{
     Day, Horizons,
-    config::Part,
+    config::{Part, Split},
     encoding::{Cells, Encoding},
     predictor::Predictor,
+    progress::Progress,
 };
 use ltv_data::{
+    Dataset,
     encoding::{EncodingPlan, Fitted, fit_with_progress},
     features::purchases,
     split::Rows,
     stream::{StreamOptions, stream, stream_with_raw},
 };
-use std::sync::Arc;
+use std::{cell::OnceCell, path::PathBuf, sync::Arc};
 
 /// File of a peer in the folder of its run.
 const FILE: &str = "model.json";
 
+/// What a fit of a peer reads, and what it works with.
+pub(crate) struct PeerFit<'a> {
+    pub(crate) train: &'a Dataset,
+    pub(crate) events: &'a [PathBuf],
+    pub(crate) split: &'a Split,
+    /// What the training users have done, once somebody has asked.
+    pub(crate) log: &'a OnceCell<PurchaseLog>,
+    pub(crate) threads: usize,
+    pub(crate) progress: &'a dyn Progress,
+}
+
+/// Fits a peer on the training users of `split`. Buy-till-you-die models are fitted to what these have done in
+/// the event log `events`, which nobody else reads.
+///
+/// # Errors
+/// When the configuration, the dataset or the log cannot be used.
+pub fn fit_peer(
+    (train, split, events): (&Dataset, &Split, &[PathBuf]),
+    (config, horizons): (&PeerConfig, &[u32]),
+    (seed, threads): (u64, usize),
+    progress: &dyn Progress,
+) -> Result<Peer, LabError> {
+    config.check()?;
+    if config.needs_events() && events.is_empty() {
+        let problem = "a buy-till-you-die model is fitted to the event log: give its files";
+        return Err(ltv_core::Error::config("events", problem).into());
+    }
+    let fit = PeerFit {
+        train,
+        events,
+        split,
+        log: &OnceCell::new(),
+        threads,
+        progress,
+    };
+    let (frame, fitted) = fit.frame(horizons)?;
+    fit.fit(config, frame, &fitted, seed)
+}
+
 impl Bench<'_> {
+    fn peer_fit(&self) -> PeerFit<'_> {
+        PeerFit {
+            train: self.train,
+            events: self.events,
+            split: self.split,
+            log: self.log,
+            threads: self.threads,
+            progress: self.progress,
+        }
+    }
+
     /// Fits, predicts and saves a peer.
     pub(super) fn peer(
         &self,
@@ -37,8 +89,9 @@ impl Bench<'_> {
         record: &mut RunRecord,
     ) -> Result<Sets, LabError> {
         let begin = (self.clock)();
-        let (frame, fitted) = self.frame(horizons)?;
-        let peer = self.fit(config, frame, &fitted, seed)?;
+        let fit = self.peer_fit();
+        let (frame, fitted) = fit.frame(horizons)?;
+        let peer = fit.fit(config, frame, &fitted, seed)?;
         record.train_seconds = ((self.clock)() - begin).as_secs_f64();
         let id = peer.save(draft.path().join(FILE))?;
         let days = peer.horizons().days().to_vec();
@@ -61,7 +114,9 @@ impl Bench<'_> {
         };
         Ok(Sets(vec![(set, columns)]))
     }
+}
 
+impl PeerFit<'_> {
     fn fit(
         &self,
         config: &PeerConfig,

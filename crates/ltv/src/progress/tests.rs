@@ -20,6 +20,7 @@ fn display(style: Style) -> (Display, Written) {
         stage: Mutex::new(None),
         timing: Mutex::new(Timing::new()),
         write: Box::new(move |line| into.lock().unwrap().push(line.to_owned())),
+        listener: std::sync::Arc::new(ltv_core::progress::Silent),
     };
     (display, written)
 }

@@ -1,0 +1,364 @@
+"""What estimators share: tables in, fitted models, tables out."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import validate_data
+
+from ltv import _ltv, _tables
+from ltv._options import document
+from ltv._progress import listening
+from ltv.dataset import Dataset
+from ltv.errors import InputError, ModelError
+from ltv.metrics import normalized_gini
+
+#: What a one-dimensional ``y`` is called where no horizon is given, in days.
+DEFAULT_HORIZON = 365
+#: Quantiles that every model with a distribution knows.
+LEVELS = (0.1, 0.5, 0.9)
+#: Below so many rows a tenth of them is too few to validate on.
+FEW_ROWS = 1000
+
+
+class Distribution:
+    """Predicted distributions of every user and horizon, at some values.
+
+    Attributes
+    ----------
+    at : values, ascending
+    cdf : ``P(value <= at)``, ``[users, horizons, at]``
+    horizons : days, ascending
+    """
+
+    def __init__(self, at: _tables.Floats, cdf: _tables.Floats, horizons: list[int]) -> None:
+        self.at = at
+        self.cdf = cdf
+        self.horizons = horizons
+
+    @property
+    def sf(self) -> _tables.Floats:
+        """``P(value > at)``, ``[users, horizons, at]``."""
+        return 1.0 - self.cdf
+
+    @property
+    def mass(self) -> _tables.Floats:
+        """``P(previous < value <= at)``, ``[users, horizons, at]``, the first from minus infinity."""
+        return np.diff(self.cdf, axis=2, prepend=0.0)
+
+    def __repr__(self) -> str:
+        users, horizons, values = self.cdf.shape
+        return f"Distribution({users} users, {horizons} horizons, {values} values)"
+
+
+def prediction_columns(batch: pa.RecordBatch, names: Sequence[str]) -> _tables.Floats:
+    """Columns of a record batch as a matrix; a vector where there is one."""
+    columns = [batch.column(name).to_numpy() for name in names]
+    return columns[0] if len(columns) == 1 else np.column_stack(columns)
+
+
+class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-ignore]
+    """Base of the estimators of values: input, output, pickles.
+
+    ``X`` is a :class:`ltv.Dataset` or its path, whose labels come along; or a table of features: a data frame of
+    pandas, polars, PyArrow or DuckDB, paths of Parquet files, or a NumPy array. Of a table, these columns are
+    no features: ``user_id`` (decides who validates), ``reg_day`` (when the user registered), ``status``, and
+    ``ltv_<N>``, labels where no ``y`` is given. ``<name>_d0``, ``<name>_d1``, ... are the days of a sequence.
+
+    ``y`` is a vector, a matrix with a column for each horizon, or a data frame with columns ``ltv_<N>``; NaN
+    where a label is not yet known.
+    """
+
+    model_: _ltv.Model
+    horizons_: list[int]
+
+    # What subclasses have by their parameters.
+    horizons: Any
+    label: str
+    window_days: int
+    categorical: Any
+    random_state: Any
+    n_jobs: int | None
+    verbose: bool | None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.target_tags.positive_only = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = True
+        return tags
+
+    # --- fitting ---
+
+    def _fit_on(self, folders: list[str], rows: int | None, listener: Any, **more: Any) -> _ltv.Model:
+        raise NotImplementedError
+
+    def _fit(self, X: Any, y: Any, **more: Any) -> Any:
+        with listening(self.verbose) as listener:
+            if _is_dataset(X):
+                if y is not None:
+                    raise InputError("a dataset brings its own labels: leave y out")
+                dataset = X if isinstance(X, Dataset) else Dataset(X)
+                model = self._fit_on(dataset.folders, None, listener, **more)
+                self.n_features_in_ = len(dataset.feature_columns)
+                self.feature_names_in_ = np.asarray(dataset.feature_columns, dtype=object)
+            else:
+                model = self._fit_table(X, y, listener, **more)
+        self.model_ = model
+        self._learn()
+        return self
+
+    def _fit_table(self, X: Any, y: Any, listener: Any, **more: Any) -> _ltv.Model:
+        table, horizons = self._labelled(X, y)
+        features = _tables.features_of(_tables.schema(table), list(self.categorical or ()), None)
+        spec = {
+            "features": features,
+            "horizons": horizons,
+            "window_days": self.window_days,
+            "label": self.label,
+        }
+        with tempfile.TemporaryDirectory(prefix="ltv-") as folder:
+            manifest = json.loads(_ltv.write_table(_tables.stream(table), document(spec), folder, listener))
+            model = self._fit_on([folder], int(manifest["rows"]), listener, **more)
+        if not hasattr(self, "n_features_in_") or _tables.is_frame(X) or _tables.is_path(X):
+            names = [column for feature in features for column in feature["columns"]]
+            self.n_features_in_ = len(names)
+            self.feature_names_in_ = np.asarray(names, dtype=object)
+        return model
+
+    def _labelled(self, X: Any, y: Any) -> tuple[Any, list[int]]:
+        """The table with its labels, and their horizons."""
+        frame = _tables.is_frame(X) or _tables.is_path(X) or isinstance(X, dict)
+        if frame and y is None:
+            names = _tables.schema(X).names
+            return X, self._chosen(_tables.horizons_of(names))
+        if frame:
+            table = _tables.table(X)
+            table = table.drop_columns([name for name in table.column_names if _tables.is_label(name)])
+            labels, horizons = self._labels(y)
+        else:
+            if y is None:
+                raise ValueError(
+                    f"requires y to be passed, but the target y is None: {type(self).__name__} is fitted to labels"
+                )
+            X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=2)
+            self.__dict__.pop("feature_names_in_", None)
+            table = _tables.number_columns(X, _array_names(X.shape[1]))
+            labels, horizons = self._labels(y)
+        if len(table) != len(labels):
+            raise ValueError(f"X has {len(table)} rows, y {len(labels)}; inconsistent numbers of samples")
+        for i, days in enumerate(horizons):
+            table = table.append_column(f"ltv_{days}", pa.array(np.ascontiguousarray(labels[:, i])))
+        return table, horizons
+
+    def _chosen(self, found: list[int]) -> list[int]:
+        wanted = [int(days) for days in self.horizons] if self.horizons is not None else found
+        missing = [days for days in wanted if days not in found]
+        if missing:
+            raise InputError(f"no column 'ltv_{missing[0]}' of labels; give y, or a table with that column")
+        if not wanted:
+            raise InputError("no labels: give y, or a table with columns ltv_<N>, such as ltv_30 and ltv_365")
+        return wanted
+
+    def _labels(self, y: Any) -> tuple[_tables.Floats, list[int]]:
+        """Labels as a matrix, and the horizons of its columns."""
+        if _tables.is_frame(y) and not hasattr(y, "__array__") or hasattr(y, "columns"):
+            table = _tables.table(y)
+            horizons = _tables.horizons_of(table.column_names)
+            if horizons:
+                horizons = self._chosen(horizons)
+                columns = [table.column(f"ltv_{days}").to_numpy() for days in horizons]
+                return np.column_stack(columns).astype(np.float64), horizons
+            y = np.column_stack([table.column(name).to_numpy() for name in table.column_names])
+        labels = np.asarray(y)
+        if labels.dtype.kind == "c":
+            raise ValueError("Complex data not supported: y has complex numbers")
+        try:
+            labels = labels.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"y: not numbers ({error})") from error
+        if labels.ndim == 1:
+            labels = labels[:, None]
+        if labels.ndim != 2:
+            raise InputError(f"y: {labels.ndim} dimensions; give one column for each horizon")
+        return labels, self._named(labels.shape[1])
+
+    def _named(self, columns: int) -> list[int]:
+        if self.horizons is not None:
+            horizons = [int(days) for days in self.horizons]
+            if len(horizons) != columns:
+                raise InputError(f"y has {columns} columns for {len(horizons)} horizons; give one for each")
+            return horizons
+        if columns == 1:
+            return [DEFAULT_HORIZON]
+        raise InputError(f"y has {columns} columns: say which days they are of, horizons=[30, 90, ...]")
+
+    def _learn(self) -> None:
+        found = json.loads(self.model_.document())
+        self.horizons_ = list(found["document"]["horizons"])
+        self.model_id_ = str(found["id"])
+
+    def _seed(self) -> int:
+        seed = self.random_state
+        if seed is None:
+            return 1
+        if isinstance(seed, np.random.RandomState):
+            return int(seed.randint(2**31))
+        return int(seed)
+
+    # --- predicting ---
+
+    def _fitted(self) -> _ltv.Model:
+        if not hasattr(self, "model_"):
+            name = type(self).__name__
+            raise NotFittedError(f"This {name} instance is not fitted yet. Call 'fit' with X and y, or 'ltv.load'.")
+        return self.model_
+
+    def _source(self, X: Any) -> Any:
+        """What the extension module predicts: folders of a dataset, or the columns that the model reads."""
+        model = self._fitted()
+        if isinstance(X, Dataset):
+            return X.folders
+        if _is_dataset(X):
+            return [os.fspath(X)]
+        if not (_tables.is_frame(X) or _tables.is_path(X) or isinstance(X, dict)):
+            X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
+            return _tables.number_columns(X, _array_names(X.shape[1]))
+        names = _tables.schema(X).names
+        missing = [column for column in model.columns() if column not in names]
+        if missing:
+            raise InputError(f"X has no column '{missing[0]}', which the model reads; give the columns it was fitted on")
+        return _tables.stream(X)
+
+    def _predict(self, X: Any, decoding: str) -> pa.RecordBatch:
+        with listening(self.verbose) as listener:
+            return self._fitted().predict(self._source(X), decoding, _tables.threads(self.n_jobs), listener)
+
+    def predict(self, X: Any) -> _tables.Floats:
+        """Predicted values: ``[users, horizons]``, or ``[users]`` of a model with one horizon."""
+        self._fitted()
+        return prediction_columns(self._predict(X, self._decoding()), self._columns())
+
+    def predict_table(self, X: Any) -> pa.Table:
+        """Everything that is predicted, as a table: ``ltv_<N>`` of each horizon and, of a model that knows a
+        distribution, ``ltv_<N>_p10``, ``_p50``, ``_p90`` and ``_positive``; behind ``user_id``, where ``X`` has it.
+        """
+        predicted = pa.table(self._predict(X, self._decoding()))
+        users = _users(X)
+        return predicted if users is None else predicted.add_column(0, "user_id", users)
+
+    def predict_quantiles(self, X: Any, levels: Sequence[float] = LEVELS) -> _tables.Floats:
+        """Quantiles of the predicted distributions: ``[users, horizons, levels]``, in order across horizons where the
+        model guarantees that.
+
+        Raises
+        ------
+        InputError
+            When the model knows no distribution, or not these levels.
+        """
+        raise NotImplementedError
+
+    def predict_distribution(self, X: Any, at: npt.ArrayLike | None = None) -> Distribution:
+        """The predicted distributions of all users, at the values ``at``.
+
+        Raises
+        ------
+        InputError
+            When the model knows no distribution.
+        """
+        raise NotImplementedError
+
+    def predict_positive(self, X: Any) -> _tables.Floats:
+        """P(value > 0): ``[users, horizons]``, or ``[users]`` of a model with one horizon."""
+        batch = self._predict(X, "expectation")
+        names = [f"{name}_positive" for name in self._columns()]
+        if names[0] not in batch.schema.names:
+            raise ModelError("this model predicts values alone, no chance of one above 0")
+        return prediction_columns(batch, names)
+
+    def score(self, X: Any, y: Any = None, sample_weight: None = None) -> float:
+        """How well users are ordered: the normalised Gini coefficient, 1 at best, 0 at random, mean over horizons.
+
+        It looks at the order alone and is not thrown off by a few large values, as R2 is (``scoring="r2"`` of
+        scikit-learn's tools gives that one). Labels not yet known are left out.
+        """
+        if sample_weight is not None:
+            raise InputError("sample_weight: rows have no weights; leave it out")
+        predicted = np.asarray(self.predict(X)).reshape(-1, len(self.horizons_))
+        labels = self._true(X, y)
+        found = [normalized_gini(labels[:, t], predicted[:, t]) for t in range(len(self.horizons_))]
+        return float(np.mean(found))
+
+    def _true(self, X: Any, y: Any) -> _tables.Floats:
+        if y is None:
+            dataset = Dataset(X) if _is_dataset(X) and not isinstance(X, Dataset) else X
+            table = dataset.to_arrow(self._columns()) if isinstance(dataset, Dataset) else _tables.table(dataset)
+            missing = [name for name in self._columns() if name not in table.column_names]
+            if missing:
+                raise InputError(f"no column '{missing[0]}' of labels; give y")
+            y = table.select(self._columns())
+        kept, self.horizons = self.horizons, self.horizons_
+        try:
+            return self._labels(y)[0]
+        finally:
+            self.horizons = kept
+
+    def _columns(self) -> list[str]:
+        return [f"ltv_{days}" for days in self.horizons_]
+
+    def _decoding(self) -> str:
+        return "expectation"
+
+    # --- files and pickles ---
+
+    def save(self, path: _tables.PathLike) -> str:
+        """Writes the model to a file that the program ``ltv`` reads too, whole or not at all; its id."""
+        return self._fitted().save(path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "model_" in state:
+            state["model_"] = state["model_"].to_bytes()
+        return state
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        state = dict(state)
+        if isinstance(state.get("model_"), bytes):
+            state["model_"] = _ltv.Model.from_bytes(state["model_"])
+        super().__setstate__(state)
+
+
+def _is_dataset(X: Any) -> bool:
+    return isinstance(X, Dataset) or (_tables.is_path(X) and _tables.is_dataset(X))
+
+
+def _array_names(columns: int) -> list[str]:
+    return [f"x{i}" for i in range(columns)]
+
+
+def _users(X: Any) -> pa.ChunkedArray | None:
+    """Who the rows are, where they say so."""
+    if _is_dataset(X):
+        dataset = X if isinstance(X, Dataset) else Dataset(X)
+        return dataset.to_arrow(["user_id"]).column("user_id")
+    if not (_tables.is_frame(X) or _tables.is_path(X)):
+        return None
+    if isinstance(X, pa.RecordBatchReader) or "user_id" not in _tables.schema(X).names:
+        return None
+    if _tables.is_path(X):
+        import pyarrow.dataset as ds
+
+        return ds.dataset(Path(os.fspath(X)), format="parquet").to_table(columns=["user_id"]).column("user_id")
+    return _tables.table(X).column("user_id")

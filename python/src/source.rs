@@ -1,0 +1,95 @@
+//! Users to predict: a table of somebody else's, or a dataset on disk.
+
+use crate::fault::Failure;
+use arrow::{ffi_stream::ArrowArrayStreamReader, record_batch::RecordBatch};
+use arrow_pyarrow::FromPyArrow;
+use ltv_core::{encoding::EncodedRows, progress::Progress};
+use ltv_data::{
+    Dataset,
+    encoding::Encoder,
+    stream::{StreamOptions, stream},
+};
+use pyo3::{prelude::*, types::PyList};
+use rayon::prelude::*;
+use std::path::PathBuf;
+
+/// Rows that one thread encodes and predicts at a time.
+const ROWS: usize = 4096;
+
+/// Where users come from.
+pub(crate) enum Source {
+    /// Anything with `__arrow_c_stream__`, a batch at a time.
+    Table(Box<ArrowArrayStreamReader>),
+    /// Folders of a dataset.
+    Dataset(Vec<PathBuf>),
+}
+
+/// What was made of so many rows.
+pub(crate) struct Rows<T> {
+    pub(crate) rows: usize,
+    pub(crate) made: T,
+}
+
+impl<'py> FromPyObject<'_, 'py> for Source {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        // A data frame is a sequence of names, too.
+        if object.is_instance_of::<PyList>() {
+            return Ok(Self::Dataset(object.extract()?));
+        }
+        let table = ArrowArrayStreamReader::from_pyarrow_bound(&object)?;
+        Ok(Self::Table(Box::new(table)))
+    }
+}
+
+impl Source {
+    /// Encodes all rows and hands them to `predict`, on the threads of the pool that this is called in; the parts
+    /// in the order of the rows.
+    pub(crate) fn predict<T: Send>(
+        self,
+        encoder: &Encoder,
+        progress: &dyn Progress,
+        predict: impl Fn(&EncodedRows) -> T + Sync,
+    ) -> Result<Vec<Rows<T>>, Failure> {
+        let mut all = vec![];
+        let part = |rows: &EncodedRows| Rows {
+            rows: rows.rows,
+            made: predict(rows),
+        };
+        match self {
+            Self::Table(batches) => {
+                progress.start("predict", None);
+                for batch in *batches {
+                    let batch = batch.map_err(|e| Failure::user(format!("the table: {e}")))?;
+                    let pieces: Result<Vec<_>, Failure> = pieces(&batch)
+                        .into_par_iter()
+                        .map(|piece| Ok(part(&encoder.encode(&piece, None)?)))
+                        .collect();
+                    all.extend(pieces?);
+                    progress.advance(batch.num_rows() as u64);
+                }
+            }
+            Self::Dataset(folders) => {
+                let dataset = Dataset::open_all(&folders)?;
+                progress.start("predict", Some(dataset.rows()));
+                let options = StreamOptions {
+                    threads: StreamOptions::threads_for(rayon::current_num_threads()),
+                    ..StreamOptions::scoring(encoder.encoding().clone())
+                };
+                for rows in stream(&dataset, options)?.told(progress) {
+                    all.push(part(&rows?));
+                }
+            }
+        }
+        progress.finish();
+        Ok(all)
+    }
+}
+
+fn pieces(batch: &RecordBatch) -> Vec<RecordBatch> {
+    let starts = (0..batch.num_rows()).step_by(ROWS);
+    starts
+        .map(|start| batch.slice(start, ROWS.min(batch.num_rows() - start)))
+        .collect()
+}
