@@ -7,7 +7,7 @@ use ltv_core::{encoding::EncodedRows, progress::Progress};
 use ltv_data::{
     Dataset,
     encoding::Encoder,
-    stream::{StreamOptions, stream},
+    stream::{StreamError, read_portion},
 };
 use pyo3::{prelude::*, types::PyList};
 use rayon::prelude::*;
@@ -15,6 +15,9 @@ use std::path::PathBuf;
 
 /// Rows that one thread encodes and predicts at a time.
 const ROWS: usize = 4096;
+
+/// Rows of a dataset that one thread reads, row groups being whole.
+const PORTION: u64 = 65_536;
 
 /// Where users come from.
 pub(crate) enum Source {
@@ -73,13 +76,20 @@ impl Source {
             Self::Dataset(folders) => {
                 let dataset = Dataset::open_all(&folders)?;
                 progress.start("predict", Some(dataset.rows()));
-                let options = StreamOptions {
-                    threads: StreamOptions::threads_for(rayon::current_num_threads()),
-                    ..StreamOptions::scoring(encoder.encoding().clone())
-                };
-                for rows in stream(&dataset, options)?.told(progress) {
-                    all.push(part(&rows?));
-                }
+                let portions = dataset.portions(PORTION);
+                let parts: Result<Vec<_>, Failure> = portions
+                    .par_iter()
+                    .map(|portion| {
+                        let mut made = vec![];
+                        read_portion(&dataset, encoder, portion, |piece| {
+                            made.push(part(&piece.rows));
+                            progress.advance(piece.rows.rows as u64);
+                            Ok::<(), StreamError>(())
+                        })?;
+                        Ok(made)
+                    })
+                    .collect();
+                all.extend(parts?.into_iter().flatten());
             }
         }
         progress.finish();

@@ -365,6 +365,21 @@ mod tests {
         }
     }
 
+    /// How many rows follow decides no bit, also where a tile is left with one row.
+    #[test]
+    fn rows_do_not_depend_on_the_batch() {
+        let (runner, p) = network();
+        let shape = runner.graph().shape();
+        let whole = batch(shape, 300);
+        let together = predict(&runner, p, &whole);
+        for rows in [2, 3, 16, 17, 33, 49, 129, 257] {
+            let mut some = Batch::new(shape, rows);
+            some.ids.copy_from_slice(&whole.ids[..4 * rows]);
+            some.numbers.copy_from_slice(&whole.numbers[..rows]);
+            assert_eq!(predict(&runner, p, &some), together[..5 * rows], "{rows}");
+        }
+    }
+
     /// How many rows are worked on together decides no bit.
     #[test]
     fn threads() {

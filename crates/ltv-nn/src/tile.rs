@@ -78,6 +78,13 @@ pub(crate) fn feature_mut<T>(block: &mut [T], j: usize, ld: usize, rows: usize) 
     &mut block[j * ld..j * ld + rows]
 }
 
+/// Rows that a product is made of where a tile has `rows`: two at least, unless a row has no room for rubbish beside
+/// it. Of one row alone, products add up in another order than of the same row among others, and what a
+/// row comes to must not depend on how many follow it.
+pub(crate) fn product_rows(rows: usize, ld: usize) -> usize {
+    rows.max(2).min(ld)
+}
+
 /// Several disjoint parts of one arena at a time.
 ///
 /// # Panics

@@ -25,20 +25,63 @@ from ltv.errors import (
 )
 
 if TYPE_CHECKING:
+    from ltv.btyd import BGNBD, GammaGamma, ParetoNBD
     from ltv.dataset import Dataset, Simulation, feature_sql, features, simulate
-    from ltv.networks import ODMN, ZILN
+    from ltv.files import load
+    from ltv.networks import ODMN, ZILN, LogNormalMixture
+    from ltv.peers import RFM, BuyTillYouDie, Forest, TrainMean, TrivialSort, TwoStage, XGBoost
+    from ltv.reports import Outcome, Report, evaluate, report, run
 
-#: Where names live that are imported when they are first asked for, so that `import ltv` is quick.
+# Where names live that are imported when they are first asked for, so that `import ltv` is quick.
 _LAZY = {
-    "Dataset": "dataset",
-    "Simulation": "dataset",
-    "feature_sql": "dataset",
-    "features": "dataset",
-    "simulate": "dataset",
-    "ODMN": "networks",
-    "ZILN": "networks",
+    "btyd": ("BGNBD", "GammaGamma", "ParetoNBD"),
+    "dataset": ("Dataset", "Simulation", "feature_sql", "features", "simulate"),
+    "files": ("load",),
+    "networks": ("ODMN", "ZILN", "LogNormalMixture"),
+    "peers": ("RFM", "BuyTillYouDie", "Forest", "TrainMean", "TrivialSort", "TwoStage", "XGBoost"),
+    "reports": ("Outcome", "Report", "evaluate", "report", "run"),
 }
-_MODULES = ("metrics", "plots", "ray", "spark", "btyd")
+_HOME = {name: module for module, names in _LAZY.items() for name in names}
+_MODULES = ("btyd", "metrics", "plots", "ray", "spark")
+
+__all__ = [
+    "BGNBD",
+    "HAS_XGBOOST",
+    "ODMN",
+    "RFM",
+    "ZILN",
+    "BuyTillYouDie",
+    "DataError",
+    "Dataset",
+    "Forest",
+    "GammaGamma",
+    "GateError",
+    "InputError",
+    "InternalError",
+    "LogNormalMixture",
+    "LtvError",
+    "MetricError",
+    "ModelError",
+    "Outcome",
+    "ParetoNBD",
+    "Report",
+    "ScoreError",
+    "Simulation",
+    "TrainError",
+    "TrainMean",
+    "TrivialSort",
+    "TwoStage",
+    "XGBoost",
+    "__version__",
+    "errors",
+    "evaluate",
+    "feature_sql",
+    "features",
+    "load",
+    "report",
+    "run",
+    "simulate",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -46,8 +89,12 @@ def __getattr__(name: str) -> Any:
 
     if name in _MODULES:
         return importlib.import_module(f"ltv.{name}")
-    if name in _LAZY:
-        value = getattr(importlib.import_module(f"ltv.{_LAZY[name]}"), name)
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"ltv.{_HOME[name]}"), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'ltv' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME, *_MODULES})

@@ -6,7 +6,6 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -140,7 +139,7 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
 
     def _labelled(self, X: Any, y: Any) -> tuple[Any, list[int]]:
         """The table with its labels, and their horizons."""
-        frame = _tables.is_frame(X) or _tables.is_path(X) or isinstance(X, dict)
+        frame = _tables.is_frame(X) or _tables.is_path(X)
         if frame and y is None:
             names = _tables.schema(X).names
             return X, self._chosen(_tables.horizons_of(names))
@@ -233,7 +232,7 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
             return X.folders
         if _is_dataset(X):
             return [os.fspath(X)]
-        if not (_tables.is_frame(X) or _tables.is_path(X) or isinstance(X, dict)):
+        if not (_tables.is_frame(X) or _tables.is_path(X)):
             X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
             return _tables.number_columns(X, _array_names(X.shape[1]))
         names = _tables.schema(X).names
@@ -360,5 +359,6 @@ def _users(X: Any) -> pa.ChunkedArray | None:
     if _tables.is_path(X):
         import pyarrow.dataset as ds
 
-        return ds.dataset(Path(os.fspath(X)), format="parquet").to_table(columns=["user_id"]).column("user_id")
+        files = _tables.parquet_files(X)
+        return ds.dataset(files, format="parquet").to_table(columns=["user_id"]).column("user_id")
     return _tables.table(X).column("user_id")

@@ -57,9 +57,10 @@ def threads(n_jobs: int | None) -> int:
 
 def is_frame(value: object) -> bool:
     """Whether it is a table with named columns."""
-    if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
+    if type(value) is dict or hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
         return True
-    return hasattr(value, "columns") and hasattr(value, "dtypes") or hasattr(value, "collect_schema")
+    # A lazy frame of polars; a pandas before 2.2.
+    return hasattr(value, "collect_schema") or (hasattr(value, "columns") and hasattr(value, "dtypes"))
 
 
 def stream(value: Any) -> Any:
@@ -74,7 +75,7 @@ def stream(value: Any) -> Any:
         return value
     if hasattr(value, "__arrow_c_array__"):
         return pa.table(pa.record_batch(value))
-    if isinstance(value, dict):
+    if type(value) is dict:
         return pa.table(value)
     if hasattr(value, "dtypes"):
         # A pandas before 2.2.
@@ -93,9 +94,20 @@ def scan(path: PathLike) -> pa.RecordBatchReader:
     if not os.path.exists(text):
         raise InputError(f"{text}: no such file or folder; give a Parquet file, a folder of them, or a dataset")
     try:
-        return ds.dataset(text, format="parquet").scanner(batch_size=65_536).to_reader()
+        return ds.dataset(parquet_files(text), format="parquet").scanner(batch_size=65_536).to_reader()
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(f"{text}: not a whole Parquet file ({error}); write it again") from error
+
+
+def parquet_files(path: PathLike) -> list[str]:
+    """The Parquet files of a folder, by name; a file as it is."""
+    text = os.fspath(path)
+    if not os.path.isdir(text):
+        return [text]
+    found = sorted(str(file) for file in Path(text).rglob("*.parquet"))
+    if not found:
+        raise InputError(f"{text}: no Parquet file in this folder (*.parquet); give the files, or another folder")
+    return found
 
 
 def table(value: Any) -> pa.Table:

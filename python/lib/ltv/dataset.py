@@ -92,7 +92,7 @@ class Dataset:
         return reader.__arrow_c_stream__(requested_schema)
 
     def _files(self) -> list[str]:
-        files = []
+        files: list[str] = []
         for folder in map(Path, self.folders):
             manifests = [folder] if (folder / "manifest.json").is_file() else sorted(folder.iterdir())
             for shard in manifests:

@@ -7,7 +7,7 @@ Every message says what is wrong, where (file, column, row or value), and what t
 ...     ltv.load("no-such-model.ltv")
 ... except ltv.InputError as error:
 ...     print(error)
-no-such-model.ltv: cannot read (No such file or directory (os error 2))
+cannot read no-such-model.ltv: No such file or directory (os error 2); check the path
 """
 
 from __future__ import annotations

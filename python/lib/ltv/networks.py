@@ -16,7 +16,7 @@ from ltv._options import document, laid_over
 from ltv._progress import listening
 from ltv.errors import InputError
 
-__all__ = ["ODMN", "ZILN"]
+__all__ = ["ODMN", "ZILN", "LogNormalMixture"]
 
 
 class _Network(LtvEstimator):
@@ -248,3 +248,10 @@ class ZILN(_Network):
     """
 
     _head = "ziln"
+
+
+class LogNormalMixture(_Network):
+    __doc__ = f"""A network that predicts mixtures of log-normals beside a chance of nothing.
+{_PARAMETERS}"""
+
+    _head = "mixture"

@@ -8,7 +8,7 @@ use crate::{
     plan::Wiring,
     real::{View, product},
     simd::simd,
-    tile::{Tile, feature, feature_mut, parts},
+    tile::{Tile, feature, feature_mut, parts, product_rows},
 };
 use std::ops::Range;
 
@@ -115,12 +115,13 @@ impl<T: Real> Op<T> for Convolve {
         let b = &t.dense[self.layer.biases..][..n];
         let ranges = [t.at(self.out), t.at(self.x)];
         let [y, x] = parts(t.values, ranges);
+        let many = product_rows(rows, ld);
         for (i, y) in y.chunks_exact_mut(n * ld).enumerate() {
             let Window { input, weights } = self.window(i);
             let wide = input.len();
-            let x = View::new(&x[input.start * ld..input.end * ld], rows, wide, ld);
+            let x = View::new(&x[input.start * ld..input.end * ld], many, wide, ld);
             let w = View::new(&w[weights.start..], wide, n, k);
-            product((y, rows, n, ld, false), false, x, w);
+            product((y, many, n, ld, false), false, x, w);
         }
         simd!(t.arch, {
             for (j, y) in y.chunks_exact_mut(ld).enumerate() {

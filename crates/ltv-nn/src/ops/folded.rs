@@ -10,7 +10,7 @@ use crate::{
     graph::InputSpec,
     real::{View, product},
     simd::simd,
-    tile::{Tile, parts},
+    tile::{Tile, parts, product_rows},
     trainer::Weights,
 };
 use std::{array::from_fn, hint, ops::Range};
@@ -161,10 +161,11 @@ impl<T: Real> Folded<T> {
             _ => simd!(t.arch, turn(sums, self.width(), y, ld)),
         }
         let (n, k) = (self.outputs, w.len() / self.outputs);
+        let many = product_rows(rows, ld);
         for range in &self.rest {
-            let x = View::new(&x[range.start..], range.len(), rows, k).t();
+            let x = View::new(&x[range.start..], range.len(), many, k).t();
             let w = View::new(&w[range.start..], range.len(), n, k);
-            product((y, rows, n, ld, false), true, x, w);
+            product((y, many, n, ld, false), true, x, w);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     plan::Wiring,
     real::{View, product},
     simd::simd,
-    tile::{Tile, feature, feature_mut, parts},
+    tile::{Tile, feature, feature_mut, parts, product_rows},
     trainer::Weights,
 };
 
@@ -107,8 +107,9 @@ impl<T: Real> Op<T> for Linear {
         } else if self.is_narrow() {
             narrow::forward(t.arch, w, b, x, y, ld, rows, t.scratch);
         } else {
-            let x = self.input(x, rows, ld);
-            product((y, rows, n, ld, false), false, x, View::new(w, k, n, k));
+            let many = product_rows(rows, ld);
+            let x = self.input(x, many, ld);
+            product((y, many, n, ld, false), false, x, View::new(w, k, n, k));
             simd!(t.arch, bias(y, b, self.relu, ld, rows));
             return;
         }

@@ -1,0 +1,176 @@
+"""Judging models on datasets, pages with charts, and every command of the program."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ltv import _ltv, _tables
+from ltv._options import document
+from ltv._progress import listening
+from ltv.dataset import Dataset
+from ltv.metrics import Evaluation
+
+__all__ = ["Outcome", "Report", "evaluate", "report", "run"]
+
+
+class Outcome(NamedTuple):
+    """What a command had to say: for people, and for programs."""
+
+    text: str
+    json: Any
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def run(*arguments: Any, verbose: bool | None = None) -> Outcome:
+    """Runs a command of the program ``ltv`` and returns what it would print.
+
+    Commands that run until they are stopped, or print as they go (``serve``, ``daily``, ``completions``), are
+    refused: run ``python -m ltv`` for them.
+
+    Raises
+    ------
+    InputError
+        With the message of the program, where its exit code would be 2.
+
+    Examples
+    --------
+    >>> import ltv
+    >>> sim = ltv.simulate(users=50, days=30, activity_days=30, verbose=False)
+    >>> ltv.run("inspect", sim.folder).json["format"]
+    'ltv-simulation'
+    """
+    words = [os.fspath(word) if isinstance(word, os.PathLike) else str(word) for word in arguments]
+    with listening(verbose) as listener:
+        text, found = _ltv.run(words, listener)
+    return Outcome(text, json.loads(found))
+
+
+class Report:
+    """An evaluation and its page, which opens without a network."""
+
+    def __init__(self, path: Path, evaluation: Evaluation) -> None:
+        self.path = path
+        self.evaluation = evaluation
+
+    def __repr__(self) -> str:
+        return f"Report({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        import html
+
+        page = html.escape(self.path.read_text(encoding="utf-8"), quote=True)
+        return f'<iframe srcdoc="{page}" width="100%" height="700" style="border:0"></iframe>'
+
+
+@contextmanager
+def _judged(model: Any, X: Any, y: Any) -> Iterator[list[str]]:
+    """The arguments that name the model's file and a dataset, which are there as long as this is."""
+    with tempfile.TemporaryDirectory(prefix="ltv-") as folder:
+        if _tables.is_path(model):
+            path, fitted = os.fspath(model), None
+        else:
+            path, fitted = str(Path(folder) / "model.ltv"), model
+            model.save(path)
+        if isinstance(X, Dataset):
+            data, users = X.folders, []
+        elif _tables.is_path(X) and _tables.is_dataset(X):
+            data, users = [os.fspath(X)], []
+        else:
+            from ltv.files import load
+
+            fitted = load(path) if fitted is None else fitted
+            data, users = [_written(fitted, X, y, Path(folder) / "data")], ["--part", "all"]
+        yield ["--model", path, "--data", *data, *users]
+
+
+def _written(fitted: Any, X: Any, y: Any, out: Path) -> str:
+    """The table as a dataset with the columns that the model reads."""
+    kept, fitted.horizons = fitted.horizons, fitted.horizons_
+    try:
+        table, horizons = fitted._labelled(X, y)
+    finally:
+        fitted.horizons = kept
+    features = _tables.features_of(_tables.schema(table), list(fitted.categorical or ()), None)
+    known = json.loads(fitted.model_.document())["document"]
+    spec = {
+        "features": features,
+        "horizons": horizons,
+        "window_days": known["window_days"],
+        "label": known["label"],
+    }
+    out.mkdir()
+    _ltv.write_table(_tables.stream(table), document(spec), out)
+    return str(out)
+
+
+def evaluate(
+    model: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    part: str | None = None,
+    by: Sequence[str] = (),
+    bootstrap: int = 200,
+    seed: int = 1,
+    n_jobs: int | None = None,
+    verbose: bool | None = None,
+) -> Evaluation:
+    """Judges a model beside two simple rules, as ``ltv evaluate`` does: every metric with an interval.
+
+    Parameters
+    ----------
+    model : a fitted estimator, or the path of a model
+    X, y : a dataset, or a table of features and labels, as estimators take them
+    part : users of a dataset: ``"new"`` (registered since the model was trained), ``"test"``, ``"validation"``,
+        ``"train"`` or ``"all"``; the most honest that there are if not given. Of a table, everybody
+    by : columns of a dataset to report by as well
+    bootstrap : resamples for intervals, 20 or more; 0 for none
+    """
+    return _evaluate(model, X, y, None, part, by, bootstrap, seed, n_jobs, verbose)
+
+
+def report(
+    model: Any,
+    X: Any,
+    y: Any = None,
+    out: _tables.PathLike = "report.html",
+    *,
+    part: str | None = None,
+    by: Sequence[str] = (),
+    bootstrap: int = 200,
+    seed: int = 1,
+    n_jobs: int | None = None,
+    verbose: bool | None = None,
+) -> Report:
+    """Writes a page with charts that judges a model, and opens without a network. Parameters as of :func:`evaluate`."""
+    evaluation = _evaluate(model, X, y, out, part, by, bootstrap, seed, n_jobs, verbose)
+    return Report(Path(out), evaluation)
+
+
+def _evaluate(
+    model: Any,
+    X: Any,
+    y: Any,
+    page: _tables.PathLike | None,
+    part: str | None,
+    by: Sequence[str],
+    bootstrap: int,
+    seed: int,
+    n_jobs: int | None,
+    verbose: bool | None,
+) -> Evaluation:
+    arguments = ["--bootstrap", str(bootstrap), "--seed", str(seed), "--threads", str(_tables.threads(n_jobs))]
+    arguments += ["--part", part] if part is not None else []
+    arguments += ["--by", ",".join(by)] if by else []
+    arguments += ["--report", os.fspath(page)] if page is not None else []
+    with _judged(model, X, y) as judged, listening(verbose) as listener:
+        found = _ltv.run(["evaluate", *judged, *arguments], listener)[1]
+    return Evaluation(json.loads(found))
