@@ -226,7 +226,7 @@ pub(crate) fn purchase_shares<'py>(
 /// Histories that no customer can have are refused.
 fn checked(frequency: &Floats, recency: &Floats, age: &Floats) -> Result<Vec<History>, Failure> {
     let all = histories(frequency, recency, age)?;
-    Histories::new(TimeUnit::Day, all.iter().copied())?;
+    all.par_iter().try_for_each(History::check)?;
     Ok(all)
 }
 

@@ -8,7 +8,7 @@
 use crate::{
     ScoreError, ScoreOptions,
     batch::Rows,
-    output::Output,
+    output::check_output,
     part::{Made, PAST_HORIZON, Tally, write},
 };
 use arrow::{
@@ -19,10 +19,10 @@ use arrow::{
     record_batch::RecordBatch,
 };
 use ltv_core::{
-    Day, Error,
+    Day, Error, address,
+    artefact::AtomicFolder,
     manifest::{FileEntry, SnapshotManifest},
     predictor::Predictor,
-    progress::Silent,
 };
 use ltv_data::{encoding::Encoder, part::PartFile};
 use ltv_eval::Sum;
@@ -140,13 +140,14 @@ pub fn commit_parts(
     (as_of, expected): (Day, Expected),
     options: &ScoreOptions,
 ) -> Result<SnapshotManifest, ScoreError> {
+    address::check_output(out)?;
+    check_output(out)?;
     check(out, &parts, expected)?;
-    let purpose = format!("{} on {as_of} by another engine", model.model_id());
-    let (output, _) = Output::begin(out, (&purpose, staging), 0)?;
+    let folder = AtomicFolder::alone(out)?;
     let files = parts.iter().filter_map(ScoredPart::file);
     let files: Vec<FileEntry> = files
         .enumerate()
-        .map(|(number, file)| taken(staging, output.path(), number, file))
+        .map(|(number, file)| taken(staging, folder.path(), number, file))
         .collect::<Result<_, _>>()?;
     let count = |of: fn(&Made) -> u64| parts.iter().map(|part| of(&part.made)).sum();
     let dropped: u64 = count(|made| made.dropped);
@@ -172,7 +173,10 @@ pub fn commit_parts(
         totals: (0..model.horizons().len()).map(total).collect(),
         files,
     };
-    output.commit(&manifest, &Silent)?;
+    manifest.write(folder.path())?;
+    // Whatever arrived there in the meantime is not ours to remove.
+    check_output(folder.target())?;
+    folder.commit()?;
     Ok(manifest)
 }
 

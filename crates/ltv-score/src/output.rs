@@ -7,6 +7,7 @@ mod remote;
 use crate::{ScoreError, part::Made};
 use arrow::datatypes::{DataType, Schema};
 use local::Local;
+pub(crate) use local::check_output;
 use ltv_core::{manifest::SnapshotManifest, progress::Progress};
 use ltv_data::part::{PartError, PartFile};
 use ltv_files::{Site, Stores};

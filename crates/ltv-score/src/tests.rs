@@ -1,6 +1,7 @@
 //! Snapshots against the users they were made from.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod elsewhere;
 mod evaluation;
 
 use crate::{

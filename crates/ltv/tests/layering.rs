@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["ltv-train", "ltv-score", "ltv-serve", "ltv-onnx"],
     &["ltv-lab", "ltv-daily"],
     &["ltv"],
+    &["ltv-python"],
 ];
 
 /// The one crate that may talk to a terminal and report errors without types.

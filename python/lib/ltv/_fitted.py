@@ -63,7 +63,8 @@ class Distribution:
 def prediction_columns(batch: pa.RecordBatch, names: Sequence[str]) -> _tables.Floats:
     """Columns of a record batch as a matrix; a vector where there is one."""
     columns = [batch.column(name).to_numpy() for name in names]
-    return columns[0] if len(columns) == 1 else np.column_stack(columns)
+    # A column of Arrow's may not be written to.
+    return columns[0].copy() if len(columns) == 1 else np.column_stack(columns)
 
 
 class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-ignore]
@@ -120,7 +121,7 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
         return self
 
     def _fit_table(self, X: Any, y: Any, listener: Any, **more: Any) -> _ltv.Model:
-        table, horizons = self._labelled(X, y)
+        table, horizons = self._labelled(X, y, self._wanted())
         features = _tables.features_of(_tables.schema(table), list(self.categorical or ()), None)
         spec = {
             "features": features,
@@ -137,16 +138,19 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
             self.feature_names_in_ = np.asarray(names, dtype=object)
         return model
 
-    def _labelled(self, X: Any, y: Any) -> tuple[Any, list[int]]:
-        """The table with its labels, and their horizons."""
+    def _wanted(self) -> list[int] | None:
+        return [int(days) for days in self.horizons] if self.horizons is not None else None
+
+    def _labelled(self, X: Any, y: Any, wanted: list[int] | None) -> tuple[Any, list[int]]:
+        """The table with its labels, and their horizons: those wanted, or all that are there."""
         frame = _tables.is_frame(X) or _tables.is_path(X)
         if frame and y is None:
             names = _tables.schema(X).names
-            return X, self._chosen(_tables.horizons_of(names))
+            return X, _chosen(_tables.horizons_of(names), wanted)
         if frame:
             table = _tables.table(X)
             table = table.drop_columns([name for name in table.column_names if _tables.is_label(name)])
-            labels, horizons = self._labels(y)
+            labels, horizons = _labels(y, wanted)
         else:
             if y is None:
                 raise ValueError(
@@ -155,54 +159,12 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
             X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=2)
             self.__dict__.pop("feature_names_in_", None)
             table = _tables.number_columns(X, _array_names(X.shape[1]))
-            labels, horizons = self._labels(y)
+            labels, horizons = _labels(y, wanted)
         if len(table) != len(labels):
             raise ValueError(f"X has {len(table)} rows, y {len(labels)}; inconsistent numbers of samples")
         for i, days in enumerate(horizons):
             table = table.append_column(f"ltv_{days}", pa.array(np.ascontiguousarray(labels[:, i])))
         return table, horizons
-
-    def _chosen(self, found: list[int]) -> list[int]:
-        wanted = [int(days) for days in self.horizons] if self.horizons is not None else found
-        missing = [days for days in wanted if days not in found]
-        if missing:
-            raise InputError(f"no column 'ltv_{missing[0]}' of labels; give y, or a table with that column")
-        if not wanted:
-            raise InputError("no labels: give y, or a table with columns ltv_<N>, such as ltv_30 and ltv_365")
-        return wanted
-
-    def _labels(self, y: Any) -> tuple[_tables.Floats, list[int]]:
-        """Labels as a matrix, and the horizons of its columns."""
-        if _tables.is_frame(y) and not hasattr(y, "__array__") or hasattr(y, "columns"):
-            table = _tables.table(y)
-            horizons = _tables.horizons_of(table.column_names)
-            if horizons:
-                horizons = self._chosen(horizons)
-                columns = [table.column(f"ltv_{days}").to_numpy() for days in horizons]
-                return np.column_stack(columns).astype(np.float64), horizons
-            y = np.column_stack([table.column(name).to_numpy() for name in table.column_names])
-        labels = np.asarray(y)
-        if labels.dtype.kind == "c":
-            raise ValueError("Complex data not supported: y has complex numbers")
-        try:
-            labels = labels.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"y: not numbers ({error})") from error
-        if labels.ndim == 1:
-            labels = labels[:, None]
-        if labels.ndim != 2:
-            raise InputError(f"y: {labels.ndim} dimensions; give one column for each horizon")
-        return labels, self._named(labels.shape[1])
-
-    def _named(self, columns: int) -> list[int]:
-        if self.horizons is not None:
-            horizons = [int(days) for days in self.horizons]
-            if len(horizons) != columns:
-                raise InputError(f"y has {columns} columns for {len(horizons)} horizons; give one for each")
-            return horizons
-        if columns == 1:
-            return [DEFAULT_HORIZON]
-        raise InputError(f"y has {columns} columns: say which days they are of, horizons=[30, 90, ...]")
 
     def _learn(self) -> None:
         found = json.loads(self.model_.document())
@@ -308,11 +270,7 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
             if missing:
                 raise InputError(f"no column '{missing[0]}' of labels; give y")
             y = table.select(self._columns())
-        kept, self.horizons = self.horizons, self.horizons_
-        try:
-            return self._labels(y)[0]
-        finally:
-            self.horizons = kept
+        return _labels(y, self.horizons_)[0]
 
     def _columns(self) -> list[str]:
         return [f"ltv_{days}" for days in self.horizons_]
@@ -337,6 +295,50 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
         if isinstance(state.get("model_"), bytes):
             state["model_"] = _ltv.Model.from_bytes(state["model_"])
         super().__setstate__(state)
+
+
+def _chosen(found: list[int], wanted: list[int] | None) -> list[int]:
+    wanted = found if wanted is None else wanted
+    missing = [days for days in wanted if days not in found]
+    if missing:
+        raise InputError(f"no column 'ltv_{missing[0]}' of labels; give y, or a table with that column")
+    if not wanted:
+        raise InputError("no labels: give y, or a table with columns ltv_<N>, such as ltv_30 and ltv_365")
+    return wanted
+
+
+def _labels(y: Any, wanted: list[int] | None) -> tuple[_tables.Floats, list[int]]:
+    """Labels as a matrix, and the horizons of its columns."""
+    if _tables.is_frame(y) and not (hasattr(y, "__array__") and getattr(y, "ndim", 2) == 1):
+        table = _tables.table(y)
+        horizons = _tables.horizons_of(table.column_names)
+        if horizons:
+            horizons = _chosen(horizons, wanted)
+            columns = [table.column(f"ltv_{days}").to_numpy() for days in horizons]
+            return np.column_stack(columns).astype(np.float64), horizons
+        y = np.column_stack([table.column(name).to_numpy() for name in table.column_names])
+    labels = np.asarray(y)
+    if labels.dtype.kind == "c":
+        raise ValueError("Complex data not supported: y has complex numbers")
+    try:
+        labels = labels.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"y: not numbers ({error})") from error
+    if labels.ndim == 1:
+        labels = labels[:, None]
+    if labels.ndim != 2:
+        raise InputError(f"y: {labels.ndim} dimensions; give one column for each horizon")
+    return labels, _named(labels.shape[1], wanted)
+
+
+def _named(columns: int, wanted: list[int] | None) -> list[int]:
+    if wanted is not None:
+        if len(wanted) != columns:
+            raise InputError(f"y has {columns} columns for {len(wanted)} horizons; give one for each")
+        return wanted
+    if columns == 1:
+        return [DEFAULT_HORIZON]
+    raise InputError(f"y has {columns} columns: say which days they are of, horizons=[30, 90, ...]")
 
 
 def _is_dataset(X: Any) -> bool:

@@ -17,6 +17,35 @@ _Path = str | os.PathLike[str]
 _Source = _ArrowStream | Sequence[_Path]
 _Fitted = tuple[list[float], float, int, bool]
 
+__all__ = [
+    "HAS_XGBOOST",
+    "Model",
+    "VERSION",
+    "alive",
+    "calendar",
+    "commit_parts",
+    "counts_log_likelihood",
+    "evaluate",
+    "expected",
+    "expected_after",
+    "expected_spend",
+    "feature_sql",
+    "features",
+    "fit_counts",
+    "fit_peer",
+    "fit_spend",
+    "main",
+    "metrics",
+    "purchase_shares",
+    "query_plan",
+    "run",
+    "score_part",
+    "simulator_options",
+    "spend_log_likelihood",
+    "train",
+    "write_table",
+]
+
 VERSION: str
 HAS_XGBOOST: bool
 

@@ -143,6 +143,8 @@ def floats(values: Any, name: str = "values") -> Floats:
     if hasattr(values, "__arrow_c_array__") or isinstance(values, pa.ChunkedArray):
         array = values if isinstance(values, pa.ChunkedArray) else pa.array(values)
         values = array.to_numpy(zero_copy_only=False) if isinstance(array, pa.Array) else array.to_numpy()
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(np.float64), np.nan)
     try:
         found = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:

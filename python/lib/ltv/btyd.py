@@ -22,8 +22,10 @@ first purchase to the end of the observation. :func:`summary` makes them from tr
 The models are the ones of the program ``ltv`` (crate ``ltv-baselines``). What differs from ``lifetimes`` 0.11.3:
 parameters are a dict, predictions NumPy arrays; customers have no weights (equal ones are counted once, so that
 repeating rows costs little); histories that no customer can have are refused, ``frequency`` above 0 with ``recency``
-0 among them; and ``penalizer_coef`` above 0 weighs ``alpha`` (and ``beta``) on a clock whose largest ``T`` is 10, as
-versions of ``lifetimes`` before 0.11 did, where 0.11.3 has 1. Standard errors are not computed.
+0 among them; ``penalizer_coef`` above 0 weighs ``alpha`` (and ``beta``) on a clock whose largest ``T`` is 10, as
+versions of ``lifetimes`` before 0.11 did, where 0.11.3 has 1; and there are numbers where ``lifetimes`` has nan: of
+BG/NBD for many customers without a repeat purchase where ``a + b < 1``, and at ``a = 1``; of Pareto/NBD for frequent
+customers who bought at the very end, and at ``s = 1``. Standard errors are not computed.
 """
 
 from __future__ import annotations
@@ -117,11 +119,11 @@ def summary(
     ...     "date": ["2024-01-01", "2024-01-05", "2024-01-08", "2024-01-08"],
     ...     "value": [10.0, 5.0, 3.0, 4.0],
     ... }
-    >>> btyd.summary(transactions, value="value", observation_end="2024-01-31")
-                 frequency  recency     T  monetary_value
-    customer_id                                          
-    a                  1.0      7.0  30.0             7.0
-    b                  0.0      0.0  26.0             0.0
+    >>> found = btyd.summary(transactions, value="value", observation_end="2024-01-31")
+    >>> found.loc["a"].to_dict()
+    {'frequency': 1.0, 'recency': 7.0, 'T': 30.0, 'monetary_value': 7.0}
+    >>> found.loc["b"].to_dict()
+    {'frequency': 0.0, 'recency': 0.0, 'T': 26.0, 'monetary_value': 0.0}
     """
     log = _Log.read(transactions, customer, time, value, freq)
     return _summary(log, log.period(observation_end, "observation_end"), include_first)
@@ -175,11 +177,10 @@ def calibration_holdout(
     ...     "date": ["2024-01-01", "2024-01-05", "2024-01-08", "2024-02-08"],
     ... }
     >>> found = btyd.calibration_holdout(transactions, calibration_end="2024-01-31", observation_end="2024-02-29")
-    >>> found[["frequency_cal", "T_cal", "frequency_holdout", "duration_holdout"]]
-                 frequency_cal  T_cal  frequency_holdout  duration_holdout
-    customer_id                                                           
-    a                      1.0   30.0                1.0              29.0
-    b                      0.0   26.0                0.0              29.0
+    >>> found.loc["a"].to_dict()
+    {'frequency_cal': 1.0, 'recency_cal': 7.0, 'T_cal': 30.0, 'frequency_holdout': 1.0, 'duration_holdout': 29.0}
+    >>> list(found.index)
+    ['a', 'b']
     """
     import pandas as pd
 
@@ -243,8 +244,9 @@ class _Log(NamedTuple):
         values = None
         if value is not None:
             values = _tables.floats(frame[value], value)
-            finite = np.isfinite(values)
-            _refuse(~finite, lambda row: f"column '{value}' is {frame[value].iloc[row - 1]} in row {row}; give a number")
+            shown = frame[value]
+            bad = ~np.isfinite(values)
+            _refuse(bad, lambda row: f"column '{value}' is {shown.iloc[row - 1]} in row {row}; give a number")
         periods = times.to_period(freq).asi8
         return cls(pd.Index(customers, name=customer), customer, codes, times, periods, values, freq)
 
@@ -252,8 +254,10 @@ class _Log(NamedTuple):
         """The period of a moment, of the latest one without it."""
         import pandas as pd
 
-        if end is None:
+        if end is None and name == "observation_end":
             return int(self.periods.max())
+        if end is None or isinstance(end, (bool, int, float, np.number)):
+            raise InputError(f"{name}: {end!r} is no date; write '2024-01-31'")
         try:
             moment = end.to_timestamp() if isinstance(end, pd.Period) else pd.Timestamp(end)
             if moment.tzinfo is not None:
@@ -321,7 +325,8 @@ def _times(column: Any, name: str) -> Any:
     import pandas as pd
 
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufcbm":
-        raise DataError(f"column '{name}' is {column.dtype}, no dates; convert it, as by pandas.to_datetime(..., unit='s')")
+        how = "convert it, as by pandas.to_datetime(..., unit='s')"
+        raise DataError(f"column '{name}' is {column.dtype}, no dates; {how}")
     _refuse(column.isna().to_numpy(), lambda row: f"column '{name}' is empty in row {row}; give a date")
     if isinstance(column.dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
@@ -369,7 +374,7 @@ def _is_table(value: Any) -> bool:
     """Whether it has named columns, of which Series and arrays have none."""
     if _tables.is_path(value) or isinstance(value, Mapping):
         return True
-    if hasattr(value, "columns") or hasattr(value, "collect_schema"):
+    if hasattr(value, "collect_schema") or hasattr(value, "columns"):
         return True
     return hasattr(value, "__arrow_c_stream__") and not (hasattr(value, "dtype") or isinstance(value, pa.ChunkedArray))
 
@@ -404,12 +409,20 @@ def _numbers(values: Any, name: str) -> _tables.Floats:
     """Numbers of any shape."""
     kind = getattr(getattr(values, "dtype", None), "kind", "f")
     if kind in "mM":
-        raise InputError(f"{name}: {values.dtype} is a time, no number; divide it by the unit, such as pandas.Timedelta('1D')")
+        how = "divide it by the unit, such as pandas.Timedelta('1D')"
+        raise InputError(f"{name}: {values.dtype} is a time, no number; {how}")
     if isinstance(values, np.ndarray) and values.ndim > 1:
         return _tables.floats(values.ravel(), name).reshape(values.shape)
     if np.ndim(values) == 0 and not hasattr(values, "__arrow_c_array__"):
         return _tables.floats([values], name).reshape(())
     return _tables.floats(values, name)
+
+
+def _number(value: Any, name: str) -> float:
+    found = _numbers(value, name)
+    if found.size != 1:
+        raise InputError(f"{name}: {found.size} values; give one number")
+    return float(found.ravel()[0])
 
 
 def _aligned(columns: Sequence[Any], names: Sequence[str]) -> tuple[list[_tables.Floats], tuple[int, ...]]:
@@ -418,7 +431,8 @@ def _aligned(columns: Sequence[Any], names: Sequence[str]) -> tuple[list[_tables
     shapes = [column.shape for column in found if column.ndim > 0]
     if any(shape != shapes[0] for shape in shapes):
         told = [str(column.size) if column.ndim < 2 else str(column.shape) for column in found]
-        raise InputError(f"{', '.join(names)} have {', '.join(told)} rows; give as many of each")
+        what = f"give as many of each, or one table with columns {_listed(names)}"
+        raise InputError(f"{', '.join(names)} have {', '.join(told)} rows; {what}")
     shape = shapes[0] if shapes else ()
     return [np.ascontiguousarray(np.broadcast_to(column, shape)).ravel() for column in found], shape
 
@@ -502,11 +516,12 @@ def _ahead(t: Any) -> tuple[list[float], tuple[int, ...]]:
 
 def _later(y: Any, horizons: int) -> _tables.Floats:
     """Purchases seen later, a column for each horizon, NaN where not known."""
-    if isinstance(y, Mapping) or _is_table(y):
+    if _is_table(y) and not hasattr(y, "loc"):
         names = list(y) if isinstance(y, Mapping) else [str(name) for name in _tables.schema(y).names]
         columns = _columns(y, names)
         found = np.column_stack([_tables.floats(column, name) for column, name in zip(columns, names)])
     else:
+        # A list, an array, or pandas, whose columns may have any name.
         found = _numbers(np.asarray(y), "y")
         found = found.reshape(len(found), -1) if found.ndim else found.reshape(1, 1)
     if found.shape[1] != horizons:
@@ -539,9 +554,10 @@ class _Fitted(BaseEstimator):  # type: ignore[misc, unused-ignore]
         return [self.params_[name] for name in self._names]
 
     def _penalty(self) -> float:
-        if not np.isfinite(self.penalizer_coef) or self.penalizer_coef < 0:
+        penalty = _number(self.penalizer_coef, "penalizer_coef")
+        if not np.isfinite(penalty) or penalty < 0:
             raise InputError(f"penalizer_coef: {self.penalizer_coef}; give a finite number of at least 0")
-        return float(self.penalizer_coef)
+        return penalty
 
     def _learn(self, found: tuple[list[float], float, int, bool]) -> None:
         parameters, self.log_likelihood_, self.n_customers_, self.at_limit_ = found
@@ -549,11 +565,11 @@ class _Fitted(BaseEstimator):  # type: ignore[misc, unused-ignore]
 
     @classmethod
     def _with(cls, parameters: Mapping[str, float], options: Mapping[str, Any]) -> Any:
-        for name, value in parameters.items():
+        model = cls(**options)
+        model.params_ = {name: _number(value, name) for name, value in parameters.items()}
+        for name, value in model.params_.items():
             if not np.isfinite(value) or value <= 0:
                 raise InputError(f"{name}: {value}; give a finite number above 0")
-        model = cls(**options)
-        model.params_ = {name: float(value) for name, value in parameters.items()}
         return model
 
 
@@ -635,7 +651,7 @@ class _Counts(_Fitted):
         """
         parameters = self._parameters()
         times, shape = _ahead(t)
-        return _shaped(np.asarray(_ltv.expected(self._kind, parameters, times)), shape)
+        return _shaped(_ltv.expected(self._kind, parameters, times), shape)
 
     def probability_alive(self, frequency: Any = None, recency: Any = None, T: Any = None) -> Any:
         """P(alive at ``T``): that a customer has not left for good.
@@ -665,9 +681,9 @@ class _Counts(_Fitted):
         levels : between 0 and 1
         """
         self._parameters()
-        wanted = _numbers(list(levels), "levels")
+        wanted = np.atleast_1d(_numbers(levels, "levels"))
         if len(wanted) == 0 or not ((wanted > 0) & (wanted < 1)).all():
-            raise InputError(f"levels: {list(levels)}; give quantiles between 0 and 1, such as 0.5")
+            raise InputError(f"levels: {levels}; give quantiles between 0 and 1, such as 0.5")
         horizons = self._horizons()
         distinct, of = _Histories.read(_table(X)).distinct()
         found = np.empty((len(distinct.T), len(horizons), len(wanted)))
@@ -742,8 +758,9 @@ class _Counts(_Fitted):
         table = _table(X)
         if y is None:
             histories = _Histories.read(table)
-            total = _ltv.counts_log_likelihood(self._kind, parameters, *histories.arrow())
-            return total / max(1, len(histories.T))
+            if len(histories.T) == 0:
+                raise InputError("X has no rows; give one customer at least")
+            return _ltv.counts_log_likelihood(self._kind, parameters, *histories.arrow()) / len(histories.T)
         from ltv.metrics import normalized_gini
 
         seen = _later(y, len(self._horizons()))
@@ -771,8 +788,9 @@ def _table(X: Any) -> Any:
     return X
 
 
-def _shaped(found: _tables.Floats, shape: tuple[int, ...]) -> Any:
-    return found.reshape(shape) if shape else float(found[0])
+def _shaped(found: Any, shape: tuple[int, ...]) -> Any:
+    """Numbers of the extension module, as an array that may be written to, or as a number."""
+    return np.array(found).reshape(shape) if shape else float(found[0])
 
 
 _COUNTS = """
@@ -799,8 +817,8 @@ _COUNTS = """
 
 
 class BGNBD(_Counts):
-    __doc__ = f"""BG/NBD (Fader, Hardie and Lee 2005): customers buy at a rate of their own, and may leave after each repeat
-    purchase. ``BetaGeoFitter`` of ``lifetimes``.
+    __doc__ = f"""BG/NBD (Fader, Hardie and Lee 2005): customers buy at a rate of their own, and may leave after each of
+    their repeat purchases. ``BetaGeoFitter`` of ``lifetimes``.
 
     Rates are Gamma with shape ``r`` and rate parameter ``alpha``, chances to leave Beta with ``a`` and ``b``. "Counting
     your customers" the easy way: an alternative to the Pareto/NBD model, Marketing Science 24 (2).
@@ -824,6 +842,8 @@ class BGNBD(_Counts):
     1.226
     >>> model.probability_alive(customers).round(2)
     array([0.72, 1.  , 0.23, 0.9 , 1.  , 0.13])
+    >>> model.predict_distribution(customers, at=[0, 5]).cdf.shape
+    (6, 4, 2)
     """
 
     _kind = "bg_nbd"
@@ -836,15 +856,15 @@ class BGNBD(_Counts):
 
 
 class ParetoNBD(_Counts):
-    __doc__ = f"""Pareto/NBD (Schmittlein, Morrison and Colombo 1987): customers buy at a rate of their own for a lifetime
-    that may end at any moment. ``ParetoNBDFitter`` of ``lifetimes``.
+    __doc__ = f"""Pareto/NBD (Schmittlein, Morrison and Colombo 1987): customers buy at a rate of their own for a
+    lifetime that may end at any moment. ``ParetoNBDFitter`` of ``lifetimes``.
 
     Rates are Gamma with shape ``r`` and rate parameter ``alpha``, lifetimes exponential with rates that are Gamma with
     ``s`` and ``beta``. Formulas of Fader and Hardie, "A note on deriving the Pareto/NBD model" (2005), in a form that
     loses no digits where customers bought on the last day or very often.
 {_COUNTS}
-    ``lifetimes`` 0.11.3 adds the penalty to the sum of all customers' log-likelihoods, where it hardly weighs, and not to
-    their mean as here and as its own ``BetaGeoFitter`` does.
+    ``lifetimes`` 0.11.3 adds the penalty to the sum of all customers' log-likelihoods, where it hardly weighs, and not
+    to their mean as here and as its own ``BetaGeoFitter`` does.
 
     Examples
     --------
@@ -873,7 +893,8 @@ class ParetoNBD(_Counts):
 
 
 class GammaGamma(_Fitted):
-    """Gamma-Gamma (Fader and Hardie 2013): what a customer's purchases are worth. ``GammaGammaFitter`` of ``lifetimes``.
+    """Gamma-Gamma (Fader and Hardie 2013): what a customer's purchases are worth. ``GammaGammaFitter`` of
+    ``lifetimes``.
 
     Values of purchases are Gamma with shape ``p`` and a rate parameter of the customer's own, which is Gamma with shape
     ``q`` and rate parameter ``v`` (``gamma`` in the paper). How much customers spend has nothing to do with how often
@@ -961,6 +982,7 @@ class GammaGamma(_Fitted):
         ----------
         X : table with columns ``frequency`` and ``monetary_value``
         """
+        self._parameters()
         if not _is_table(X):
             raise InputError(f"X: {_kind(X)} is no table; give one with columns 'frequency' and 'monetary_value'")
         return cast(_tables.Floats, self.expected_spend(X))
@@ -968,8 +990,8 @@ class GammaGamma(_Fitted):
     def expected_spend(self, frequency: Any = None, monetary_value: Any = None) -> Any:
         """Expected mean value of a purchase, given those that were seen.
 
-        In ``lifetimes``: ``conditional_expected_average_profit``. Who has no repeat purchase, or a mean that is not above
-        0, gets the mean of all customers, ``p v / (q - 1)``.
+        In ``lifetimes``: ``conditional_expected_average_profit``. Who has no repeat purchase, or a mean that is not
+        above 0, gets the mean of all customers, ``p v / (q - 1)``.
 
         Parameters
         ----------
@@ -991,8 +1013,8 @@ class GammaGamma(_Fitted):
         if not np.isfinite(found).all():
             row = int(np.argmin(np.isfinite(found))) + 1
             raise ModelError(
-                f"with q = {q:g} a customer who is not yet known, as in row {row}, has no mean value, which needs q > 1; cap "
-                "the largest values and fit again, or set a penalizer_coef such as 0.001"
+                f"with q = {q:g} a customer who is not yet known, as in row {row}, has no mean, which needs q > 1; "
+                "cap the largest values and fit again, or leave such customers out"
             )
         return _shaped(found, shape)
 
@@ -1025,8 +1047,8 @@ class GammaGamma(_Fitted):
         X : table with columns ``frequency``, ``recency``, ``T`` and ``monetary_value``
         months : how far ahead, 1 or more
         discount_rate : for one month; 0.01 is about 12.7% a year
-        freq : unit of ``T`` and of ``counts``: ``"D"``, ``"W"``, ``"M"`` or ``"h"``. A month is 30 days, 4.345 weeks or 720
-            hours, as in ``lifetimes``
+        freq : unit of ``T`` and of ``counts``: ``"D"``, ``"W"``, ``"M"`` or ``"h"``. A month is 30 days, 4.345 weeks or
+            720 hours, as in ``lifetimes``
 
         Returns
         -------
@@ -1045,9 +1067,9 @@ class GammaGamma(_Fitted):
         self._parameters()
         if freq not in _MONTH:
             raise InputError(f"freq: {freq!r} is none of 'D', 'W', 'M' and 'h'")
-        if months != int(months) or months < 1:
+        if not 1 <= _number(months, "months") < np.inf or months != int(months):
             raise InputError(f"months: {months}; give a whole number from 1 on")
-        if not np.isfinite(discount_rate) or discount_rate <= -1:
+        if not -1 < _number(discount_rate, "discount_rate") < np.inf:
             raise InputError(f"discount_rate: {discount_rate}; give the rate of a month, such as 0.01")
         if not isinstance(counts, _Counts):
             raise InputError(f"counts: {_kind(counts)} is no model of purchases; give a fitted BGNBD or ParetoNBD")

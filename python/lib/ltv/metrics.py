@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import html
 import json
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -102,9 +103,9 @@ def _pandas() -> Any:
     return pandas
 
 
-def _same_rows(y_true: _tables.Floats, y_pred: _tables.Floats) -> None:
+def _same_rows(y_true: _tables.Floats, y_pred: _tables.Floats, name: str = "y_pred") -> None:
     if len(y_true) != len(y_pred):
-        raise MetricError(f"y_true has {len(y_true)} rows, y_pred {len(y_pred)}; give one prediction for each label")
+        raise MetricError(f"y_true has {len(y_true)} rows, {name} {len(y_pred)}; give one prediction for each label")
 
 
 def _refuse(bad: Any, values: _tables.Floats, name: str, columns: Sequence[str], what: str) -> None:
@@ -128,18 +129,28 @@ def _check_predictions(values: _tables.Floats, name: str = "y_pred", columns: Se
     _refuse(bad, values, name, columns, what)
 
 
-def _pair(y_true: Any, y_pred: Any) -> tuple[_tables.Floats, _tables.Floats]:
+def _vector(values: Any, name: str) -> _tables.Floats:
+    """One column of numbers, which a table may hold."""
+    if not hasattr(values, "__array__") and (hasattr(values, "collect_schema") or hasattr(values, "columns")):
+        table = _tables.table(values)
+        if table.num_columns != 1:
+            raise MetricError(f"{name}: a table of {table.num_columns} columns; give one column of numbers")
+        values = table.column(0)
+    return _tables.floats(values, name)
+
+
+def _pair(y_true: Any, y_pred: Any, name: str = "y_pred") -> tuple[_tables.Floats, _tables.Floats]:
     """Labels and predictions that can be measured."""
-    labels, predictions = _tables.floats(y_true, "y_true"), _tables.floats(y_pred, "y_pred")
-    _same_rows(labels, predictions)
+    labels, predictions = _vector(y_true, "y_true"), _vector(y_pred, name)
+    _same_rows(labels, predictions, name)
     _check_labels(labels)
-    _check_predictions(predictions)
+    _check_predictions(predictions, name)
     return labels, predictions
 
 
 def _whole(y_true: Any, y_pred: Any) -> tuple[_tables.Floats, _tables.Floats]:
     """Labels and predictions for the drop-in functions: finite, of any sign, at least one row."""
-    labels, predictions = _tables.floats(y_true, "y_true"), _tables.floats(y_pred, "y_pred")
+    labels, predictions = _vector(y_true, "y_true"), _vector(y_pred, "y_pred")
     _same_rows(labels, predictions)
     if not len(labels):
         raise MetricError("y_true and y_pred have no rows; give one at least")
@@ -158,7 +169,7 @@ def _columns_of(values: Any) -> dict[str, Any] | None:
     if hasattr(values, "label_columns"):
         # A dataset: no need to read its features.
         table = values.to_arrow(values.label_columns)
-    elif hasattr(values, "columns") or hasattr(values, "collect_schema"):
+    elif hasattr(values, "collect_schema") or hasattr(values, "columns"):
         table = _tables.table(values)
     else:
         return None
@@ -308,7 +319,8 @@ def gini_from_gain(df: Any) -> pd.DataFrame:
     _refuse(~np.isfinite(charts), charts, "df", [str(name) for name in frame.columns], "not finite; give whole charts")
     raw = 2.0 * charts.sum(axis=0) / len(charts) - 1.0
     if raw[0] == 0:
-        raise MetricError(f"df, column '{frame.columns[0]}': its Gini is 0, nothing to divide by; put the labels' first")
+        first = frame.columns[0]
+        raise MetricError(f"df, column '{first}': its Gini is 0, nothing to divide by; put the labels' chart first")
     return pd.DataFrame({"raw": raw, "normalized": raw / raw[0]}, index=frame.columns)
 
 
@@ -336,8 +348,8 @@ def decile_stats(y_true: Any, y_pred: Any) -> pd.DataFrame:
     ``decile_mape`` are ratios of these means.
 
     The decile tables of reports, and :func:`decile_mape`, count from the highest prediction down instead:
-    ``floor(d n / 10)`` rows in the first ``d`` tenths. Both cut at the same places where ``n`` or ``n - 1`` is a multiple of ten;
-    else an edge may lie a row apart.
+    ``floor(d n / 10)`` rows in the first ``d`` tenths. Both cut at the same places where ``n`` or ``n - 1`` is a
+    multiple of ten; else an edge may lie a row apart.
 
     Parameters
     ----------
@@ -669,7 +681,7 @@ def label_gini(y_true: Any, y_pred: Any = None) -> float:
     0.75
     """
     if y_pred is None:
-        y_pred = np.zeros(len(_tables.floats(y_true, "y_true")))
+        y_pred = np.zeros(len(_vector(y_true, "y_true")))
     return _value("LabelGini", y_true, y_pred)
 
 
@@ -746,6 +758,7 @@ def evaluate(
     seed: int = 1,
     reference: str | None = None,
     segments: Any = None,
+    verbose: bool | None = None,
 ) -> Evaluation:
     """Every metric of one or more sets of predictions, with 95 % intervals from resampled rows.
 
@@ -761,6 +774,7 @@ def evaluate(
         :meth:`Evaluation.differences`
     segments : columns to report by: a mapping from names to values, one for each row, or a table. A value with fewer
         than 50 known rows, or without a positive label, is not measured
+    verbose : whether to show progress; in terminals and notebooks if not given
 
     Raises
     ------
@@ -793,22 +807,30 @@ def evaluate(
     if not named:
         raise MetricError("predictions: nothing to evaluate; give one set at least")
     sets = [(str(name), _set(str(name), values, days, labels)) for name, values in named.items()]
-    if not 0 <= bootstrap <= 1_000_000:
-        raise MetricError(f"bootstrap: {bootstrap} resamples; give 20 to 1000000, or 0 for no intervals")
-    if not 0 <= seed < 2**64:
-        raise MetricError(f"seed: {seed} is out of range; give a whole number from 0 to 2^64 - 1")
+    resamples = _number(bootstrap, "bootstrap", 1_000_000)
+    start = _number(seed, "seed", 2**64 - 1)
     by = _segments(segments, len(labels))
     arrays = [(name, _tables.arrow(values)) for name, values in sets]
-    with listening(None) as listener:
-        text = _ltv.evaluate(_tables.arrow(labels), arrays, days, int(bootstrap), int(seed), reference, by, listener)
+    with listening(verbose) as listener:
+        text = _ltv.evaluate(_tables.arrow(labels), arrays, days, resamples, start, reference, by, listener)
     return Evaluation(json.loads(text))
+
+
+def _number(value: Any, name: str, most: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if not 0 <= number <= most:
+        raise MetricError(f"{name}: {value!r}; give a whole number from 0 to {most}")
+    return number
 
 
 def _days(horizons: Iterable[Any]) -> list[int]:
     if isinstance(horizons, (int, np.integer)):
         horizons = [horizons]
     try:
-        days = [int(day) for day in horizons]
+        days = [operator.index(day) for day in horizons]
     except (TypeError, ValueError) as error:
         raise MetricError(f"horizons: {horizons!r} are no days; give whole numbers, such as [30, 90]") from error
     if not days or days[0] < 1 or any(a >= b for a, b in zip(days, days[1:])) or days[-1] >= 2**31:

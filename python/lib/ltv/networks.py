@@ -124,7 +124,8 @@ class _Network(LtvEstimator):
             "model": model,
             "fit": {"epochs": self.epochs, "patience": self.patience, "batch": self.batch, "rate": self.rate},
         }
-        return laid_over(self.options or {}, laid_over({}, {k: laid_over({}, v) if isinstance(v, dict) else v for k, v in named.items()}))
+        given = {name: laid_over({}, table) if isinstance(table, dict) else table for name, table in named.items()}
+        return laid_over(self.options or {}, laid_over({}, given))
 
     def _decoding(self) -> str:
         return self.decoding
@@ -136,7 +137,8 @@ class _Network(LtvEstimator):
             raise InputError("levels: give one quantile at least, such as 0.5")
         with listening(self.verbose) as listener:
             found = model.quantiles(self._source(X), levels, _tables.threads(self.n_jobs), listener)
-        return found.to_numpy().reshape(-1, len(self.horizons_), len(levels))
+        matrix: _tables.Floats = found.to_numpy()
+        return matrix.reshape(-1, len(self.horizons_), len(levels))
 
     predict_quantiles.__doc__ = LtvEstimator.predict_quantiles.__doc__
 

@@ -1,4 +1,7 @@
-"""Predictions on Ray, over all machines of its cluster: ``pip install 'ltv[ray]'``, the same version on every machine."""
+"""Predictions on Ray, over all machines of its cluster.
+
+It needs ``pip install 'ltv[ray]'``, of the same version on every machine.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,8 @@ def score(
     dataset : rows with the columns that the model reads
     model : a fitted estimator of this package, its ``model_``, or the path of its file
     batch_size : rows that are predicted at once
-    concurrency : actors, or their smallest and largest number; each takes one core. As many as there are cores, up to the number
-        of blocks, if not given
+    concurrency : actors, or their smallest and largest number; each takes one core. As many as there are cores, up to
+        the number of blocks, if not given
     decoding : how a distribution becomes one value: ``"expectation"``, ``"median"``, ``"quantile:P"``, ``"matched"``
         or ``"argmax"``
 

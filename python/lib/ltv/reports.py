@@ -79,10 +79,11 @@ def _judged(model: Any, X: Any, y: Any) -> Iterator[list[str]]:
         else:
             path, fitted = str(Path(folder) / "model.ltv"), model
             model.save(path)
+        users: list[str] = []
         if isinstance(X, Dataset):
-            data, users = X.folders, []
+            data = X.folders
         elif _tables.is_path(X) and _tables.is_dataset(X):
-            data, users = [os.fspath(X)], []
+            data = [os.fspath(X)]
         else:
             from ltv.files import load
 
@@ -93,11 +94,7 @@ def _judged(model: Any, X: Any, y: Any) -> Iterator[list[str]]:
 
 def _written(fitted: Any, X: Any, y: Any, out: Path) -> str:
     """The table as a dataset with the columns that the model reads."""
-    kept, fitted.horizons = fitted.horizons, fitted.horizons_
-    try:
-        table, horizons = fitted._labelled(X, y)
-    finally:
-        fitted.horizons = kept
+    table, horizons = fitted._labelled(X, y, fitted.horizons_)
     features = _tables.features_of(_tables.schema(table), list(fitted.categorical or ()), None)
     known = json.loads(fitted.model_.document())["document"]
     spec = {

@@ -252,7 +252,10 @@ def _calendar(session: SparkSession, config: str | os.PathLike[str] | None, opti
     rows = list(zip(*(column.to_pylist() for column in batch.columns)))
     types = {"int32": "INT", "string": "STRING", "double": "DOUBLE"}
     schema = ", ".join(f"{field.name} {types[str(field.type)]}" for field in batch.schema)
-    return session.createDataFrame(rows, schema)
+    from pyspark.sql import functions
+
+    # Small: rows of users, which are wide, are not shuffled for it.
+    return functions.broadcast(session.createDataFrame(rows, schema))
 
 
 def _spark_sql(sql: str) -> str:
@@ -418,7 +421,8 @@ def score(
     removed.
 
     ``rows`` is evaluated twice: write costly rows to Parquet first, or cache them. Rows that come out differently the
-    second time are refused.
+    second time are refused. Predictions are those of ``ltv score`` to the last bit, but for a user who is alone in a
+    task: of one row the network's sums are made in another order.
 
     Parameters
     ----------
@@ -526,12 +530,20 @@ class _Seen:
         self.hash = 0
 
     def follow(self, first: pa.RecordBatch, others: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        batch: pa.RecordBatch | None = first
-        while batch is not None:
-            self.rows += batch.num_rows
-            self.hash ^= int(np.bitwise_xor.reduce(batch.column(_HASH).to_numpy()))
-            yield _without_hash(batch)
-            batch = next(others, None)
+        held = first
+        for batch in others:
+            if batch.num_rows == 1:
+                # Of a row alone, products add up in another order than of the same row among others.
+                held = pa.Table.from_batches([held, batch]).combine_chunks().to_batches()[0]
+                continue
+            yield self._counted(held)
+            held = batch
+        yield self._counted(held)
+
+    def _counted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self.rows += batch.num_rows
+        self.hash ^= int(np.bitwise_xor.reduce(batch.column(_HASH).to_numpy()))
+        return _without_hash(batch)
 
 
 def _without_hash(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -722,7 +734,7 @@ def _committed(
         task = _Task(broadcast, hashlib.sha256(content).hexdigest(), folder, job)
         count = partitions or _tasks(expected["rows"], context.defaultParallelism)
         divided = rows.repartition(count, "user_id").sortWithinPartitions("user_id")
-        made = _hashed(divided).mapInArrow(task, "number INT, rows BIGINT, hash BIGINT, made STRING")
+        made = _hashed(divided).mapInArrow(task, "number BIGINT, rows BIGINT, hash BIGINT, made STRING")
         parts = sorted(made.collect(), key=lambda part: part["number"])
     except Exception as error:
         raise _failed(target, error) from error
@@ -755,5 +767,7 @@ def _failed(target: Path, error: Exception) -> LtvError:
         return kind(f"{found[2].strip()}; nothing was committed to {target}")
     if _ABSENT.search(text):
         return ScoreError("executors cannot import ltv: install the same wheel in the Python that they run")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return ScoreError(f"{target}: nothing was committed, as Spark could not finish ({' '.join(lines[:3])})")
+    # A traceback of Python ends with what is wrong; Spark's own words begin with it.
+    lines = [line for line in text.splitlines() if line and not line[0].isspace()]
+    words = lines[-1 if "Traceback" in text else 0] if lines else type(error).__name__
+    return ScoreError(f"{target}: nothing was committed, as Spark could not finish ({words})")

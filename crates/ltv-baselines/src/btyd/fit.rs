@@ -17,8 +17,8 @@ use std::cell::RefCell;
 pub struct FitOptions {
     /// Weight of an L2 penalty, at least 0. What is minimised is
     /// `-mean log-likelihood + penalty * sum of squared parameters`, as in the Python package
-    /// `lifetimes`; as there, count models are penalised on a clock whose largest age is 10, which
-    /// concerns `alpha` and `beta`.
+    /// `lifetimes` before 0.11; as there, count models are penalised on a clock whose largest age is
+    /// 10, which concerns `alpha` and `beta` (from 0.11 on it is 1).
     pub penalty: f64,
     /// Most steps of the search from one start.
     pub max_iterations: u64,

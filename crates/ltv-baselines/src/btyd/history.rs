@@ -37,10 +37,12 @@ pub struct History {
 }
 
 impl History {
+    /// Checks that a customer can have this history.
+    ///
     /// # Errors
     /// When a time is not finite or negative, the last purchase is later than the age, or repeats
     /// and their time contradict each other.
-    fn check(&self) -> Result<(), BtydError> {
+    pub fn check(&self) -> Result<(), BtydError> {
         for (what, value) in [
             ("the recency of a customer", self.recency),
             ("the age of a customer", self.age),

@@ -108,7 +108,7 @@ impl Local {
 }
 
 /// Nothing is ever replaced but a snapshot and its own files.
-fn check_output(out: &Path) -> Result<(), ScoreError> {
+pub(crate) fn check_output(out: &Path) -> Result<(), ScoreError> {
     match SnapshotManifest::stranger(out)? {
         Some(entry) => Err(ScoreError::OutputInUse {
             path: out.to_path_buf(),
