@@ -210,8 +210,9 @@ impl Model {
     }
 
     /// Predicts every row of `source`: a table, or folders of a dataset. `ltv_<N>` and, of a model that knows a
-    /// distribution, `ltv_<N>_p10`, `_p50`, `_p90` and `_positive` of each horizon, as a PyArrow record batch.
-    #[pyo3(signature = (source, decoding, threads, listener=None))]
+    /// distribution, `ltv_<N>_p10`, `_p50`, `_p90` and `_positive` of each horizon, as a PyArrow record batch; `ltv_<N>`
+    /// alone where nothing else is wanted.
+    #[pyo3(signature = (source, decoding, threads, listener=None, only_values=false))]
     fn predict<'py>(
         &self,
         py: Python<'py>,
@@ -219,12 +220,20 @@ impl Model {
         decoding: &str,
         threads: usize,
         listener: Option<Py<PyAny>>,
+        only_values: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let model = self.predictor(decoding)?;
         let batch = attended(py, listener, |progress| {
             let encoder = Encoder::new(Arc::new(model.encoding().clone()));
-            let predicted = pool(threads)?
-                .install(|| source.predict(&encoder, &*progress, |rows| model.predict(rows)))?;
+            let predict = |rows: &EncodedRows| {
+                let mut found = model.predict(rows);
+                if only_values {
+                    (found.quantiles, found.positive) = (vec![], vec![]);
+                }
+                found
+            };
+            let predicted =
+                pool(threads)?.install(|| source.predict(&encoder, &*progress, predict))?;
             columns(model.as_ref(), &predicted)
         })?;
         batch.to_pyarrow(py)

@@ -68,6 +68,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYSPARK_PYTHON", sys.executable)
         patch.setenv("SPARK_HOME", str(home(folder / "home")))
+        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         patch.setenv("SPARK_LOCAL_DIRS", str(folder / "local"))
         patch.delenv("SPARK_CONF_DIR", raising=False)
         builder = SparkSession.builder.master("local-cluster[2,1,1024]").appName("tests of ltv")
@@ -107,11 +108,11 @@ def log(kind: str, seed: int) -> tuple[pa.Table, pa.Table]:
         found = pa.array(values, pa.int64()).cast(types.get(kind, pa.timestamp("us")))
         return found.cast(pa.date32(), safe=False) if kind == "date" else found
 
-    names = ["a", "B", "é", "zz"]
+    names, money = ["a", "B", "é", "zz"], pa.decimal128(12, 2)
     events = {
         "Who is it": ids(who),
         "at": times(moments),
-        "Amount (EUR)": pa.array([Decimal(int(v)) / 100 for v in rng.integers(-500, 5000, count)], pa.decimal128(12, 2)),
+        "Amount (EUR)": pa.array([Decimal(int(v)) / 100 for v in rng.integers(-500, 5000, count)], money),
         "seq": pa.array(some(rng.integers(0, 3, count).tolist()), pa.int64()),
         "price": pa.array(some(price.tolist()), pa.float64()),
         "items": pa.array(some(rng.integers(1, 9, count).tolist()), pa.int16()),
@@ -229,12 +230,18 @@ def test_features_under_strict_settings_and_without_users(spark: Any, tmp_path: 
     session.conf.set("spark.sql.ansi.doubleQuotedIdentifiers", "true")
     session.conf.set("spark.sql.caseSensitive", "true")
     session.conf.set("spark.sql.timestampType", "TIMESTAMP_NTZ")
+    session.conf.set("spark.sql.ansi.enforceReservedKeywords", "true")
     events, _ = log("text", seed=4)
     frame = parquet(session, events, tmp_path / "events.parquet")
     options = {name: part for name, part in OPTIONS.items() if name != "holidays"}
     named = {name: part for name, part in NAMED.items() if name not in ("registration", "profile", "keep")}
     got = ltv.spark.features(frame, as_of="2022-06-15", options=options, **named).toArrow()
     same(got, ltv.features(events, as_of="2022-06-15", options=options, verbose=False, **named).to_arrow())
+    # Users made of the events themselves.
+    users = frame.groupBy("Who is it").agg({"at": "min"}).withColumnRenamed("min(at)", "signed")
+    named |= {"registration": "signed", "as_of": "2022-06-15"}
+    got = ltv.spark.features(frame, users, options=options, **named).toArrow()
+    same(got, ltv.features(events, users.toArrow(), options=options, verbose=False, **named).to_arrow())
 
 
 def test_features_of_a_simulated_platform(spark: Any, simulation: ltv.Simulation, dataset: ltv.Dataset) -> None:
@@ -331,6 +338,9 @@ def test_users_that_are_refused(spark: Any, tmp_path: Path) -> None:
         ltv.spark.features(frame, **named)
     with pytest.raises(ltv.InputError, match="no Spark DataFrame"):
         ltv.spark.features(events, as_of="2024-01-01", label="active_days")
+    again = frame.select("*", frame["value"].alias("VALUE"))
+    with pytest.raises(ltv.DataError, match="(?i)ambiguous"):
+        ltv.spark.features(again, as_of="2024-01-01", label="value", value="value")
     with pytest.raises(ltv.InputError, match="window_days"):
         ltv.spark.features(frame, as_of="2024-01-01", label="active_days", window_days=0)
 
@@ -537,7 +547,28 @@ def test_an_old_snapshot_stays_when_scoring_fails(
                 path.write_bytes(b"")
             yield from found
 
-    for task, says in ((Fails, "the disk is gone"), (Loses, "users were scored"), (Empties, "bytes")):
+    class Dies(ltv.spark._Task):  # type: ignore[misc, name-defined]
+        def __call__(self, batches: Any) -> Any:
+            import os
+
+            os._exit(7)
+            yield
+
+    class Elsewhere(ltv.spark._Task):  # type: ignore[misc, name-defined]
+        """On a machine that does not see the folder."""
+
+        def __call__(self, batches: Any) -> Any:
+            self.folder = self.folder / "absent"
+            yield from super().__call__(batches)
+
+    wrong = (
+        (Fails, "the disk is gone"),
+        (Loses, "users were scored"),
+        (Empties, "bytes"),
+        (Dies, "Python worker exited"),
+        (Elsewhere, r"cannot create .*absent"),
+    )
+    for task, says in wrong:
         monkeypatch.setattr(ltv.spark, "_Task", task)
         with pytest.raises(ltv.ScoreError, match=says):
             ltv.spark.score(rows, odmn, out, as_of=AS_OF, partitions=2)

@@ -203,14 +203,15 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
             raise InputError(f"X has no column '{missing[0]}', which the model reads; give the columns it was fitted on")
         return _tables.stream(X)
 
-    def _predict(self, X: Any, decoding: str) -> pa.RecordBatch:
+    def _predict(self, X: Any, decoding: str, only_values: bool = False) -> pa.RecordBatch:
         with listening(self.verbose) as listener:
-            return self._fitted().predict(self._source(X), decoding, _tables.threads(self.n_jobs), listener)
+            threads = _tables.threads(self.n_jobs)
+            return self._fitted().predict(self._source(X), decoding, threads, listener, only_values)
 
     def predict(self, X: Any) -> _tables.Floats:
         """Predicted values: ``[users, horizons]``, or ``[users]`` of a model with one horizon."""
         self._fitted()
-        return prediction_columns(self._predict(X, self._decoding()), self._columns())
+        return prediction_columns(self._predict(X, self._decoding(), only_values=True), self._columns())
 
     def predict_table(self, X: Any) -> pa.Table:
         """Everything that is predicted, as a table: ``ltv_<N>`` of each horizon and, of a model that knows a

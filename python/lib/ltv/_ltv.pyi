@@ -60,7 +60,12 @@ class Model:
     def document(self) -> str: ...
     def columns(self) -> list[str]: ...
     def predict(
-        self, source: _Source, decoding: str, threads: int, listener: _Listener | None = None
+        self,
+        source: _Source,
+        decoding: str,
+        threads: int,
+        listener: _Listener | None = None,
+        only_values: bool = False,
     ) -> pa.RecordBatch: ...
     def quantiles(
         self, source: _Source, levels: Sequence[float], threads: int, listener: _Listener | None = None

@@ -5,13 +5,13 @@ It needs ``pip install 'ltv[ray]'``, of the same version on every machine.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from ltv import _ltv
 from ltv.errors import InputError
+from ltv.spark import _model
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -98,18 +98,6 @@ def score(
         batch_format="pyarrow",
         concurrency=concurrency,
     )
-
-
-def _model(model: Any) -> _ltv.Model:
-    if isinstance(model, _ltv.Model):
-        return model
-    if isinstance(model, (str, os.PathLike)):
-        return _ltv.Model.load(model)
-    if hasattr(model, "_fitted"):
-        found = model._fitted()
-        if isinstance(found, _ltv.Model):
-            return found
-    raise InputError(f"model: {type(model).__name__} is no model of this package; give a fitted one, or its path")
 
 
 def _cores(ray: Any) -> int:

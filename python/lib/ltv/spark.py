@@ -335,8 +335,6 @@ def features(
     'features'
     """
     _needs_pyspark()
-    from pyspark.errors import AnalysisException
-
     for name, frame in (("events", events), ("users", users)):
         if not (_is_dataframe(frame) or (frame is None and name == "users")):
             kind = type(frame).__name__
@@ -362,8 +360,10 @@ def features(
         tables = {name: _table(frame, wanted[name]) for name, frame in frames.items()}
         tables["calendar"] = _calendar(events.sparkSession, config, given, min(first, as_of_day))
         return _run(events.sparkSession, plan["sql"], tables)
-    except AnalysisException as error:
-        raise DataError(f"Spark cannot read these tables: {error}") from error
+    except LtvError:
+        raise
+    except Exception as error:
+        raise DataError(f"Spark cannot read these tables: {_short(_words(error))}") from error
 
 
 def _check_same_users(events: _Wanted, users: _Wanted) -> None:
@@ -422,7 +422,7 @@ def score(
 
     ``rows`` is evaluated twice: write costly rows to Parquet first, or cache them. Rows that come out differently the
     second time are refused. Predictions are those of ``ltv score`` to the last bit, but for a user who is alone in a
-    task: of one row the network's sums are made in another order.
+    task: of one row the network's sums are made in another order, and differ by some millionths.
 
     Parameters
     ----------
@@ -464,7 +464,7 @@ def score(
     'score'
     """
     _needs_pyspark()
-    if not _is_dataframe(rows) or not hasattr(rows, "rdd"):
+    if not _is_dataframe(rows) or not hasattr(rows, "_jdf"):
         raise InputError(f"rows: {type(rows).__name__} is no DataFrame of a Spark session in this process")
     if past_horizon not in ("keep", "drop"):
         raise InputError(f"past_horizon: {past_horizon!r} is neither 'keep' nor 'drop'")
@@ -473,15 +473,21 @@ def score(
     fitted = _model(model)
     job = _Job(day(as_of, "as_of"), decoding, past_horizon == "keep")
     target = _target(out)
-    chosen = _chosen(rows, fitted)
-    # On no rows at all: what is wrong with the options, the model or a column's type shows before any work.
-    job.part(fitted, _no_rows(chosen), target.parent, "none.parquet")
-    expected = _expected(chosen)
-    folder = _beside(target, staging)
+    folder: Path | None = None
     try:
+        chosen = _chosen(rows, fitted)
+        # On no rows at all: what is wrong with the options, the model or a column's type shows before any work.
+        job.part(fitted, _no_rows(chosen), target.parent, "none.parquet")
+        expected = _expected(chosen)
+        folder = _beside(target, staging)
         return _committed(chosen, fitted, job, (target, folder), expected, partitions)
+    except LtvError:
+        raise
+    except Exception as error:
+        raise _failed(target, error) from error
     finally:
-        _removed(folder)
+        if folder is not None:
+            _removed(folder)
 
 
 @dataclass(frozen=True)
@@ -571,7 +577,7 @@ def _model(model: Any) -> _ltv.Model:
         found = model._fitted()
         if isinstance(found, _ltv.Model):
             return found
-    raise InputError(f"model: {type(model).__name__} is no model of this package; give a fitted network, or its path")
+    raise InputError(f"model: {type(model).__name__} is no model of this package; give a fitted one, or its path")
 
 
 def _target(out: str | os.PathLike[str]) -> Path:
@@ -736,8 +742,6 @@ def _committed(
         divided = rows.repartition(count, "user_id").sortWithinPartitions("user_id")
         made = _hashed(divided).mapInArrow(task, "number BIGINT, rows BIGINT, hash BIGINT, made STRING")
         parts = sorted(made.collect(), key=lambda part: part["number"])
-    except Exception as error:
-        raise _failed(target, error) from error
     finally:
         broadcast.destroy()
     seen = functools.reduce(lambda hash, part: hash ^ part["hash"], parts, 0)
@@ -760,14 +764,23 @@ _ABSENT = re.compile(r"(?:ModuleNotFoundError|ImportError): .*\bltv\b.*")
 
 def _failed(target: Path, error: Exception) -> LtvError:
     """What went wrong on an executor, in its own words where it is one of our errors."""
-    text = str(error)
+    text = _words(error)
     found = _OURS.search(text)
     if found:
         kind: type[LtvError] = getattr(errors, found[1], ScoreError)
         return kind(f"{found[2].strip()}; nothing was committed to {target}")
     if _ABSENT.search(text):
         return ScoreError("executors cannot import ltv: install the same wheel in the Python that they run")
-    # A traceback of Python ends with what is wrong; Spark's own words begin with it.
+    return ScoreError(f"{target}: nothing was committed, as Spark could not finish ({_short(text)})")
+
+
+def _words(error: Exception) -> str:
+    # An error of the JVM that PySpark does not know prints as the call that failed.
+    thrown = getattr(error, "java_exception", None)
+    return str(error) if thrown is None else str(thrown.toString())
+
+
+def _short(text: str) -> str:
+    """A traceback of Python ends with what is wrong; Spark's own words begin with it."""
     lines = [line for line in text.splitlines() if line and not line[0].isspace()]
-    words = lines[-1 if "Traceback" in text else 0] if lines else type(error).__name__
-    return ScoreError(f"{target}: nothing was committed, as Spark could not finish ({words})")
+    return lines[-1 if "Traceback" in text else 0] if lines else "it does not say why"
