@@ -3,7 +3,7 @@
 use crate::{
     dataset::{feature_config, parse, text},
     fault::Failure,
-    model::{Model, options},
+    model::{Model, options, pool},
     watch::attended,
 };
 use arrow::ffi_stream::ArrowArrayStreamReader;
@@ -56,7 +56,9 @@ pub(crate) fn part(
     let model = model.get().scoring(decoding)?;
     attended(py, None, |_| {
         let how = options(&model, keep, 1);
-        text(&score_part(&*model, batches, (&folder, name), as_of, &how)?)
+        // An engine counts on one core for a task; other tasks have the others.
+        let score = || score_part(&*model, batches, (&folder, name), as_of, &how);
+        text(&pool(1)?.install(score)?)
     })
 }
 

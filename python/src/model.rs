@@ -140,7 +140,7 @@ fn no_distribution() -> Failure {
     )
 }
 
-fn pool(threads: usize) -> Result<rayon::ThreadPool, Failure> {
+pub(crate) fn pool(threads: usize) -> Result<rayon::ThreadPool, Failure> {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build();
     pool.map_err(|e| Failure::user(format!("cannot start {threads} threads: {e}")))
 }

@@ -518,8 +518,6 @@ class _Task:
         context = TaskContext.get()
         if first is None or context is None:
             return
-        # Spark counts on one core for a task; other tasks have the others.
-        os.environ.setdefault("RAYON_NUM_THREADS", "1")
         number = context.partitionId()
         name = f"part-{number:05}-{context.attemptNumber()}-{uuid.uuid4().hex}.parquet"
         seen = _Seen()
