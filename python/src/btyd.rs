@@ -3,7 +3,7 @@
 use crate::{
     arrays::{Floats, floats},
     fault::Failure,
-    watch::attended,
+    watch::{attended, cores},
 };
 use ltv_baselines::btyd::{
     BgNbd, BtydError, Fit, FitOptions, GammaGamma, Histories, History, ParetoNbd, Spend, Spends,
@@ -121,13 +121,15 @@ pub(crate) fn fit_counts(
     age: Floats,
     penalty: f64,
 ) -> PyResult<Fitted> {
-    attended(py, None, |_| {
+    attended(py, cores(), None, |progress| {
         let all = histories(&frequency, &recency, &age)?;
         let all = Histories::new(TimeUnit::Day, all)?;
         let how = options(penalty);
         Ok(match kind {
-            "bg_nbd" => told(BgNbd::fit(&all, &how)?, |m| vec![m.r, m.alpha, m.a, m.b]),
-            _ => told(ParetoNbd::fit(&all, &how)?, |m| {
+            "bg_nbd" => told(BgNbd::fit_with_progress(&all, &how, &*progress)?, |m| {
+                vec![m.r, m.alpha, m.a, m.b]
+            }),
+            _ => told(ParetoNbd::fit_with_progress(&all, &how, &*progress)?, |m| {
                 vec![m.r, m.alpha, m.s, m.beta]
             }),
         })
@@ -144,7 +146,7 @@ pub(crate) fn counts_log_likelihood(
     recency: Floats,
     age: Floats,
 ) -> PyResult<f64> {
-    attended(py, None, |_| {
+    attended(py, cores(), None, |_| {
         let all = histories(&frequency, &recency, &age)?;
         let all = Histories::new(TimeUnit::Day, all)?;
         Ok(Counts::new(kind, &parameters)?.log_likelihood(&all))
@@ -161,7 +163,7 @@ pub(crate) fn alive<'py>(
     recency: Floats,
     age: Floats,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let found = attended(py, None, |_| {
+    let found = attended(py, cores(), None, |_| {
         let model = Counts::new(kind, &parameters)?;
         let all = checked(&frequency, &recency, &age)?;
         Ok(all.par_iter().map(|one| model.alive(one)).collect())
@@ -180,7 +182,7 @@ pub(crate) fn expected_after<'py>(
     recency: Floats,
     age: Floats,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let found = attended(py, None, |_| {
+    let found = attended(py, cores(), None, |_| {
         let model = Counts::new(kind, &parameters)?;
         let all = checked(&frequency, &recency, &age)?;
         let each = |one: &History| -> Vec<f64> {
@@ -205,7 +207,7 @@ pub(crate) fn purchase_shares<'py>(
     recency: Floats,
     age: Floats,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let found = attended(py, None, |_| {
+    let found = attended(py, cores(), None, |_| {
         let model = Counts::new(kind, &parameters)?;
         let all = checked(&frequency, &recency, &age)?;
         let each = |one: &History| {
@@ -264,9 +266,9 @@ pub(crate) fn fit_spend(
     means: Floats,
     penalty: f64,
 ) -> PyResult<Fitted> {
-    attended(py, None, |_| {
+    attended(py, cores(), None, |progress| {
         let all = Spends::new(spends(&days, &means)?.into_iter().flatten())?;
-        let fit = GammaGamma::fit(&all, &options(penalty))?;
+        let fit = GammaGamma::fit_with_progress(&all, &options(penalty), &*progress)?;
         Ok(told(fit, |m| vec![m.p, m.q, m.gamma]))
     })
 }
@@ -279,7 +281,7 @@ pub(crate) fn spend_log_likelihood(
     days: Floats,
     means: Floats,
 ) -> PyResult<f64> {
-    attended(py, None, |_| {
+    attended(py, cores(), None, |_| {
         let all = Spends::new(spends(&days, &means)?.into_iter().flatten())?;
         Ok(gamma_gamma(parameters).log_likelihood(&all))
     })
@@ -293,7 +295,7 @@ pub(crate) fn expected_spend<'py>(
     days: Floats,
     means: Floats,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let found = attended(py, None, |_| {
+    let found = attended(py, cores(), None, |_| {
         let model = gamma_gamma(parameters);
         let all = spends(&days, &means)?;
         Ok(all.into_iter().map(|one| model.expected(one)).collect())

@@ -1,6 +1,9 @@
 //! The program `ltv`, whole or one command of it.
 
-use crate::{fault::Failure, watch::attended};
+use crate::{
+    fault::Failure,
+    watch::{attended, cores},
+};
 use pyo3::prelude::*;
 use std::ffi::OsString;
 
@@ -19,7 +22,7 @@ pub(crate) fn run(
     arguments: Vec<OsString>,
     listener: Option<Py<PyAny>>,
 ) -> PyResult<(String, String)> {
-    attended(py, listener, |progress| {
+    attended(py, cores(), listener, |progress| {
         let outcome = ltv::invoke(arguments, progress)?;
         let json = serde_json::to_string(&outcome.json).map_err(Failure::internal)?;
         Ok((outcome.text, json))

@@ -1,11 +1,14 @@
 //! Events to datasets, and tables to datasets.
 
-use crate::{fault::Failure, watch::attended};
+use crate::{
+    fault::Failure,
+    watch::{attended, cores},
+};
 use arrow::ffi_stream::ArrowArrayStreamReader;
 use arrow_pyarrow::FromPyArrow;
 use ltv_core::{Day, config::FeatureConfig};
 use ltv_data::{
-    BuildOptions, build_dataset,
+    BuildOptions, Dataset, build_dataset,
     features::printed_sql,
     simulate::SimulateConfig,
     table::{TableSpec, TableWriter},
@@ -49,7 +52,7 @@ pub(crate) fn features(
     threads: usize,
     listener: Option<Py<PyAny>>,
 ) -> PyResult<String> {
-    attended(py, listener, |progress| {
+    attended(py, threads, listener, |progress| {
         let config = feature_config(config.as_deref(), &options)?;
         let options = BuildOptions {
             partitions,
@@ -88,6 +91,19 @@ pub(crate) fn simulator_options() -> PyResult<String> {
     Ok(options.to_string())
 }
 
+/// The manifest of the dataset in these folders, and its files, in the order of their rows.
+#[pyfunction]
+pub(crate) fn dataset_files(
+    py: Python<'_>,
+    folders: Vec<PathBuf>,
+) -> PyResult<(String, Vec<PathBuf>)> {
+    attended(py, 1, None, |_| {
+        let dataset = Dataset::open_all(&folders)?;
+        let files = dataset.files().iter().map(|file| file.path().to_owned());
+        Ok((text(dataset.manifest())?, files.collect()))
+    })
+}
+
 /// Writes a table of features and labels, anything with `__arrow_c_stream__`, as a dataset into the folder
 /// `out`; its manifest.
 #[pyfunction]
@@ -101,7 +117,7 @@ pub(crate) fn write_table(
 ) -> PyResult<String> {
     let batches = ArrowArrayStreamReader::from_pyarrow_bound(table)?;
     let spec: TableSpec = parse(spec)?;
-    attended(py, listener, |progress| {
+    attended(py, cores(), listener, |progress| {
         let mut writer = TableWriter::new(out, spec)?;
         progress.start("read table", None);
         for batch in batches {

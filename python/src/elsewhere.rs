@@ -3,8 +3,8 @@
 use crate::{
     dataset::{feature_config, parse, text},
     fault::Failure,
-    model::{Model, options, pool},
-    watch::attended,
+    model::{Model, options},
+    watch::{attended, cores},
 };
 use arrow::ffi_stream::ArrowArrayStreamReader;
 use arrow_pyarrow::{FromPyArrow, ToPyArrow};
@@ -54,11 +54,13 @@ pub(crate) fn part(
     let batches = ArrowArrayStreamReader::from_pyarrow_bound(rows)?;
     let as_of: Day = as_of.parse().map_err(Failure::from)?;
     let model = model.get().scoring(decoding)?;
-    attended(py, None, |_| {
+    // An engine counts on one core for a task; other tasks have the others.
+    attended(py, 1, None, |progress| {
         let how = options(&model, keep, 1);
-        // An engine counts on one core for a task; other tasks have the others.
-        let score = || score_part(&*model, batches, (&folder, name), as_of, &how);
-        text(&pool(1)?.install(score)?)
+        let place = (&*folder, name);
+        text(&score_part(
+            &*model, batches, place, as_of, &how, &*progress,
+        )?)
     })
 }
 
@@ -79,7 +81,7 @@ pub(crate) fn commit(
 ) -> PyResult<String> {
     let as_of: Day = as_of.parse().map_err(Failure::from)?;
     let model = model.get().scoring(decoding)?;
-    attended(py, None, |_| {
+    attended(py, cores(), None, |_| {
         let parts = parts.iter().map(|part| parse::<ScoredPart>(part));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         let expected: Expected = parse(expected)?;

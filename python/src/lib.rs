@@ -40,7 +40,7 @@ mod _ltv {
     #[pymodule_export]
     use crate::command::{main, run};
     #[pymodule_export]
-    use crate::dataset::{feature_sql, features, simulator_options, write_table};
+    use crate::dataset::{dataset_files, feature_sql, features, simulator_options, write_table};
     #[pymodule_export]
     use crate::elsewhere::{calendar, commit, part, query_plan};
     #[pymodule_export]

@@ -1,6 +1,10 @@
 //! Metrics of labels and predictions.
 
-use crate::{arrays::Floats, dataset::text, fault::Failure, watch::attended};
+use crate::{
+    arrays::Floats,
+    dataset::text,
+    watch::{attended, cores},
+};
 use ltv_core::Horizons;
 use ltv_eval::{
     Bootstrap, EvalInput, Metric, NamedPredictions, Segments, evaluate_with_progress, score,
@@ -15,9 +19,9 @@ pub(crate) fn metrics<'py>(
     labels: Floats,
     predictions: Floats,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let found = py
-        .detach(|| score("predictions", labels.values(), predictions.values()))
-        .map_err(Failure::from)?;
+    let found = attended(py, cores(), None, |_| {
+        Ok(score("predictions", labels.values(), predictions.values())?)
+    })?;
     let all = PyDict::new(py);
     for metric in Metric::ALL {
         all.set_item(metric.name(), found.value(metric))?;
@@ -28,7 +32,7 @@ pub(crate) fn metrics<'py>(
 /// The whole evaluation, with intervals, as a JSON document. `labels` and each of `predictions` are row-major,
 /// `[rows, horizons]`.
 #[pyfunction]
-#[pyo3(signature = (labels, predictions, horizons, replicates, seed, reference, segments, listener=None))]
+#[pyo3(signature = (labels, predictions, horizons, replicates, seed, reference, segments, threads=None, listener=None))]
 #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
 pub(crate) fn evaluate(
     py: Python<'_>,
@@ -39,6 +43,7 @@ pub(crate) fn evaluate(
     seed: u64,
     reference: Option<String>,
     segments: Vec<(String, Vec<String>)>,
+    threads: Option<usize>,
     listener: Option<Py<PyAny>>,
 ) -> PyResult<String> {
     let predictions: Vec<_> = predictions
@@ -48,7 +53,7 @@ pub(crate) fn evaluate(
             values: values.values().to_vec(),
         })
         .collect();
-    attended(py, listener, |progress| {
+    attended(py, threads.unwrap_or_else(cores), listener, |progress| {
         let horizons = Horizons::new(horizons)?;
         let segments: Vec<Segments> = segments.into_iter().map(coded).collect();
         let input = EvalInput {

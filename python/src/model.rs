@@ -20,7 +20,6 @@ use ltv_data::{Dataset, encoding::Encoder};
 use ltv_model::{Bundle, Decoding, Model as Network};
 use ltv_score::{PastHorizon, ScoreOptions};
 use pyo3::{prelude::*, types::PyBytes};
-use rayon::ThreadPoolBuilder;
 use serde_json::json;
 use std::{
     path::{Path, PathBuf},
@@ -123,10 +122,10 @@ impl Model {
         predict: impl Fn(&Network, &EncodedRows) -> Vec<f64> + Send + Sync,
     ) -> PyResult<Vec<f64>> {
         let network = self.only_network()?;
-        attended(py, listener, |progress| {
+        attended(py, threads, listener, |progress| {
             let encoder = Encoder::new(Arc::new(network.encoding().clone()));
-            let all = pool(threads)?
-                .install(|| source.predict(&encoder, &*progress, |rows| predict(&network, rows)))?;
+            let all = source.predict(&encoder, &*progress, |rows| predict(&network, rows))?;
+            let width = width * network.horizons().len();
             let mut out = Vec::with_capacity(all.iter().map(|p| p.rows * width).sum());
             all.into_iter().for_each(|part| out.extend(part.made));
             Ok(out)
@@ -138,11 +137,6 @@ fn no_distribution() -> Failure {
     Failure::user(
         "this model predicts values, not a distribution to decode; leave the decoding out",
     )
-}
-
-pub(crate) fn pool(threads: usize) -> Result<rayon::ThreadPool, Failure> {
-    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|e| Failure::user(format!("cannot start {threads} threads: {e}")))
 }
 
 #[pymethods]
@@ -223,7 +217,8 @@ impl Model {
         only_values: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let model = self.predictor(decoding)?;
-        let batch = attended(py, listener, |progress| {
+        let is_network = self.bundle().is_some();
+        let batch = attended(py, threads, listener, |progress| {
             let encoder = Encoder::new(Arc::new(model.encoding().clone()));
             let predict = |rows: &EncodedRows| {
                 let mut found = model.predict(rows);
@@ -232,9 +227,9 @@ impl Model {
                 }
                 found
             };
-            let predicted =
-                pool(threads)?.install(|| source.predict(&encoder, &*progress, predict))?;
-            columns(model.as_ref(), &predicted)
+            let predicted = source.predict(&encoder, &*progress, predict)?;
+            let full = !only_values && is_network;
+            columns(model.as_ref(), &predicted, full)
         })?;
         batch.to_pyarrow(py)
     }
@@ -291,7 +286,7 @@ impl Model {
         listener: Option<Py<PyAny>>,
     ) -> PyResult<String> {
         let model = self.scoring(decoding)?;
-        attended(py, listener, |progress| {
+        attended(py, threads, listener, |progress| {
             let dataset = Dataset::open_all(&data)?;
             let (found, trained) = (dataset.manifest().label, model.document().label);
             if found != trained {
@@ -326,8 +321,12 @@ pub(crate) fn options(model: &Network, keep: bool, threads: usize) -> ScoreOptio
     }
 }
 
-/// One column for each number that is predicted.
-fn columns(model: &dyn Predictor, all: &[Rows<Predictions>]) -> Result<RecordBatch, Failure> {
+/// One column for each number that is predicted; a model that knows a distribution has all of them, also of no rows.
+fn columns(
+    model: &dyn Predictor,
+    all: &[Rows<Predictions>],
+    full: bool,
+) -> Result<RecordBatch, Failure> {
     let width = model.horizons().len();
     let pick = |of: fn(&Predictions) -> &[f64], index: usize, width: usize| -> ArrayRef {
         let values = all
@@ -335,7 +334,8 @@ fn columns(model: &dyn Predictor, all: &[Rows<Predictions>]) -> Result<RecordBat
             .flat_map(|part| of(&part.made).iter().skip(index).step_by(width));
         Arc::new(Float64Array::from_iter_values(values.copied()))
     };
-    let knows = |of: fn(&Predictions) -> &[f64]| all.iter().any(|part| !of(&part.made).is_empty());
+    let knows =
+        |of: fn(&Predictions) -> &[f64]| full || all.iter().any(|part| !of(&part.made).is_empty());
     let quantiles: fn(&Predictions) -> &[f64] = |p| &p.quantiles;
     let positive: fn(&Predictions) -> &[f64] = |p| &p.positive;
     let mut found: Vec<(String, ArrayRef)> = vec![];

@@ -1,15 +1,27 @@
 //! Users to predict: a table of somebody else's, or a dataset on disk.
 
 use crate::fault::Failure;
-use arrow::{ffi_stream::ArrowArrayStreamReader, record_batch::RecordBatch};
+use arrow::{
+    array::AsArray,
+    datatypes::{DataType, Float32Type, Float64Type},
+    ffi_stream::ArrowArrayStreamReader,
+    record_batch::RecordBatch,
+};
 use arrow_pyarrow::FromPyArrow;
-use ltv_core::{encoding::EncodedRows, progress::Progress};
+use ltv_core::{
+    encoding::{Cells, EncodedRows, Encoding},
+    progress::Progress,
+};
 use ltv_data::{
     Dataset,
     encoding::Encoder,
     stream::{StreamError, read_portion},
 };
-use pyo3::{prelude::*, types::PyList};
+use ltv_score::coalesced;
+use pyo3::{
+    prelude::*,
+    types::{PyList, PyTuple},
+};
 use rayon::prelude::*;
 use std::path::PathBuf;
 
@@ -38,7 +50,7 @@ impl<'py> FromPyObject<'_, 'py> for Source {
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         // A data frame is a sequence of names, too.
-        if object.is_instance_of::<PyList>() {
+        if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
             return Ok(Self::Dataset(object.extract()?));
         }
         let table = ArrowArrayStreamReader::from_pyarrow_bound(&object)?;
@@ -63,8 +75,11 @@ impl Source {
         match self {
             Self::Table(batches) => {
                 progress.start("predict", None);
-                for batch in *batches {
+                let mut first_row = 0;
+                for batch in coalesced(*batches, ROWS) {
                     let batch = batch.map_err(|e| Failure::user(format!("the table: {e}")))?;
+                    check_finite(encoder.encoding(), &batch, first_row)?;
+                    first_row += batch.num_rows();
                     let pieces: Result<Vec<_>, Failure> = pieces(&batch)
                         .into_par_iter()
                         .map(|piece| Ok(part(&encoder.encode(&piece, None)?)))
@@ -95,6 +110,39 @@ impl Source {
         progress.finish();
         Ok(all)
     }
+}
+
+/// Refuses what is neither a number nor missing: a model would take it for either.
+fn check_finite(encoding: &Encoding, batch: &RecordBatch, first_row: usize) -> Result<(), Failure> {
+    let numbers = encoding
+        .features
+        .iter()
+        .filter(|f| matches!(f.cells, Cells::Bins { .. }));
+    let columns = numbers.flat_map(|f| &f.columns).chain(&encoding.plain);
+    for name in columns {
+        let Some(column) = batch.column_by_name(name) else {
+            continue;
+        };
+        let found = match column.data_type() {
+            DataType::Float64 => {
+                let values = column.as_primitive::<Float64Type>();
+                values.iter().position(|x| x.is_some_and(f64::is_infinite))
+            }
+            DataType::Float32 => {
+                let values = column.as_primitive::<Float32Type>();
+                values.iter().position(|x| x.is_some_and(f32::is_infinite))
+            }
+            _ => None,
+        };
+        if let Some(row) = found {
+            let row = first_row + row + 1;
+            let problem = format!(
+                "the table: column '{name}' is infinite in row {row}; a feature is finite, or missing"
+            );
+            return Err(Failure::user(problem));
+        }
+    }
+    Ok(())
 }
 
 /// Slices of some thousand rows, none of one row alone: of those, products add up in another order.

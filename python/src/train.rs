@@ -32,7 +32,7 @@ pub(crate) fn train(
             Failure::user("warm_start: this model is no network; give one of the same kind")
         })?),
     };
-    attended(py, listener, |progress| {
+    attended(py, threads, listener, |progress| {
         let config = configuration(preset, config.as_deref(), options)?;
         let run = FitRun {
             seed,
@@ -76,7 +76,7 @@ pub(crate) fn fit_peer(
     threads: usize,
     listener: Option<Py<PyAny>>,
 ) -> PyResult<Model> {
-    attended(py, listener, |progress| {
+    attended(py, threads, listener, |progress| {
         let config: PeerConfig = parse(config)?;
         let split: Split = ltv::resolve(Some(&Split::default()), None, &parse::<Value>(split)?)?;
         split.check()?;

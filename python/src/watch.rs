@@ -4,8 +4,10 @@
 use crate::fault::Failure;
 use ltv_core::progress::Progress;
 use pyo3::prelude::*;
+use rayon::ThreadPoolBuilder;
 use std::{
     any::Any,
+    num::NonZero,
     panic::resume_unwind,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -79,17 +81,30 @@ impl Progress for Watch {
     }
 }
 
-/// Runs `work` and returns what it made. `listener`, where there is one, is called with `(number, stage, total,
+/// Threads where nothing says how many.
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Runs `work` on so many threads of its own and returns what it made. No thread outlives it, so that a process may fork
+/// afterwards. `listener`, where there is one, is called with `(number, stage, total,
 /// done, note)` now and then: stages are numbered, and those too short to be noticed are not told.
 ///
 /// # Errors
 /// Those of `work`; `KeyboardInterrupt`, or whatever a signal handler or the listener raised, once
 /// the work has stopped; a panic as a defect.
-pub(crate) fn attended<T, W>(py: Python<'_>, listener: Option<Py<PyAny>>, work: W) -> PyResult<T>
+pub(crate) fn attended<T, W>(
+    py: Python<'_>,
+    threads: usize,
+    listener: Option<Py<PyAny>>,
+    work: W,
+) -> PyResult<T>
 where
     T: Send,
     W: FnOnce(Arc<dyn Progress>) -> Result<T, Failure> + Send,
 {
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|e| Failure::user(format!("cannot start {threads} threads: {e}")))?;
     let watch = Arc::new(Watch::default());
     let told = watch.clone();
     let ended = py.detach(|| {
@@ -98,7 +113,7 @@ where
             let worker = scope.spawn(move || {
                 // Dropped when the work ends, however it does.
                 let _done = done;
-                work(told)
+                pool.install(|| work(told))
             });
             let mut problem = None;
             while let Err(RecvTimeoutError::Timeout) = wait.recv_timeout(EVERY) {

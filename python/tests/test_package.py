@@ -20,11 +20,12 @@ import ltv
 
 
 def _python(code: str, **more: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, **more)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, **more)  # type: ignore
 
 
 def test_importing_it_imports_little() -> None:
-    code = "import sys, ltv; print([m for m in ('sklearn', 'pandas', 'pyarrow', 'matplotlib', 'numpy') if m in sys.modules])"
+    heavy = ("sklearn", "pandas", "pyarrow", "matplotlib", "numpy")
+    code = f"import sys, ltv; print([name for name in {heavy} if name in sys.modules])"
     assert _python(code).stdout.strip() == "[]"
 
 
@@ -105,6 +106,45 @@ def test_options_come_from_files_and_arguments(dataset: ltv.Dataset, tmp_path: P
         ltv.ODMN(epochs=1, decoding="mode", verbose=False).fit(dataset).predict(dataset)
 
 
+def test_a_snapshot_by_python_is_that_of_the_program(odmn: ltv.ODMN, dataset: ltv.Dataset, tmp_path: Path) -> None:
+    odmn.save(tmp_path / "model.ltv")
+    manifest = ltv.score(odmn, dataset, tmp_path / "one", verbose=False)
+    command = ["score", "--model", tmp_path / "model.ltv", "--data", dataset.folders[0], "--out", tmp_path / "other"]
+    other = ltv.run(*command, verbose=False).json
+    assert {name: other[name] for name in manifest} == manifest
+    assert ltv.run("inspect", tmp_path / "one").json["rows"] == len(dataset)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(ltv.ScoreError, match="notes.txt"):
+        ltv.score(odmn, dataset, tmp_path / "mine", verbose=False)
+
+
+def test_a_loaded_model_is_fitted_as_it_was(dataset: ltv.Dataset, tmp_path: Path) -> None:
+    model = ltv.ODMN(epochs=1, options={"model": {"buckets": 7}}, monotone=False, verbose=False).fit(dataset)
+    model.save(tmp_path / "model.ltv")
+    again = ltv.load(tmp_path / "model.ltv", verbose=False)
+    assert again.fit(dataset).model_id_ == model.model_id_
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_jobs": 0}, "n_jobs: 0 threads"),
+        ({"n_jobs": 10**6}, "give 1 to 1024"),
+        ({"n_jobs": "two"}, "n_jobs: 'two'"),
+        ({"random_state": -1}, "random_state: -1"),
+        ({"random_state": 1.5}, "random_state: 1.5"),
+        ({"horizons": "30"}, "horizons: give a list"),
+        ({"horizons": [30.5]}, "horizons: .*whole days"),
+        ({"epochs": 0}, "fit.epochs"),
+        ({"label": "days"}, "days"),
+    ],
+)
+def test_parameters_that_cannot_be(parameters, message, dataset: ltv.Dataset) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ltv.InputError, match=message):
+        ltv.ODMN(**{"epochs": 1, "verbose": False, **parameters}).fit(dataset.to_arrow())
+
+
 def test_errors_are_classes_with_messages(tmp_path: Path, dataset: ltv.Dataset, odmn: ltv.ODMN) -> None:
     with pytest.raises(ltv.InputError, match="cannot read .*nothing.ltv"):
         ltv.load(tmp_path / "nothing.ltv")
@@ -149,16 +189,76 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Unix")
-def test_ctrl_c_stops_the_work_and_the_next_one_goes_on(dataset: ltv.Dataset) -> None:
+def test_ctrl_c_stops_the_work_and_the_next_one_goes_on(dataset: ltv.Dataset, tmp_path: Path) -> None:
     program = subprocess.Popen(
-        [sys.executable, "-c", STOPPED, dataset.folders[0]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", STOPPED, dataset.folders[0]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     assert program.stdout is not None and program.stdout.readline() == "begin\n"
     time.sleep(1.5)
     program.send_signal(signal.SIGINT)
     out, err = program.communicate(timeout=60)
     assert (program.returncode, out.split("\n")) == (0, ["stopped", "[30, 90]", ""]), err
-    assert err == ""
+    assert err == "" and list(tmp_path.iterdir()) == []
+
+
+FORKED = """
+import multiprocessing, sys
+import numpy as np, ltv
+from ltv.btyd import BGNBD
+data = ltv.Dataset(sys.argv[1])
+model = ltv.ODMN(epochs=1, n_jobs=2, verbose=False).fit(data)
+rng = np.random.default_rng(1)
+frequency = rng.poisson(rng.gamma(0.5, 4, 500))
+T = rng.uniform(40, 60, 500)
+X = {"frequency": frequency, "recency": np.where(frequency, T * rng.uniform(0.1, 1, 500), 0), "T": T}
+counts = BGNBD().fit(X)
+
+def work(i):
+    again = ltv.ODMN(epochs=1, verbose=False).fit(data)
+    return again.predict(data).sum() + model.predict(data).sum() + counts.probability_alive(X).sum()
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        found = pool.map(work, range(2))
+    print(found[0] == found[1] == work(0))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes do not fork here")
+def test_a_process_may_fork_after_work(dataset: ltv.Dataset) -> None:
+    command = [sys.executable, "-c", FORKED, dataset.folders[0]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "True\n", done.stderr
+
+
+SLOW = """
+import sys, time, numpy as np, ltv
+from ltv.btyd import ParetoNBD
+rng = np.random.default_rng(1)
+T = rng.uniform(50, 400, 200_000)
+frequency = rng.poisson(T / 30)
+recency = np.where(frequency > 0, T * rng.uniform(0, 1, T.size), 0.0)
+print("begin", flush=True)
+try:
+    ParetoNBD().fit(frequency, recency, T)
+    ltv.metrics.evaluate(T, T[::-1], bootstrap=100_000, verbose=False)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Unix")
+def test_ctrl_c_stops_what_tells_no_progress() -> None:
+    program = subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert program.stdout is not None and program.stdout.readline() == "begin\n"
+    time.sleep(1)
+    program.send_signal(signal.SIGINT)
+    out, err = program.communicate(timeout=60)
+    assert out == "stopped\n", err
 
 
 def test_other_threads_run_while_it_works(dataset: ltv.Dataset) -> None:

@@ -103,6 +103,26 @@ def test_evaluation_and_report(odmn: ltv.ODMN, dataset: ltv.Dataset, tmp_path: P
     assert again.document["results"] == evaluation.document["results"]
 
 
+def test_chances_do_not_fall_across_horizons(odmn: ltv.ODMN, dataset: ltv.Dataset) -> None:
+    sf = odmn.predict_distribution(dataset, at=[0.0, 1.0, 5.0]).sf
+    assert (np.diff(sf, axis=1) >= -1e-12).all() and (np.diff(sf, axis=2) <= 1e-12).all()
+    np.testing.assert_allclose(odmn.predict_positive(dataset), sf[..., 0], atol=1e-12)
+
+
+def test_tables_of_own_features_are_judged(arrays) -> None:  # type: ignore[no-untyped-def]
+    X, y = arrays
+    model = ltv.ODMN(epochs=1, verbose=False).fit(X, y)
+    found = ltv.evaluate(model, X, y, bootstrap=0, verbose=False).document["results"][0]["overall"]["scores"]
+    # No simple rule stands beside it: the table does not say what users did in their first days.
+    assert len(found) == 1
+    with pytest.raises(ltv.InputError, match="part: a table has none"):
+        ltv.evaluate(model, X, y, part="test")
+    with pytest.raises(ltv.InputError, match="LinearRegression is no model"):
+        from sklearn.linear_model import LinearRegression
+
+        ltv.evaluate(LinearRegression(), X, y)
+
+
 def test_a_table_is_judged_as_a_dataset_is(odmn: ltv.ODMN, dataset: ltv.Dataset) -> None:
     by_dataset = ltv.evaluate(odmn, dataset, part="all", bootstrap=0, verbose=False)
     by_table = ltv.evaluate(odmn, dataset.to_arrow(), bootstrap=0, verbose=False)

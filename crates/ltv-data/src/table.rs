@@ -23,10 +23,12 @@ use ltv_core::{
     manifest::{DatasetManifest, FeatureEntry, FeatureKind, FileEntry},
 };
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, sync::Arc};
+use std::{ops::RangeInclusive, path::PathBuf, sync::Arc};
 
 /// Rows of a file.
 const FILE_ROWS: u64 = 1 << 20;
+/// The years 1 to 9999, in days since 1970-01-01.
+const YEARS: RangeInclusive<i32> = -719_162..=2_932_896;
 /// Words for a batch in errors.
 const PLACE: &str = "the table";
 
@@ -71,6 +73,14 @@ pub enum TableError {
         /// What is there.
         value: f64,
     },
+    /// A day that no calendar of ours has.
+    #[error(
+        "the table: column 'reg_day' is outside the years 1 to 9999 in row {row}; give the day of registration"
+    )]
+    Year {
+        /// The row, from 1.
+        row: u64,
+    },
     /// A label that is there before it can be known.
     #[error(
         "as_of: on {as_of} a label of somebody who registered on {registered} cannot be known yet, but is there; give the first day that was not known when the labels were made, {needed} or later"
@@ -89,14 +99,29 @@ pub enum TableError {
 }
 
 impl TableError {
+    /// The same, where `first_row` rows came before.
+    fn offset_by(mut self, first_row: u64) -> Self {
+        match &mut self {
+            Self::Stream(error) => {
+                let inner = std::mem::replace(error, StreamError::internal(PLACE, ""));
+                *error = inner.offset_by(first_row);
+            }
+            Self::NotFinite { row, .. } | Self::Year { row, .. } => *row += first_row,
+            _ => {}
+        }
+        self
+    }
+
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Core(e) => e.fault(),
             Self::Stream(e) => e.fault(),
-            Self::Part(_) | Self::NotFinite { .. } | Self::Early { .. } | Self::Empty => {
-                Fault::User
-            }
+            Self::Part(_)
+            | Self::NotFinite { .. }
+            | Self::Year { .. }
+            | Self::Early { .. }
+            | Self::Empty => Fault::User,
         }
     }
 }
@@ -148,7 +173,7 @@ impl TableWriter {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let batch = self.converted(batch)?;
+        let batch = self.converted(batch).map_err(|e| e.offset_by(self.rows))?;
         self.look_ahead(&batch);
         let mut start = 0;
         while start < batch.num_rows() {
@@ -246,7 +271,7 @@ impl TableWriter {
             let ids = first..first + batch.num_rows() as i64;
             return Ok(Arc::new(Int64Array::from_iter_values(ids)));
         };
-        no_nulls(users, "user_id", PLACE).map_err(|e| e.offset_by(self.rows))?;
+        no_nulls(users, "user_id", PLACE)?;
         let to = match users.data_type().is_integer() {
             true => DataType::Int64,
             false => DataType::Utf8,
@@ -272,7 +297,7 @@ impl TableWriter {
         match numbers.iter().enumerate().find(infinite) {
             Some((row, value)) => Err(TableError::NotFinite {
                 column: column.to_owned(),
-                row: self.rows + row as u64 + 1,
+                row: row as u64 + 1,
                 value: value.unwrap_or(f64::NAN),
             }),
             None => Ok(Arc::new(numbers)),
@@ -285,7 +310,7 @@ impl TableWriter {
             Some((row, value)) => Err(StreamError::Label {
                 place: PLACE.to_owned(),
                 column: column.to_owned(),
-                row: self.rows + row as u64 + 1,
+                row: row as u64 + 1,
                 value: value.unwrap_or(f64::NAN),
             }
             .into()),
@@ -331,17 +356,16 @@ fn options(spec: &TableSpec, as_of: Day) -> DatasetOptions {
 
 /// When users registered; all on the first of all days where nothing says so.
 fn days(batch: &RecordBatch) -> Result<ArrayRef, TableError> {
-    let Some(days) = batch.column_by_name("reg_day") else {
+    if batch.column_by_name("reg_day").is_none() {
         return Ok(Arc::new(Date32Array::from(vec![0; batch.num_rows()])));
-    };
-    no_nulls(days, "reg_day", PLACE)?;
-    let expected = "a date or a timestamp";
-    if !days.data_type().is_temporal() {
-        let error = columns::wrong_type(days, "reg_day", PLACE, expected);
-        return Err(error.into());
     }
-    let days = columns::cast(days, &DataType::Date32, "reg_day", PLACE, expected)?;
-    Ok(days)
+    let days = columns::days(batch, "reg_day", PLACE)?;
+    match days.values().iter().position(|day| !YEARS.contains(day)) {
+        Some(row) => Err(TableError::Year {
+            row: row as u64 + 1,
+        }),
+        None => Ok(Arc::new(days)),
+    }
 }
 
 /// Data frames say NaN where a value is missing.
@@ -351,151 +375,4 @@ fn without_nan(numbers: &Float64Array) -> Float64Array {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-    use crate::{
-        Dataset,
-        encoding::{EncodingPlan, fit},
-    };
-    use arrow::array::{BooleanArray, Int32Array, TimestampMillisecondArray};
-    use ltv_core::config::Split;
-
-    fn spec() -> TableSpec {
-        let entry = |name: &str, kind| FeatureEntry {
-            name: name.into(),
-            kind,
-            columns: vec![name.into()],
-        };
-        TableSpec {
-            features: vec![
-                entry("spend", FeatureKind::Numeric),
-                entry("plan", FeatureKind::Categorical),
-            ],
-            horizons: Horizons::new(vec![30, 90]).unwrap(),
-            window_days: 7,
-            label: Label::Value,
-            as_of: None,
-        }
-    }
-
-    fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
-        let all = columns.into_iter().map(|(name, array)| (name, array, true));
-        RecordBatch::try_from_iter_with_nullable(all).unwrap()
-    }
-
-    /// Users without names or days, half of them with labels of 90 days.
-    fn users(rows: usize) -> RecordBatch {
-        let spend = (0..rows).map(|i| (i % 7 > 0).then_some(i as i32));
-        let plan = (0..rows).map(|i| Some(i % 3 == 0));
-        let long = (0..rows).map(|i| if i % 2 == 0 { f64::NAN } else { 5.0 });
-        table(vec![
-            ("spend", Arc::new(spend.collect::<Int32Array>())),
-            ("plan", Arc::new(plan.collect::<BooleanArray>())),
-            ("ltv_30", Arc::new(Float64Array::from(vec![2.0; rows]))),
-            (
-                "ltv_90",
-                Arc::new(Float64Array::from_iter_values(long)) as ArrayRef,
-            ),
-        ])
-    }
-
-    fn refused(batch: &RecordBatch, spec: TableSpec) -> String {
-        let folder = tempfile::tempdir().unwrap();
-        let mut writer = TableWriter::new(folder.path(), spec).unwrap();
-        let added = writer
-            .add(&users(3).slice(0, 0))
-            .and_then(|()| writer.add(batch));
-        let error = added
-            .and_then(|()| writer.finish().map(|_| ()))
-            .unwrap_err();
-        assert_eq!(error.fault(), Fault::User);
-        assert!(!folder.path().join("manifest.json").exists());
-        error.to_string()
-    }
-
-    #[test]
-    fn a_table_is_a_dataset() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut writer = TableWriter::new(folder.path(), spec()).unwrap();
-        for batch in [users(300), users(1), users(200)] {
-            writer.add(&batch).unwrap();
-        }
-        let manifest = writer.finish().unwrap();
-        assert_eq!((manifest.rows, manifest.as_of), (501, Day(97)));
-        let dataset = Dataset::open(folder.path()).unwrap();
-        dataset.verify().unwrap();
-        let fitted = fit(&dataset, &Split::default(), &EncodingPlan::default()).unwrap();
-        assert_eq!(fitted.train_rows + fitted.validation_rows, 501);
-        // Half of the longer labels are not known.
-        let known: Vec<u64> = fitted.labels.iter().map(|labels| labels.count()).collect();
-        assert!(known[1] < known[0] * 6 / 10, "{known:?}");
-    }
-
-    #[test]
-    fn what_cannot_be_is_named() {
-        let with = |name: &str, array: ArrayRef| {
-            let plain = users(4);
-            let mut all: Vec<_> = plain
-                .schema()
-                .fields()
-                .iter()
-                .map(|f| f.name().clone())
-                .zip(plain.columns().to_vec())
-                .filter(|(column, _)| column != name)
-                .collect();
-            all.push((name.to_owned(), array));
-            let all = all.iter().map(|(n, a)| (n.as_str(), a.clone())).collect();
-            refused(&table(all), spec())
-        };
-        let numbers = |all: [f64; 4]| Arc::new(Float64Array::from(all.to_vec())) as ArrayRef;
-        let infinite = with("spend", numbers([1.0, 2.0, f64::INFINITY, 0.0]));
-        assert!(infinite.contains("'spend' is inf in row 3"), "{infinite}");
-        let negative = with("ltv_30", numbers([1.0, -2.0, 0.0, 0.0]));
-        assert!(
-            negative.contains("ltv_30") && negative.contains("row 2"),
-            "{negative}"
-        );
-        let floats = with("plan", numbers([0.5; 4]));
-        assert!(floats.contains("'plan' is Float64"), "{floats}");
-        let days = with("reg_day", numbers([0.5; 4]));
-        assert!(days.contains("a date or a timestamp"), "{days}");
-        let null = with("user_id", Arc::new(Int64Array::from(vec![None; 4])));
-        assert!(null.contains("'user_id' is null in row 1"), "{null}");
-        let missing = refused(&users(4).project(&[0, 2, 3]).unwrap(), spec());
-        assert!(missing.contains("no column 'plan'"), "{missing}");
-        assert!(refused(&users(0), spec()).contains("no rows"));
-    }
-
-    #[test]
-    fn labels_say_when_they_were_known() {
-        let day = 86_400_000;
-        let times = TimestampMillisecondArray::from(vec![day, 3 * day + 5, 2 * day]);
-        let labels = |all: [Option<f64>; 3]| Arc::new(Float64Array::from(all.to_vec())) as ArrayRef;
-        let batch = table(vec![
-            (
-                "user_id",
-                Arc::new(StringArray::from(vec!["b", "a", "c"])) as ArrayRef,
-            ),
-            ("reg_day", Arc::new(times)),
-            ("spend", labels([Some(1.0), None, Some(2.0)])),
-            ("plan", Arc::new(StringArray::from(vec!["x", "y", "x"]))),
-            ("ltv_30", labels([Some(1.0); 3])),
-            ("ltv_90", labels([Some(1.0), None, None])),
-        ]);
-        let folder = tempfile::tempdir().unwrap();
-        let mut writer = TableWriter::new(folder.path(), spec()).unwrap();
-        writer.add(&batch).unwrap();
-        // The first user, of day 1: 7 days of window and 90 of horizon.
-        assert_eq!(writer.finish().unwrap().as_of, Day(98));
-        let early = TableSpec {
-            as_of: Some(Day(90)),
-            ..spec()
-        };
-        let early = refused(&batch, early);
-        assert!(
-            early.contains("1970-04-09") && early.contains("1970-01-02"),
-            "{early}"
-        );
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ use crate::{
     sample::{Ranking, Sample},
     tally::Tally,
 };
+use ltv_core::progress::Progress;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -61,18 +62,20 @@ pub(crate) fn stream(horizon: u32) -> String {
 /// Metrics of one resample; NaN where there is no value.
 pub(crate) type Replicate = [f64; Metric::COUNT];
 
-/// Measures every resample of a scope, in order.
+/// Measures every resample of a scope, in order. `progress` may stop the work at each of them.
 pub(crate) fn replicates(
     sample: &Sample,
     ranking: &Ranking,
     bootstrap: &Bootstrap,
     scope: &str,
+    progress: &dyn Progress,
 ) -> Vec<Replicate> {
     if sample.rows() == 0 {
         return Vec::new();
     }
     let seed = ltv_core::seed::derive(bootstrap.seed, scope);
     let one = |(weights, tally): &mut (Vec<u8>, Tally), stream: u32| {
+        progress.advance(0);
         draw(weights, sample.rows(), seed, stream);
         let values = measure(&tally.fill(sample, ranking, weights));
         Metric::ALL.map(|metric| values.get(metric).unwrap_or(f64::NAN))

@@ -77,6 +77,7 @@ pub fn evaluate_with_progress(
         names: &names,
         bootstrap: input.bootstrap.as_ref(),
         reference,
+        progress,
     };
     let column = |t| Column {
         input,
@@ -121,7 +122,7 @@ pub fn score(name: &str, labels: &[f64], predictions: &[f64]) -> Result<Scores, 
     let mature = labels.iter().zip(predictions).filter(|(y, _)| !y.is_nan());
     let (labels, predictions): (Vec<f64>, Vec<f64>) = mature.map(|(&y, &p)| (y, p)).unzip();
     let sample = Sample::new(labels);
-    Ok(Measured::new(&sample, &predictions, None, "").scores(name, None, true))
+    Ok(Measured::new(&sample, &predictions, (None, "", &Silent)).scores(name, None, true))
 }
 
 fn check(input: &EvalInput<'_>) -> Result<usize, EvalError> {

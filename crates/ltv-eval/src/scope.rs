@@ -12,15 +12,18 @@ use crate::{
     segment::TooSmall,
     tally::{Sums, Tally},
 };
+use ltv_core::progress::Progress;
 
 /// What all scopes of an evaluation have in common.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Frame<'a> {
     /// The prediction sets.
     pub(crate) names: &'a [&'a str],
     pub(crate) bootstrap: Option<&'a Bootstrap>,
     /// The set that others are compared with.
     pub(crate) reference: Option<usize>,
+    /// Told of resamples.
+    pub(crate) progress: &'a dyn Progress,
 }
 
 /// Which scope.
@@ -78,8 +81,8 @@ impl Frame<'_> {
             let measured: Result<Vec<_>, _> = (0..self.names.len())
                 .map(|set| {
                     let predictions = predictions(set)?;
-                    let (bootstrap, stream) = (self.bootstrap, &place.stream);
-                    Ok(Measured::new(&sample, &predictions, bootstrap, stream))
+                    let how = (self.bootstrap, &*place.stream, self.progress);
+                    Ok(Measured::new(&sample, &predictions, how))
                 })
                 .collect();
             scope.scores = self.scores(place, &measured?);
@@ -111,14 +114,13 @@ impl Measured {
     pub(crate) fn new(
         sample: &Sample,
         predictions: &[f64],
-        bootstrap: Option<&Bootstrap>,
-        stream: &str,
+        (bootstrap, stream, progress): (Option<&Bootstrap>, &str, &dyn Progress),
     ) -> Self {
         let ranking = Ranking::new(sample, predictions);
         let mut tally = Tally::default();
         let sums = tally.fill(sample, &ranking, &vec![1; sample.rows()]);
         let replicates = bootstrap
-            .map(|bootstrap| bootstrap::replicates(sample, &ranking, bootstrap, stream))
+            .map(|bootstrap| bootstrap::replicates(sample, &ranking, bootstrap, stream, progress))
             .unwrap_or_default();
         Self {
             replicates,

@@ -95,24 +95,35 @@ impl Model {
     /// order across horizons where the model guarantees that, as those of [`Predictor::predict`].
     pub fn quantiles(&self, rows: &EncodedRows, levels: &[f64]) -> Vec<f64> {
         let mut all = self.read(rows, levels, |distribution, p| distribution.quantile(p));
-        let (horizons, levels) = (self.document.horizons.len(), levels.len());
-        if let Some(weights) = self.decoder.order() {
-            let mut path = vec![0.0; horizons];
-            for row in all.chunks_exact_mut((horizons * levels).max(1)) {
-                for q in 0..levels {
-                    (0..horizons).for_each(|t| path[t] = row[t * levels + q]);
-                    decode::project(&mut path, weights);
-                    (0..horizons).for_each(|t| row[t * levels + q] = path[t]);
-                }
-            }
-        }
+        self.put_in_order(&mut all, levels.len());
         all
     }
 
-    /// `P(value <= x)` of the predicted distributions for each `x` of `at`: `[rows, horizons, at]`, of the
-    /// distributions as they are, before horizons are put in order.
+    /// `P(value <= x)` of the predicted distributions for each `x` of `at`: `[rows, horizons, at]`. Where the model
+    /// guarantees order, the chance of more than `x` does not fall from a horizon to the next: each `x` is
+    /// projected by itself, which keeps chances in order of `x` too.
     pub fn shares(&self, rows: &EncodedRows, at: &[f64]) -> Vec<f64> {
-        self.read(rows, at, |distribution, x| distribution.reach(x)[1])
+        let mut all = self.read(rows, at, |distribution, x| 1.0 - distribution.reach(x)[1]);
+        self.put_in_order(&mut all, at.len());
+        all.iter_mut().for_each(|share| *share = 1.0 - *share);
+        all
+    }
+
+    /// Projects `[rows, horizons, points]` across horizons, where the model guarantees order.
+    fn put_in_order(&self, all: &mut [f64], points: usize) {
+        let horizons = self.document.horizons.len();
+        let Some(weights) = self.decoder.order() else {
+            return;
+        };
+        let mut path = vec![0.0; horizons];
+        for row in all.chunks_exact_mut((horizons * points).max(1)) {
+            for p in 0..points {
+                (0..horizons).for_each(|t| path[t] = row[t * points + p]);
+                if decode::project(&mut path, weights) {
+                    (0..horizons).for_each(|t| row[t * points + p] = path[t]);
+                }
+            }
+        }
     }
 
     /// What `read` says of every distribution at each of `points`, `[rows, horizons, points]`.

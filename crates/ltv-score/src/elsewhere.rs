@@ -2,12 +2,14 @@
 //! [`score_part`] wherever its rows are, and one process commits those that count.
 //!
 //! An engine may make a part several times, when a machine dies or is slow. Every try writes a
-//! file of its own, and only what the engine returns to the one who commits is part of the snapshot: every
-//! row once, or nothing.
+//! file of its own, and only what the engine returns to the one who commits is part of the snapshot. What is committed
+//! has as many rows, and events, as were counted apart from it, and no user twice in one part. That parts hold
+//! different users is the engine's to see to: the adapter to Spark compares a hash of all rows.
 
 use crate::{
     ScoreError, ScoreOptions,
     batch::Rows,
+    coalesced,
     output::check_output,
     part::{Made, PAST_HORIZON, Tally, write},
 };
@@ -20,9 +22,10 @@ use arrow::{
 };
 use ltv_core::{
     Day, Error, address,
-    artefact::AtomicFolder,
+    artefact::{self, AtomicFolder},
     manifest::{FileEntry, SnapshotManifest},
     predictor::Predictor,
+    progress::Progress,
 };
 use ltv_data::{encoding::Encoder, part::PartFile};
 use ltv_eval::Sum;
@@ -32,6 +35,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Rows that are predicted at once, at least.
+const ROWS: usize = 4096;
 /// The column whose sum shows that no event was lost or came twice, where it is there.
 const EVENTS: &str = "n_events";
 
@@ -66,11 +71,13 @@ pub fn score_part(
     (folder, name): (&Path, &str),
     as_of: Day,
     options: &ScoreOptions,
+    progress: &dyn Progress,
 ) -> Result<ScoredPart, ScoreError> {
     let encoder = Encoder::new(std::sync::Arc::new(model.encoding().clone()));
     let mut tally = Tally::new(model, options.monotone);
     let (mut file, mut first_row) = (None, 0);
     let mut events = Sum::default();
+    let batches = coalesced(batches, ROWS);
     // The place of the rows, in messages.
     let place = Path::new(name);
     for batch in batches {
@@ -81,6 +88,7 @@ pub fn score_part(
         let rows = Rows::of(&batch, name).map_err(|e| e.offset_by(first_row))?;
         tally.follow(&rows.users, place, first_row)?;
         first_row += batch.num_rows() as u64;
+        progress.advance(batch.num_rows() as u64);
         events.add(sum_of(&batch, EVENTS)?);
         let encoded = encoder.encode(&batch, None)?;
         let (encoded, rows) = tally.wanted(options.past_horizon, encoded, rows)?;
@@ -229,9 +237,8 @@ fn taken(
     file: &FileEntry,
 ) -> Result<FileEntry, ScoreError> {
     let from: PathBuf = staging.join(&file.path);
-    let found = std::fs::metadata(&from).map_err(|e| Error::io(&from, "read", e))?;
-    if found.len() != file.bytes {
-        let problem = format!("{} bytes, but {} were written", found.len(), file.bytes);
+    if artefact::checksum(&from)? != file.blake3 {
+        let problem = "its checksum is not that of what was written";
         return Err(Error::artefact(&from, problem, "score again").into());
     }
     let name = PartFile::name(number);

@@ -4,6 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`batch`] | the engine-neutral core: a record batch of users to a record batch of scores |
+//! | `coalesce` | record batches of many rows, from those of another engine |
 //! | [`snapshot`] | the scores of every user of a dataset, committed whole or not at all |
 //! | [`elsewhere`] | snapshots whose parts are made by another engine |
 //! | [`diff`](mod@diff) | what moved from one snapshot to another |
@@ -18,6 +19,7 @@
 //! Nothing here knows a network: a model is a [`ltv_core::predictor::Predictor`].
 
 pub mod batch;
+mod coalesce;
 pub mod conversions;
 pub mod diff;
 pub mod elsewhere;
@@ -37,6 +39,7 @@ mod tests;
 mod users;
 
 pub use batch::{score_batch, snapshot_schema};
+pub use coalesce::coalesced;
 pub use conversions::{ConversionOptions, Exported, check_conversions, conversions};
 pub use diff::{Diff, DiffOptions, diff};
 pub use elsewhere::{Expected, ScoredPart, commit_parts, score_part};

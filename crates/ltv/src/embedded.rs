@@ -51,7 +51,17 @@ impl From<Failure> for Refused {
 /// or print as they go (`serve`, `daily`, `completions`) are refused.
 pub fn invoke(arguments: Vec<OsString>, progress: Arc<dyn Progress>) -> Result<Outcome, Refused> {
     let arguments = std::iter::once(OsString::from("ltv")).chain(arguments);
-    let cli = Cli::try_parse_from(arguments).map_err(|e| Failure::user(exit::problem(&e)))?;
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        // Help, or the version.
+        Err(asked) if !asked.use_stderr() => {
+            return Ok(Outcome {
+                text: asked.render().to_string(),
+                json: Value::Null,
+            });
+        }
+        Err(wrong) => return Err(Failure::user(exit::problem(&wrong)).into()),
+    };
     let alone = matches!(cli.command, Command::Serve(_) | Command::Daily(_));
     let common = cli.command.common().filter(|_| !alone).ok_or_else(|| {
         Failure::user("this command prints as it goes: run it as a program of its own")
@@ -124,6 +134,8 @@ mod tests {
     fn what_is_refused_has_the_message_and_the_code_of_the_program() {
         let missing = run("inspect nowhere").unwrap_err();
         assert!(missing.code == 2 && missing.message.contains("nowhere"));
+        let help = run("train --help").unwrap();
+        assert!(help.text.contains("--warm-start") && help.json.is_null());
         let unknown = run("train --nonsense").unwrap_err();
         assert!(unknown.code == 2 && unknown.message.contains("--nonsense"));
         for line in ["serve --store s", "daily --events e", "completions bash"] {

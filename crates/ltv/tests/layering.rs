@@ -175,13 +175,18 @@ fn architecture_has_a_section_for_every_crate() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).expect("it exists");
     for name in LAYERS.iter().copied().flatten() {
-        let link = format!("](crates/{name}");
+        // The extension module lies with the Python package.
+        let folder = match *name {
+            "ltv-python" => "python".to_owned(),
+            name => format!("crates/{name}"),
+        };
+        let link = format!("]({folder}");
         let heading = text
             .lines()
             .any(|l| l.starts_with('#') && l.contains(&link));
         assert!(
             heading,
-            "ARCHITECTURE.md has no heading that links to crates/{name}"
+            "ARCHITECTURE.md has no heading that links to {folder}"
         );
     }
 }

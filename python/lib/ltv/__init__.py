@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ltv.files import load
     from ltv.networks import ODMN, ZILN, LogNormalMixture
     from ltv.peers import RFM, BuyTillYouDie, Forest, TrainMean, TrivialSort, TwoStage, XGBoost
-    from ltv.reports import Outcome, Report, evaluate, report, run
+    from ltv.reports import Outcome, Report, evaluate, report, run, score
 
 # Where names live that are imported when they are first asked for, so that `import ltv` is quick.
 _LAZY = {
@@ -39,7 +39,7 @@ _LAZY = {
     "files": ("load",),
     "networks": ("ODMN", "ZILN", "LogNormalMixture"),
     "peers": ("RFM", "BuyTillYouDie", "Forest", "TrainMean", "TrivialSort", "TwoStage", "XGBoost"),
-    "reports": ("Outcome", "Report", "evaluate", "report", "run"),
+    "reports": ("Outcome", "Report", "evaluate", "report", "run", "score"),
 }
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 _MODULES = ("btyd", "metrics", "plots", "ray", "spark")
@@ -80,6 +80,7 @@ __all__ = [
     "load",
     "report",
     "run",
+    "score",
     "simulate",
 ]
 
@@ -97,4 +98,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME, *_MODULES})
+    return sorted({*__all__, *_MODULES})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import numbers
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from ltv import _ltv, _tables
@@ -121,16 +123,17 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
         return self
 
     def _fit_table(self, X: Any, y: Any, listener: Any, **more: Any) -> _ltv.Model:
-        table, horizons = self._labelled(X, y, self._wanted())
-        features = _tables.features_of(_tables.schema(table), list(self.categorical or ()), None)
+        table, horizons = self._labelled(X, y, _tables.days(self.horizons))
+        categorical = _tables.listed(self.categorical, "categorical")
+        features = _tables.features_of(table.schema, categorical, None)
         spec = {
             "features": features,
             "horizons": horizons,
             "window_days": self.window_days,
             "label": self.label,
         }
-        with tempfile.TemporaryDirectory(prefix="ltv-") as folder:
-            manifest = json.loads(_ltv.write_table(_tables.stream(table), document(spec), folder, listener))
+        with tempfile.TemporaryDirectory(prefix="ltv-") as folder, _tables.called({folder: "the table"}):
+            manifest = json.loads(_ltv.write_table(table, document(spec), folder, listener))
             model = self._fit_on([folder], int(manifest["rows"]), listener, **more)
         if not hasattr(self, "n_features_in_") or _tables.is_frame(X) or _tables.is_path(X):
             names = [column for feature in features for column in feature["columns"]]
@@ -138,15 +141,12 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
             self.feature_names_in_ = np.asarray(names, dtype=object)
         return model
 
-    def _wanted(self) -> list[int] | None:
-        return [int(days) for days in self.horizons] if self.horizons is not None else None
-
     def _labelled(self, X: Any, y: Any, wanted: list[int] | None) -> tuple[Any, list[int]]:
         """The table with its labels, and their horizons: those wanted, or all that are there."""
         frame = _tables.is_frame(X) or _tables.is_path(X)
         if frame and y is None:
-            names = _tables.schema(X).names
-            return X, _chosen(_tables.horizons_of(names), wanted)
+            opened = _tables.opened(X)
+            return opened, _chosen(_tables.horizons_of(opened.schema.names), wanted)
         if frame:
             table = _tables.table(X)
             table = table.drop_columns([name for name in table.column_names if _tables.is_label(name)])
@@ -160,6 +160,8 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
             self.__dict__.pop("feature_names_in_", None)
             table = _tables.number_columns(X, _array_names(X.shape[1]))
             labels, horizons = _labels(y, wanted)
+        if not np.isfinite(labels).any() and not np.isinf(labels).any() and labels.size:
+            raise InputError("y: Input contains NaN alone; no label is known, so that nothing can be learned")
         if len(table) != len(labels):
             raise ValueError(f"X has {len(table)} rows, y {len(labels)}; inconsistent numbers of samples")
         for i, days in enumerate(horizons):
@@ -172,11 +174,15 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
         self.model_id_ = str(found["id"])
 
     def _seed(self) -> int:
+        """A number of 64 bits; none given is another one each time, as scikit-learn has it."""
         seed = self.random_state
-        if seed is None:
-            return 1
-        if isinstance(seed, np.random.RandomState):
-            return int(seed.randint(2**31))
+        if seed is None or isinstance(seed, np.random.RandomState):
+            return int(check_random_state(seed).randint(2**31 - 1))
+        if isinstance(seed, np.random.Generator):
+            return int(seed.integers(2**63))
+        whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
+        if not whole or not 0 <= int(seed) < 2**64:
+            raise InputError(f"random_state: {seed!r}; give a whole number from 0 on, or None")
         return int(seed)
 
     # --- predicting ---
@@ -184,7 +190,8 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
     def _fitted(self) -> _ltv.Model:
         if not hasattr(self, "model_"):
             name = type(self).__name__
-            raise NotFittedError(f"This {name} instance is not fitted yet. Call 'fit' with X and y, or 'ltv.load'.")
+            problem = f"This {name} instance is not fitted yet. Call 'fit' with X and y, or 'ltv.load'."
+            raise NotFittedError(problem)
         return self.model_
 
     def _source(self, X: Any) -> Any:
@@ -197,11 +204,12 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
         if not (_tables.is_frame(X) or _tables.is_path(X)):
             X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
             return _tables.number_columns(X, _array_names(X.shape[1]))
-        names = _tables.schema(X).names
-        missing = [column for column in model.columns() if column not in names]
+        names, wanted = _tables.names(X), model.columns()
+        missing = [] if names is None else [column for column in wanted if column not in names]
         if missing:
-            raise InputError(f"X has no column '{missing[0]}', which the model reads; give the columns it was fitted on")
-        return _tables.stream(X)
+            problem = f"X has no column '{missing[0]}', which the model reads; give the columns it was fitted on"
+            raise InputError(problem)
+        return _tables.stream(_tables.only(X, wanted))
 
     def _predict(self, X: Any, decoding: str, only_values: bool = False) -> pa.RecordBatch:
         with listening(self.verbose) as listener:
@@ -217,6 +225,7 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
         """Everything that is predicted, as a table: ``ltv_<N>`` of each horizon and, of a model that knows a
         distribution, ``ltv_<N>_p10``, ``_p50``, ``_p90`` and ``_positive``; behind ``user_id``, where ``X`` has it.
         """
+        X = _tables.held(X)
         predicted = pa.table(self._predict(X, self._decoding()))
         users = _users(X)
         return predicted if users is None else predicted.add_column(0, "user_id", users)
@@ -258,6 +267,7 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
         """
         if sample_weight is not None:
             raise InputError("sample_weight: rows have no weights; leave it out")
+        X = _tables.held(X)
         predicted = np.asarray(self.predict(X)).reshape(-1, len(self.horizons_))
         labels = self._true(X, y)
         found = [normalized_gini(labels[:, t], predicted[:, t]) for t in range(len(self.horizons_))]
@@ -310,7 +320,9 @@ def _chosen(found: list[int], wanted: list[int] | None) -> list[int]:
 
 def _labels(y: Any, wanted: list[int] | None) -> tuple[_tables.Floats, list[int]]:
     """Labels as a matrix, and the horizons of its columns."""
-    if _tables.is_frame(y) and not (hasattr(y, "__array__") and getattr(y, "ndim", 2) == 1):
+    if _tables.is_column(y):
+        y = _tables.floats(y, "y")
+    if _tables.is_frame(y):
         table = _tables.table(y)
         horizons = _tables.horizons_of(table.column_names)
         if horizons:
@@ -319,6 +331,8 @@ def _labels(y: Any, wanted: list[int] | None) -> tuple[_tables.Floats, list[int]
             return np.column_stack(columns).astype(np.float64), horizons
         y = np.column_stack([table.column(name).to_numpy() for name in table.column_names])
     labels = np.asarray(y)
+    if labels.dtype.kind in "mM":
+        raise InputError("y: dates or times; give numbers")
     if labels.dtype.kind == "c":
         raise ValueError("Complex data not supported: y has complex numbers")
     try:
@@ -342,6 +356,17 @@ def _named(columns: int, wanted: list[int] | None) -> list[int]:
     raise InputError(f"y has {columns} columns: say which days they are of, horizons=[30, 90, ...]")
 
 
+def model_of(model: Any) -> _ltv.Model:
+    """The model of an estimator, or of a file."""
+    if isinstance(model, _ltv.Model):
+        return model
+    if _tables.is_path(model):
+        return _ltv.Model.load(model)
+    if isinstance(model, LtvEstimator):
+        return model._fitted()
+    raise InputError(f"{type(model).__name__} is no model of this package; give a fitted estimator, or the path of one")
+
+
 def _is_dataset(X: Any) -> bool:
     return isinstance(X, Dataset) or (_tables.is_path(X) and _tables.is_dataset(X))
 
@@ -355,13 +380,12 @@ def _users(X: Any) -> pa.ChunkedArray | None:
     if _is_dataset(X):
         dataset = X if isinstance(X, Dataset) else Dataset(X)
         return dataset.to_arrow(["user_id"]).column("user_id")
-    if not (_tables.is_frame(X) or _tables.is_path(X)):
-        return None
-    if isinstance(X, pa.RecordBatchReader) or "user_id" not in _tables.schema(X).names:
+    if not (_tables.is_frame(X) or _tables.is_path(X)) or "user_id" not in (_tables.names(X) or ()):
         return None
     if _tables.is_path(X):
         import pyarrow.dataset as ds
 
         files = _tables.parquet_files(X)
-        return ds.dataset(files, format="parquet").to_table(columns=["user_id"]).column("user_id")
-    return _tables.table(X).column("user_id")
+        with _tables.reading(os.fspath(X)):
+            return ds.dataset(files, format="parquet").to_table(columns=["user_id"]).column("user_id")
+    return _tables.table(_tables.only(X, ["user_id"])).column("user_id")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol, final
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ class _ArrowArray(Protocol):
 
 _Listener = Callable[[int, str, int | None, int, str], None]
 _Path = str | os.PathLike[str]
-_Source = _ArrowStream | Sequence[_Path]
+_Source = _ArrowStream | list[_Path] | tuple[_Path, ...]
 _Fitted = tuple[list[float], float, int, bool]
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "calendar",
     "commit_parts",
     "counts_log_likelihood",
+    "dataset_files",
     "evaluate",
     "expected",
     "expected_after",
@@ -98,6 +100,7 @@ def features(
 ) -> str: ...
 def feature_sql(config: _Path | None, options: str, users: bool) -> str: ...
 def simulator_options() -> str: ...
+def dataset_files(folders: Sequence[_Path]) -> tuple[str, list[Path]]: ...
 def write_table(table: _ArrowStream, spec: str, out: _Path, listener: _Listener | None = None) -> str: ...
 def query_plan(config: _Path | None, options: str, users: bool) -> str: ...
 def calendar(config: _Path | None, options: str, first: int) -> pa.RecordBatch: ...
@@ -151,6 +154,7 @@ def evaluate(
     seed: int,
     reference: str | None,
     segments: Sequence[tuple[str, Sequence[str]]],
+    threads: int | None = None,
     listener: _Listener | None = None,
 ) -> str: ...
 def fit_counts(

@@ -38,6 +38,8 @@ def document(value: Any) -> str:
 
 def day(value: Any, name: str) -> str:
     """A date as text."""
+    if hasattr(value, "astype") and hasattr(value, "dtype"):
+        value = value.astype("datetime64[D]").item()
     if hasattr(value, "date") and callable(value.date):
         value = value.date()
     if isinstance(value, datetime.date):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Optional
@@ -19,7 +20,7 @@ def _is_notebook() -> bool:
 def wants_progress(verbose: bool | int | None) -> bool:
     """Whether to show progress: as told, else where somebody can see it."""
     if verbose is None:
-        return _is_notebook() or sys.stderr.isatty()
+        return _is_notebook() or (sys.stderr is not None and sys.stderr.isatty())
     return bool(verbose)
 
 
@@ -64,7 +65,10 @@ class _Lines:
 
 
 def _tqdm(stage: str, total: int | None) -> Any:
-    from tqdm.auto import tqdm
+    with warnings.catch_warnings():
+        # Without ipywidgets it draws with text, in a notebook too.
+        warnings.simplefilter("ignore")
+        from tqdm.auto import tqdm
 
     return tqdm(desc=stage, total=total, unit=" rows", unit_scale=True, leave=False)
 
@@ -82,7 +86,29 @@ def listening(verbose: bool | int | None) -> Iterator[Listener | None]:
         yield None
         return
     listener = _Bar() if _has_tqdm() else _Lines()
+    quiet = _Quiet(listener)
     try:
-        yield listener
+        yield quiet
     finally:
-        listener.close()
+        quiet.close()
+
+
+class _Quiet:
+    """Says nothing more once there is nobody to say it to: work does not stop because a terminal is gone."""
+
+    def __init__(self, listener: _Bar | _Lines) -> None:
+        self._listener: _Bar | _Lines | None = listener
+
+    def __call__(self, number: int, stage: str, total: int | None, done: int, note: str) -> None:
+        self._try(lambda listener: listener(number, stage, total, done, note))
+
+    def close(self) -> None:
+        self._try(lambda listener: listener.close())
+
+    def _try(self, say: Callable[[_Bar | _Lines], None]) -> None:
+        if self._listener is None:
+            return
+        try:
+            say(self._listener)
+        except (OSError, ValueError, AttributeError):
+            self._listener = None

@@ -36,17 +36,22 @@ class Dataset:
     def __init__(self, *folders: _tables.PathLike) -> None:
         if not folders:
             raise InputError("a dataset is one folder or more; give where it is")
+        wrong = [folder for folder in folders if not _tables.is_path(folder)]
+        if wrong:
+            raise InputError(f"{wrong[0]!r} is no path; give the folder of a dataset, or several of its shards")
         self.folders = [os.fspath(folder) for folder in folders]
         self._owned: tempfile.TemporaryDirectory[str] | None = None
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """Its manifest: what it holds and how it was made (docs/formats/dataset.md)."""
-        path = Path(self.folders[0]) / "manifest.json"
-        if len(self.folders) > 1 or not path.is_file():
-            # Shards, or an address: the program reads them, and says what is wrong with them.
-            return dict(json.loads(_ltv.run(["inspect", "--json", *self.folders])[1]))
-        return dict(json.loads(path.read_text()))
+        return dict(json.loads(self._opened[0]))
+
+    @cached_property
+    def _opened(self) -> tuple[str, list[str]]:
+        """The manifest of all shards, and their files."""
+        manifest, files = _ltv.dataset_files(self.folders)
+        return manifest, [os.fspath(file) for file in files]
 
     @property
     def horizons(self) -> list[int]:
@@ -78,8 +83,9 @@ class Dataset:
         """All rows, in the order of the files, as a PyArrow table."""
         import pyarrow.parquet as pq
 
-        parts = [pq.read_table(path, columns=columns) for path in self._files()]
-        return pa.concat_tables(parts)
+        files = self._files()
+        with _tables.reading(", ".join(self.folders)):
+            return pa.concat_tables([pq.read_table(path, columns=columns) for path in files])
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """All rows, in the order of the files, as a data frame of pandas."""
@@ -92,12 +98,10 @@ class Dataset:
         return reader.__arrow_c_stream__(requested_schema)
 
     def _files(self) -> list[str]:
-        files: list[str] = []
-        for folder in map(Path, self.folders):
-            manifests = [folder] if (folder / "manifest.json").is_file() else sorted(folder.iterdir())
-            for shard in manifests:
-                manifest = json.loads((shard / "manifest.json").read_text())
-                files.extend(str(shard / file["path"]) for file in manifest["files"])
+        files = self._opened[1]
+        if files and files[0].startswith("s3:"):
+            problem = "lies in an object store: models read it there, a table needs a copy on this machine"
+            raise InputError(f"{files[0]}: {problem}")
         return files
 
 
@@ -154,9 +158,9 @@ def simulate(
     """
     owned = None if out is not None else tempfile.TemporaryDirectory(prefix="ltv-")
     folder = Path(out) if out is not None else Path(owned.name if owned else "") / "simulation"
-    arguments = ["simulate", "--out", str(folder), "--users", str(users), "--days", str(days)]
-    arguments += ["--activity-days", str(activity_days), "--start", day(start, "start")]
-    arguments += ["--drift", str(drift), "--seed", str(seed), "--threads", str(_tables.threads(n_jobs))]
+    arguments = ["simulate", "--out", str(folder), f"--users={users}", f"--days={days}"]
+    arguments += [f"--activity-days={activity_days}", f"--start={day(start, 'start')}"]
+    arguments += [f"--drift={drift}", f"--seed={seed}", f"--threads={_tables.threads(n_jobs)}"]
     with listening(verbose) as listener:
         _ltv.run(arguments, listener)
     made = Simulation(folder)
@@ -176,7 +180,7 @@ def _configuration(
         "as_of": None if as_of is None else day(as_of, "as_of"),
         "label": label,
         "window_days": window_days,
-        "horizons": None if horizons is None else list(horizons),
+        "horizons": _tables.days(horizons),
     }
     return document(laid_over(options or {}, laid_over(dict(named), {"dataset": dataset})))
 
@@ -191,11 +195,25 @@ def _columns(
 ) -> dict[str, Any]:
     events = {"user": user, "time": time, "value": value}
     users: dict[str, Any] = {"user": user, "registration": registration}
-    users |= {"profile": list(profile) or None, "keep": list(keep) or None}
+    users |= {name: _tables.listed(given, name) or None for name, given in (("profile", profile), ("keep", keep))}
     return {name: laid_over({}, table) for name, table in (("events", events), ("users", users))}
 
 
-def _files(source: Any, folder: Path, name: str) -> list[str]:
+def _called(spool: str) -> Any:
+    """Data frames are spoken of by their names."""
+    return _tables.called({f"{spool}/{name}.parquet": name for name in ("events", "users")})
+
+
+def _needed(as_of: Any, label: Any, config: Any, options: Mapping[str, Any] | None) -> None:
+    """What has no default, where it is not given anywhere."""
+    there = dict((options or {}).get("dataset") or {})
+    if config is None and as_of is None and "as_of" not in there:
+        raise InputError("as_of: give the first day whose events are not fully known, such as as_of='2024-01-01'")
+    if config is None and label is None and "label" not in there:
+        raise InputError("label: say what a user is worth, label='value' or label='active_days'")
+
+
+def log_files(source: Any, folder: Path, name: str) -> list[str]:
     """Parquet files of events or users: as they are, or written to the folder of a table."""
     if isinstance(source, Simulation):
         return [str(source.events if name == "events" else source.users)]
@@ -206,10 +224,12 @@ def _files(source: Any, folder: Path, name: str) -> list[str]:
     import pyarrow.parquet as pq
 
     path = folder / f"{name}.parquet"
-    reader = pa.RecordBatchReader.from_stream(_tables.stream(source))
-    with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
-        for batch in reader:
-            writer.write_batch(batch)
+    opened = _tables.opened(source)
+    with _tables.reading(name):
+        batches = opened.to_reader() if isinstance(opened, pa.Table) else opened
+        with pq.ParquetWriter(path, batches.schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_batch(batch)
     return [str(path)]
 
 
@@ -279,16 +299,19 @@ def features(
     if isinstance(events, Simulation):
         users = events if users is None else users
         options = laid_over(json.loads(_ltv.simulator_options()), options or {})
+    _needed(as_of, label, config, options)
     given = _configuration(
         as_of, label, window_days, horizons, options, _columns(user, time, value, registration, profile, keep)
     )
     owned = None if out is not None else tempfile.TemporaryDirectory(prefix="ltv-")
     folder = os.fspath(out) if out is not None else str(Path(owned.name if owned else "") / "dataset")
     earlier = update.folders[0] if isinstance(update, Dataset) else update
-    with tempfile.TemporaryDirectory(prefix="ltv-") as spool, listening(verbose) as listener:
+    if partitions is not None and (not isinstance(partitions, int) or partitions < 1):
+        raise InputError(f"partitions: {partitions!r} parts; give 1 or more")
+    with tempfile.TemporaryDirectory(prefix="ltv-") as spool, listening(verbose) as listener, _called(spool):
         _ltv.features(
-            _files(events, Path(spool), "events"),
-            [] if users is None else _files(users, Path(spool), "users"),
+            log_files(events, Path(spool), "events"),
+            [] if users is None else log_files(users, Path(spool), "users"),
             config,
             given,
             folder,

@@ -28,7 +28,7 @@ def load(path: _tables.PathLike, **parameters: Any) -> Any:
     Parameters
     ----------
     path : the file
-    parameters : of the estimator, such as ``decoding`` or ``n_jobs``
+    parameters : of the estimator, such as ``n_jobs``, and ``decoding``, which a file does not say
 
     Raises
     ------
@@ -46,6 +46,16 @@ def of_model(model: _ltv.Model, **parameters: Any) -> Any:
         raise ModelError(f"a model of kind '{found['kind']}' is unknown here; update ltv")
     document = found["document"]
     own = {"horizons": document["horizons"], "label": document["label"], "window_days": document["window_days"]}
+    # Fitted again, it is to be the same: with all options that it was made with.
+    cells = document["encoding"]["features"]
+    own["categorical"] = [name for one in cells if "vocabulary" in one["cells"] for name in one["columns"]]
+    config = dict(document["config"])
+    own["random_state"] = document["record"]["seed"]
+    if "split" in document:
+        config.pop("kind", None)
+        own |= {"options": config, "split": document["split"]}
+    else:
+        own |= {"options": config, "monotone": config["model"]["monotone"], "horizons": config["horizons"] or None}
     made = kind(**{**own, **parameters})
     made.model_ = model
     names = [name for name in model.columns() if name != "reg_day"]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltv import _ltv, _tables
-from ltv._fitted import FEW_ROWS, LEVELS, Distribution, LtvEstimator
+from ltv._fitted import FEW_ROWS, LEVELS, Distribution, LtvEstimator, model_of
 from ltv._options import document, laid_over
 from ltv._progress import listening
 from ltv.errors import InputError
@@ -89,7 +89,7 @@ class _Network(LtvEstimator):
         """
         earlier = None
         if init_model is not None:
-            earlier = init_model if isinstance(init_model, _ltv.Model) else init_model._fitted()
+            earlier = model_of(init_model)
         return self._fit(X, y, checkpoint=checkpoint, earlier=earlier)
 
     def _fit_on(
@@ -101,9 +101,13 @@ class _Network(LtvEstimator):
         earlier: _ltv.Model | None = None,
         **more: Any,
     ) -> _ltv.Model:
-        options = document(self._configuration(rows))
         seed, threads = self._seed(), _tables.threads(self.n_jobs)
         cache = self.scratch if self.scratch is not None else tempfile.gettempdir()
+        if not isinstance(self.preset, str):
+            raise InputError(f"preset: {self.preset!r}; use 'default' or 'paper'")
+        if self.options is not None and not isinstance(self.options, Mapping):
+            raise InputError(f"options: {self.options!r} is no dict of tables, such as {{'fit': {{'batch': 256}}}}")
+        options = document(self._configuration(rows))
         return _ltv.train(
             folders, self.preset, self.config, options, seed, threads, cache, checkpoint, earlier, listener
         )
@@ -119,20 +123,24 @@ class _Network(LtvEstimator):
         if not self.monotone:
             model["monotone"] = False
         named = {
-            "horizons": list(self.horizons) if self.horizons is not None else None,
+            "horizons": _tables.days(self.horizons),
             "split": {"validation": validation},
             "model": model,
             "fit": {"epochs": self.epochs, "patience": self.patience, "batch": self.batch, "rate": self.rate},
         }
-        given = {name: laid_over({}, table) if isinstance(table, dict) else table for name, table in named.items()}
+        tables = {name: laid_over({}, table) for name, table in named.items() if isinstance(table, dict)}
+        given = {**named, **tables}
         return laid_over(self.options or {}, laid_over({}, given))
 
     def _decoding(self) -> str:
+        if not isinstance(self.decoding, str):
+            known = "'expectation', 'median', 'quantile:P', 'matched' or 'argmax'"
+            raise InputError(f"decoding: {self.decoding!r}; use {known}")
         return self.decoding
 
     def predict_quantiles(self, X: Any, levels: Sequence[float] = LEVELS) -> _tables.Floats:
         model = self._fitted()
-        levels = [float(level) for level in levels]
+        levels = _tables.floats(_tables.listed(levels, "levels"), "levels").tolist()
         if not levels:
             raise InputError("levels: give one quantile at least, such as 0.5")
         with listening(self.verbose) as listener:
@@ -196,7 +204,7 @@ _PARAMETERS = """
     config : TOML file of ``ltv train --config``; arguments win over it
     options : anything else that such a file may hold, as nested dicts: ``{"model": {"buckets": 30}}``
     scratch : folder for encoded rows while training, gone in the end; the system's if not given
-    random_state : the same seed gives the same model, whatever the number of threads
+    random_state : the same seed gives the same model, whatever the number of threads; None another one each time
     n_jobs : threads; all cores if not given
     verbose : whether to show progress; in terminals and notebooks if not given
 
@@ -210,7 +218,7 @@ _PARAMETERS = """
 
 
 class ODMN(_Network):
-    __doc__ = f"""The order-dependency network of Li et al., "Billion-user Customer Lifetime Value Prediction" (CIKM 2022).
+    __doc__ = f"""The order-dependency network of Li et al., "Billion-user Customer Lifetime Value Prediction" (2022).
 
     One network for all horizons: for each, the label range is cut into sub-distributions and buckets (MDME), a
     user's value is a distribution over these, and horizons are chained in their order by Mono Units.

@@ -6,8 +6,9 @@ dataset, or a table with these columns.
 
 from __future__ import annotations
 
-import os
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from ltv import _ltv, _tables
 from ltv._fitted import FEW_ROWS, LEVELS, Distribution, LtvEstimator
 from ltv._options import document
+from ltv.dataset import log_files
 from ltv.errors import InputError, ModelError
 
 __all__ = ["RFM", "BuyTillYouDie", "Forest", "TrainMean", "TrivialSort", "TwoStage", "XGBoost"]
@@ -71,7 +73,7 @@ class _Peer(LtvEstimator):
         if rows is not None and rows < FEW_ROWS:
             split.setdefault("validation", 0.2)
         config = document({"kind": self._kind, **(self.options or {})})
-        horizons = [int(days) for days in self.horizons] if self.horizons is not None else []
+        horizons = _tables.days(self.horizons) or []
         seed, threads = self._seed(), _tables.threads(self.n_jobs)
         return _ltv.fit_peer(folders, events, config, horizons, document(split), seed, threads, listener)
 
@@ -107,7 +109,9 @@ _PARAMETERS = """
 
 
 class RFM(_Peer):
-    __doc__ = f"""The mean value of users alike in recency, frequency and monetary value (Fader, Hardie and Lee 2005).
+    __doc__ = f"""The mean value of users alike in recency, frequency and monetary value.
+
+    After Fader, Hardie and Lee (2005).
 {_PARAMETERS}
     Examples
     --------
@@ -146,7 +150,9 @@ class XGBoost(_Peer):
 
 
 class TwoStage(_Peer):
-    __doc__ = f"""P(value > 0) and the value of those above 0, both boosted by the XGBoost library (Drachen et al. 2018).
+    __doc__ = f"""P(value > 0) and the value of those above 0, both boosted by the XGBoost library.
+
+    After Drachen et al. (2018).
 
     Needs a build of this package with it: ``maturin build --release --features xgboost``.
 {_PARAMETERS}"""
@@ -166,7 +172,7 @@ class Forest(_Peer):
 
 
 class BuyTillYouDie(_Peer):
-    __doc__ = f"""BG/NBD or Pareto/NBD with Gamma-Gamma, fitted to the whole history of the training users, predicting a dataset.
+    __doc__ = f"""BG/NBD or Pareto/NBD with Gamma-Gamma, fitted to all that training users did, predicting a dataset.
 
     ``options={{"model": "pareto_nbd"}}`` chooses the second. For purchase histories in a table, as the package
     lifetimes has them, see :class:`ltv.BGNBD`, :class:`ltv.ParetoNBD` and :class:`ltv.GammaGamma`.
@@ -180,9 +186,9 @@ class BuyTillYouDie(_Peer):
         Parameters
         ----------
         X : a dataset
-        events : the event log that it was made of: paths of Parquet files or folders
+        events : the event log that it was made of: paths of Parquet files or folders, or a :class:`ltv.Simulation`
         """
         if events is None:
             raise InputError("events: give the event log that the dataset was made of; the model is fitted to it")
-        paths = [events] if _tables.is_path(events) else list(events)
-        return self._fit(X, y, events=[os.fspath(path) for path in paths])
+        with tempfile.TemporaryDirectory(prefix="ltv-") as spool:
+            return self._fit(X, y, events=log_files(events, Path(spool), "events"))

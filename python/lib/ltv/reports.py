@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ltv import _ltv, _tables
+from ltv._fitted import LtvEstimator, model_of
 from ltv._options import document
 from ltv._progress import listening
 from ltv.dataset import Dataset
+from ltv.errors import InputError
 from ltv.metrics import Evaluation
 
-__all__ = ["Outcome", "Report", "evaluate", "report", "run"]
+__all__ = ["Outcome", "Report", "evaluate", "report", "run", "score"]
 
 
 class Outcome(NamedTuple):
@@ -71,14 +73,14 @@ class Report:
 
 
 @contextmanager
-def _judged(model: Any, X: Any, y: Any) -> Iterator[list[str]]:
+def _judged(model: Any, X: Any, y: Any, part: str | None) -> Iterator[list[str]]:
     """The arguments that name the model's file and a dataset, which are there as long as this is."""
     with tempfile.TemporaryDirectory(prefix="ltv-") as folder:
         if _tables.is_path(model):
             path, fitted = os.fspath(model), None
         else:
-            path, fitted = str(Path(folder) / "model.ltv"), model
-            model.save(path)
+            path, fitted = str(Path(folder) / f"{type(model).__name__}.ltv"), model
+            model_of(model).save(path)
         users: list[str] = []
         if isinstance(X, Dataset):
             data = X.folders
@@ -88,14 +90,17 @@ def _judged(model: Any, X: Any, y: Any) -> Iterator[list[str]]:
             from ltv.files import load
 
             fitted = load(path) if fitted is None else fitted
+            if part is not None:
+                raise InputError("part: a table has none; everybody in it is judged")
             data, users = [_written(fitted, X, y, Path(folder) / "data")], ["--part", "all"]
-        yield ["--model", path, "--data", *data, *users]
+        with _tables.called({folder: "the table"}):
+            yield ["--model", path, "--data", *data, *users]
 
 
 def _written(fitted: Any, X: Any, y: Any, out: Path) -> str:
     """The table as a dataset with the columns that the model reads."""
     table, horizons = fitted._labelled(X, y, fitted.horizons_)
-    features = _tables.features_of(_tables.schema(table), list(fitted.categorical or ()), None)
+    features = _tables.features_of(table.schema, _tables.listed(fitted.categorical, "categorical"), None)
     known = json.loads(fitted.model_.document())["document"]
     spec = {
         "features": features,
@@ -104,7 +109,7 @@ def _written(fitted: Any, X: Any, y: Any, out: Path) -> str:
         "label": known["label"],
     }
     out.mkdir()
-    _ltv.write_table(_tables.stream(table), document(spec), out)
+    _ltv.write_table(table, document(spec), out)
     return str(out)
 
 
@@ -164,10 +169,54 @@ def _evaluate(
     n_jobs: int | None,
     verbose: bool | None,
 ) -> Evaluation:
-    arguments = ["--bootstrap", str(bootstrap), "--seed", str(seed), "--threads", str(_tables.threads(n_jobs))]
+    arguments = [f"--bootstrap={bootstrap}", f"--seed={seed}", f"--threads={_tables.threads(n_jobs)}"]
     arguments += ["--part", part] if part is not None else []
+    by = _tables.listed(by, "by")
     arguments += ["--by", ",".join(by)] if by else []
     arguments += ["--report", os.fspath(page)] if page is not None else []
-    with _judged(model, X, y) as judged, listening(verbose) as listener:
+    with _judged(model, X, y, part) as judged, listening(verbose) as listener:
         found = _ltv.run(["evaluate", *judged, *arguments], listener)[1]
     return Evaluation(json.loads(found))
+
+
+def score(
+    model: Any,
+    data: Dataset | _tables.PathLike,
+    out: _tables.PathLike,
+    *,
+    decoding: str | None = None,
+    past_horizon: str = "keep",
+    n_jobs: int | None = None,
+    verbose: bool | None = None,
+) -> dict[str, Any]:
+    """Scores every user of a dataset into a snapshot, as ``ltv score`` does: every user once, or nothing.
+
+    Parameters
+    ----------
+    model : a fitted network, or the path of one
+    data : the dataset
+    out : folder of the snapshot; one that is there is replaced when the new one is complete
+    decoding : that of the estimator, or of ``ltv score``, if not given; see :class:`ltv.ODMN`
+    past_horizon : ``"keep"`` or ``"drop"`` users older than the longest horizon
+
+    Returns
+    -------
+    dict
+        The manifest of the snapshot (docs/formats/snapshot.md).
+
+    Raises
+    ------
+    InputError
+        When the model knows no distribution, or an option is unknown.
+    ScoreError
+        When model and dataset do not fit each other, or ``out`` holds anything but a snapshot.
+    """
+    if past_horizon not in ("keep", "drop"):
+        raise InputError(f"past_horizon: {past_horizon!r} is neither 'keep' nor 'drop'")
+    fitted = model_of(model)
+    if decoding is None:
+        decoding = model._decoding() if isinstance(model, LtvEstimator) else "expectation"
+    folders = data.folders if isinstance(data, Dataset) else [os.fspath(data)]
+    threads = _tables.threads(n_jobs)
+    with listening(verbose) as listener:
+        return dict(json.loads(fitted.score(folders, out, decoding, past_horizon == "keep", threads, listener)))

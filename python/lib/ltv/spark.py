@@ -534,15 +534,9 @@ class _Seen:
         self.hash = 0
 
     def follow(self, first: pa.RecordBatch, others: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        held = first
+        yield self._counted(first)
         for batch in others:
-            if batch.num_rows == 1:
-                # Of a row alone, products add up in another order than of the same row among others.
-                held = pa.Table.from_batches([held, batch]).combine_chunks().to_batches()[0]
-                continue
-            yield self._counted(held)
-            held = batch
-        yield self._counted(held)
+            yield self._counted(batch)
 
     def _counted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         self.rows += batch.num_rows

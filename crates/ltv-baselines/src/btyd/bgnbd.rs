@@ -11,6 +11,7 @@ use super::{
     history::Group,
     special::{Rising, ln_add_exp},
 };
+use ltv_core::progress::{Progress, Silent};
 use serde::{Deserialize, Serialize};
 
 /// The parameters, all positive.
@@ -39,6 +40,18 @@ impl BgNbd {
     /// When there is nothing to fit (no customers, no repeat purchase, no age), options are out of
     /// range, or the likelihood has no maximum.
     pub fn fit(histories: &Histories, options: &FitOptions) -> Result<Fit<Self>, BtydError> {
+        Self::fit_with_progress(histories, options, &Silent)
+    }
+
+    /// As [`Self::fit`]; `progress` is told of every evaluation of the likelihood.
+    ///
+    /// # Errors
+    /// As [`Self::fit`].
+    pub fn fit_with_progress(
+        histories: &Histories,
+        options: &FitOptions,
+        progress: &dyn Progress,
+    ) -> Result<Fit<Self>, BtydError> {
         histories.check()?;
         let (longest, rate) = histories.scale();
         // The clock on which lifetimes applies its penalty, and on which all numbers are moderate.
@@ -47,7 +60,10 @@ impl BgNbd {
         let alpha = factor / rate;
         let search = Search {
             model: Self::NAME,
-            likelihood: |p: &[f64; 4]| Self::from(*p).total(&groups),
+            likelihood: |p: &[f64; 4]| {
+                progress.advance(1);
+                Self::from(*p).total(&groups)
+            },
             customers: histories.customers() as f64,
             typical: [1.0; 4],
             starts: vec![

@@ -10,6 +10,7 @@ use super::{
     history::SpendGroup,
     special::{digamma, ln_gamma},
 };
+use ltv_core::progress::{Progress, Silent};
 use serde::{Deserialize, Serialize};
 
 /// The parameters, all positive.
@@ -40,6 +41,18 @@ impl GammaGamma {
     /// When no customer has a positive mean value, options are out of range, or the likelihood
     /// has no maximum (all values alike, say).
     pub fn fit(spends: &Spends, options: &FitOptions) -> Result<Fit<Self>, BtydError> {
+        Self::fit_with_progress(spends, options, &Silent)
+    }
+
+    /// As [`Self::fit`]; `progress` is told of every evaluation of the likelihood.
+    ///
+    /// # Errors
+    /// As [`Self::fit`].
+    pub fn fit_with_progress(
+        spends: &Spends,
+        options: &FitOptions,
+        progress: &dyn Progress,
+    ) -> Result<Fit<Self>, BtydError> {
         if spends.customers() == 0 {
             return Err(BtydError::NoSpend);
         }
@@ -49,7 +62,10 @@ impl GammaGamma {
         let mean = total / customers;
         let search = Search {
             model: Self::NAME,
-            likelihood: |&[p, q, gamma]: &[f64; 3]| Self { p, q, gamma }.total(groups),
+            likelihood: |&[p, q, gamma]: &[f64; 3]| {
+                progress.advance(1);
+                Self { p, q, gamma }.total(groups)
+            },
             customers,
             typical: [1.0, 1.0, mean],
             starts: vec![

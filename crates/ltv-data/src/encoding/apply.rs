@@ -5,7 +5,7 @@ use crate::stream::{
     columns::{self, Words},
 };
 use arrow::{
-    array::{Array, Date32Array, Float64Array, Int32Array, StringArray},
+    array::{Array, Float64Array, Int32Array, StringArray},
     record_batch::RecordBatch,
 };
 use ltv_core::{
@@ -233,8 +233,7 @@ fn number_cohorts(
     place: &str,
     out: &mut EncodedRows,
 ) -> Result<(), StreamError> {
-    let registered: Date32Array = columns::typed(batch, Cohort::COLUMN, place, "Date32")?;
-    columns::no_nulls(&registered, Cohort::COLUMN, place)?;
+    let registered = columns::days(batch, Cohort::COLUMN, place)?;
     let width = out.numbers.len() / out.rows.max(1);
     let rows = out.numbers.chunks_exact_mut(width.max(1));
     for (row, &day) in rows.zip(registered.values()) {

@@ -27,6 +27,7 @@ use ltv_core::{
 };
 use std::{
     collections::BTreeMap,
+    panic::resume_unwind,
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
@@ -291,7 +292,12 @@ impl<'a> Job<'a> {
             }
         };
         std::thread::scope(|scope| {
-            (0..threads.min(self.count)).for_each(|_| drop(scope.spawn(work)));
+            let threads: Vec<_> = (0..threads.min(self.count))
+                .map(|_| scope.spawn(work))
+                .collect();
+            for thread in threads {
+                thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            }
         });
         progress.finish();
         let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);

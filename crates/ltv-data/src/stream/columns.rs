@@ -3,11 +3,14 @@
 use super::StreamError;
 use crate::dataset::is_text;
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Float64Array, Int32Array, StringArray},
+    array::{
+        Array, ArrayRef, AsArray, Date32Array, Float64Array, Int32Array, Int64Array, StringArray,
+    },
     compute::{CastOptions, cast_with_options},
-    datatypes::{DataType, Int32Type},
+    datatypes::{DataType, Int32Type, TimeUnit},
     record_batch::RecordBatch,
 };
+use std::sync::Arc;
 
 /// The column `name` of `batch`.
 pub(crate) fn get<'a>(
@@ -86,13 +89,14 @@ pub(crate) fn number(
     downcast(&column, place).cloned()
 }
 
-/// The column `name` as text; integers and booleans are written in decimal.
+/// The column `name` as text; integers and booleans are written in decimal, and whole numbers that came as
+/// floats, as data frames have them where some are missing, as integers are.
 pub(crate) fn text(
     batch: &RecordBatch,
     name: &str,
     place: &str,
 ) -> Result<StringArray, StreamError> {
-    let column = get(batch, name, place)?;
+    let column = &plain(get(batch, name, place)?, name, place)?;
     let found = column.data_type();
     let whole = found.is_integer() || matches!(found, DataType::Boolean | DataType::Null);
     if !(is_text(found) || whole) {
@@ -100,6 +104,55 @@ pub(crate) fn text(
     }
     let column = cast(column, &DataType::Utf8, name, place, "Utf8")?;
     downcast(&column, place).cloned()
+}
+
+/// A column without a dictionary of numbers, and whole numbers as integers.
+fn plain(column: &ArrayRef, name: &str, place: &str) -> Result<ArrayRef, StreamError> {
+    let column = match column.data_type() {
+        DataType::Dictionary(_, values) if !is_text(values) => {
+            cast(column, &values.clone(), name, place, "Utf8")?
+        }
+        _ => column.clone(),
+    };
+    if !column.data_type().is_floating() {
+        return Ok(column);
+    }
+    let numbers = cast(&column, &DataType::Float64, name, place, "Utf8")?;
+    let whole =
+        |x: Option<f64>| x.is_none_or(|x| x.is_nan() || (x.fract() == 0.0 && x.abs() < 9e15));
+    let numbers = downcast::<Float64Array>(&numbers, place)?;
+    if !numbers.iter().all(whole) {
+        return Err(wrong_type(&column, name, place, "Utf8, or whole numbers"));
+    }
+    let integers = numbers
+        .iter()
+        .map(|x| x.filter(|x| !x.is_nan()).map(|x| x as i64));
+    Ok(Arc::new(integers.collect::<Int64Array>()))
+}
+
+/// The column `name` as days: a date, or a time, which is of the day that it is in UTC whatever zone it is shown in.
+pub(crate) fn days(
+    batch: &RecordBatch,
+    name: &str,
+    place: &str,
+) -> Result<Date32Array, StreamError> {
+    const EXPECTED: &str = "a date or a timestamp";
+    let column = get(batch, name, place)?;
+    no_nulls(column, name, place)?;
+    let moment = matches!(
+        column.data_type(),
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)
+    );
+    if !moment {
+        return Err(wrong_type(column, name, place, EXPECTED));
+    }
+    let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
+    let column = match column.data_type() {
+        DataType::Timestamp(_, Some(_)) => cast(column, &utc, name, place, EXPECTED)?,
+        _ => column.clone(),
+    };
+    let days = cast(&column, &DataType::Date32, name, place, EXPECTED)?;
+    downcast::<Date32Array>(&days, place).cloned()
 }
 
 /// A column of categories, as it came.

@@ -66,7 +66,7 @@ pub fn compare_with_progress(
         for run in 0..contestant.runs.len() {
             for &t in &positions {
                 let column = reader.column(run, t)?;
-                panels[t].add(c, &column, &input.bootstrap);
+                panels[t].add(c, &column, &input.bootstrap, progress);
                 crossings.add(column);
                 progress.advance(1);
             }
@@ -159,7 +159,7 @@ impl Panel {
 
     /// Adds a run of a contestant. The columns come one after the other and all threads share the
     /// resamples of one: threads with a column each would multiply the memory.
-    fn add(&mut self, c: usize, column: &[f64], bootstrap: &Bootstrap) {
+    fn add(&mut self, c: usize, column: &[f64], bootstrap: &Bootstrap, progress: &dyn Progress) {
         let predictions: Vec<f64> = self
             .mature
             .iter()
@@ -170,7 +170,8 @@ impl Panel {
         let once = vec![1; self.sample.rows()];
         let mut tally = Tally::default();
         let values = measure(&tally.fill(&self.sample, &ranking, &once));
-        let resamples = replicates(&self.sample, &ranking, bootstrap, &stream(self.horizon));
+        let stream = stream(self.horizon);
+        let resamples = replicates(&self.sample, &ranking, bootstrap, &stream, progress);
         self.entries[c]
             .get_or_insert_default()
             .add(values, resamples);

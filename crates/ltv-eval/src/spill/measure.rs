@@ -162,6 +162,7 @@ impl Spilled {
                 names: &names,
                 bootstrap: input.bootstrap.as_ref(),
                 reference: input.reference.map(find).transpose()?,
+                progress,
             },
         };
         let horizons = self.horizons.days().iter().zip(&self.columns);

@@ -60,7 +60,9 @@ impl<'a> Drawn<'a> {
         let mut tally = Tally::default();
         let once = vec![1; self.sample.rows()];
         let own = measure(&tally.fill(&self.sample, &ranking, &once));
-        let resamples = bootstrap::replicates(&self.sample, &ranking, self.bootstrap, &self.stream);
+        let (bootstrap, stream) = (self.bootstrap, &self.stream);
+        let resamples =
+            bootstrap::replicates(&self.sample, &ranking, bootstrap, stream, work.progress);
         let around = |resample: Replicate| around(all, &own, &resample, self.share);
         Ok(resamples.into_iter().map(around).collect())
     }

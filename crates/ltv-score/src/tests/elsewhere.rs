@@ -54,7 +54,7 @@ fn parts(staging: &Path, model: &Fake, how: &ScoreOptions) -> Vec<ScoredPart> {
         let users: Vec<usize> = (0..300).filter(|i| i % 3 == k).collect();
         let batches = users.chunks(32).map(|users| Ok(rows(users)));
         let name = format!("part-{k}-0.parquet");
-        score_part(model, batches, (staging, &name), AS_OF, how).unwrap()
+        score_part(model, batches, (staging, &name), AS_OF, how, &Silent).unwrap()
     };
     (0..3).map(part).collect()
 }
@@ -131,6 +131,7 @@ fn another_try_of_a_part_counts_once() {
         (&staging, "part-0-1.parquet"),
         AS_OF,
         &how,
+        &Silent,
     );
     let again = again.unwrap();
     assert_eq!((again.rows(), again.file().unwrap().rows), (100, 100));
@@ -178,8 +179,11 @@ fn what_does_not_add_up_is_refused() {
     };
     assert!(refused(made.clone(), fewer).contains("events were seen"));
     let file = staging.join("part-1-0.parquet");
-    fs::write(&file, b"cut short").unwrap();
-    assert!(refused(made, expected()).contains("9 bytes"));
+    let mut content = fs::read(&file).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    fs::write(&file, content).unwrap();
+    assert!(refused(made, expected()).contains("checksum"));
     let names = fs::read_dir(folder.path()).unwrap();
     let names: Vec<_> = names.map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
@@ -190,7 +194,15 @@ fn users_out_of_order_or_twice_are_refused_where_they_are() {
     let (_folder, staging, _) = place();
     let (model, how) = (Fake::new(), ScoreOptions::default());
     let batches = [Ok(rows(&[1, 2, 3])), Ok(rows(&[3, 4]))].into_iter();
-    let error = score_part(&model, batches, (&staging, "a.parquet"), AS_OF, &how).unwrap_err();
+    let error = score_part(
+        &model,
+        batches,
+        (&staging, "a.parquet"),
+        AS_OF,
+        &how,
+        &Silent,
+    )
+    .unwrap_err();
     assert!(error.to_string().contains("row 4"), "{error}");
     assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
 }

@@ -279,6 +279,15 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         bootstrap,
         ..defaults(&model.baselines, model.window_days, context.threads)
     };
+    let evaluate = match has_signal(&dataset, &model.baselines) {
+        true => evaluate,
+        // Of features that somebody else made, nothing says what users did.
+        false => EvaluateOptions {
+            baselines: None,
+            reference: None,
+            ..evaluate
+        },
+    };
     let predictor = &*model.predictor;
     let (evaluation, evidence) =
         assess_dataset(&dataset, Some(predictor), &evaluate, &context.progress)?;
@@ -369,6 +378,14 @@ fn importance_text(all: &[Importance]) -> String {
         text += &format!("  {:width$}  {rank:>8} {error:>8}\n", i.feature);
     }
     text
+}
+
+/// Whether the dataset has the column that simple rules sort users by. One of another label is not excused.
+fn has_signal(dataset: &Dataset, baselines: &Baselines) -> bool {
+    let manifest = dataset.manifest();
+    let mut features = manifest.features.iter();
+    Baselines::signal_of(manifest.label) != baselines.signal
+        || features.any(|feature| feature.columns.contains(&baselines.signal))
 }
 
 /// What every evaluation of a model has in common.

@@ -42,7 +42,8 @@ pub(crate) fn evaluated(
     options: &impl Serialize,
 ) -> Result<String, Failure> {
     let model = found.model;
-    let title = format!("Lifetime value: {}", found.path.display());
+    let name = found.path.file_name().unwrap_or(found.path.as_os_str());
+    let title = format!("Lifetime value: {}", name.display());
     let mut input = ReportInput::from_evaluation(title, found.evaluation);
     input.subtitle = format!("On {}.", found.whom);
     input.unit = unit(model.label).to_owned();

@@ -59,7 +59,7 @@ def selected(table: Any, names: Sequence[str]) -> pa.Table:
     if _tables.is_path(table):
         import pyarrow.dataset as ds
 
-        present(names, _tables.schema(table).names)
+        present(names, _tables.opened(table).schema.names)
         return ds.dataset(_tables.parquet_files(table), format="parquet").to_table(columns=names)
     found = _tables.table(table)
     present(names, found.column_names)
@@ -138,7 +138,7 @@ def times_ahead(t: Any) -> tuple[list[float], tuple[int, ...]]:
 def later(y: Any, horizons: int) -> _tables.Floats:
     """Purchases seen later, a column for each horizon, NaN where not known."""
     if is_table(y) and not hasattr(y, "loc"):
-        names = list(y) if isinstance(y, Mapping) else [str(name) for name in _tables.schema(y).names]
+        names = list(y) if isinstance(y, Mapping) else [str(name) for name in _tables.opened(y).schema.names]
         columns = columns_of(y, names)
         found = np.column_stack([_tables.floats(column, name) for column, name in zip(columns, names)])
     else:

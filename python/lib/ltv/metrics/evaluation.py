@@ -86,7 +86,7 @@ def evaluate(
     by = _segments(segments, len(labels))
     arrays = [(name, _tables.arrow(values)) for name, values in sets]
     with listening(verbose) as listener:
-        text = _ltv.evaluate(_tables.arrow(labels), arrays, days, resamples, start, reference, by, listener)
+        text = _ltv.evaluate(_tables.arrow(labels), arrays, days, resamples, start, reference, by, None, listener)
     return Evaluation(json.loads(text))
 
 
