@@ -178,10 +178,10 @@ def test_features_of_frames_are_those_of_files(simulation: ltv.Simulation, datas
 
 STOPPED = """
 import sys, ltv
-data = sys.argv[1]
+data, endless = sys.argv[1], ltv.ODMN(epochs=10_000, patience=1000, verbose=False)
 print("begin", flush=True)
 try:
-    ltv.ODMN(epochs=10_000, patience=1000, verbose=False).fit(data)
+    endless.fit(data)
 except KeyboardInterrupt:
     print("stopped", flush=True)
     print(ltv.ODMN(epochs=1, verbose=False).fit(data).horizons_)
@@ -215,7 +215,7 @@ rng = np.random.default_rng(1)
 frequency = rng.poisson(rng.gamma(0.5, 4, 500))
 T = rng.uniform(40, 60, 500)
 X = {"frequency": frequency, "recency": np.where(frequency, T * rng.uniform(0.1, 1, 500), 0), "T": T}
-counts = BGNBD().fit(X)
+counts = BGNBD(penalizer_coef=0.01).fit(X)
 
 def work(i):
     again = ltv.ODMN(epochs=1, verbose=False).fit(data)
@@ -239,13 +239,14 @@ SLOW = """
 import sys, time, numpy as np, ltv
 from ltv.btyd import ParetoNBD
 rng = np.random.default_rng(1)
+evaluate = ltv.metrics.evaluate
 T = rng.uniform(50, 400, 200_000)
 frequency = rng.poisson(T / 30)
 recency = np.where(frequency > 0, T * rng.uniform(0, 1, T.size), 0.0)
 print("begin", flush=True)
 try:
     ParetoNBD().fit(frequency, recency, T)
-    ltv.metrics.evaluate(T, T[::-1], bootstrap=100_000, verbose=False)
+    evaluate(T, T[::-1], bootstrap=100_000, verbose=False)
 except KeyboardInterrupt:
     print("stopped")
 """

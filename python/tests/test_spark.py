@@ -28,6 +28,7 @@ if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
     pytest.skip("no Java: Spark needs Java 17", allow_module_level=True)
 
 import ltv.spark
+from ltv.spark import _score
 
 UTC = datetime.timezone.utc
 AS_OF = "2022-08-01"
@@ -436,7 +437,7 @@ def test_a_task_that_fails_once(
     folder, out = tmp_path / "flags", tmp_path / "out" / "snapshot"
     folder.mkdir()
 
-    class Fails(ltv.spark._Task):  # type: ignore[misc, name-defined]
+    class Fails(_score._Task):  # type: ignore[misc, name-defined]
         """In the middle of each partition, the first time."""
 
         def __call__(self, batches: Any) -> Any:
@@ -455,7 +456,7 @@ def test_a_task_that_fails_once(
 
             yield from super().__call__(some())
 
-    monkeypatch.setattr(ltv.spark, "_Task", Fails)
+    monkeypatch.setattr(_score, "_Task", Fails)
     manifest = ltv.spark.score(rows, odmn, out, as_of=AS_OF, partitions=2)
     assert sorted(os.listdir(folder)) == ["0", "1"]
     agree(out, manifest, local)
@@ -468,7 +469,7 @@ def test_an_executor_that_is_killed(
     folder, out = tmp_path / "running", tmp_path / "out" / "snapshot"
     folder.mkdir()
 
-    class Slow(ltv.spark._Task):  # type: ignore[misc, name-defined]
+    class Slow(_score._Task):  # type: ignore[misc, name-defined]
         """Says which process runs it, and takes its time."""
 
         def __call__(self, batches: Any) -> Any:
@@ -499,7 +500,7 @@ def test_an_executor_that_is_killed(
                 return
             time.sleep(0.02)
 
-    monkeypatch.setattr(ltv.spark, "_Task", Slow)
+    monkeypatch.setattr(_score, "_Task", Slow)
     killer = threading.Thread(target=kill)
     killer.start()
     try:
@@ -524,13 +525,13 @@ def test_an_old_snapshot_stays_when_scoring_fails(
     ltv.spark.score(rows, odmn, out, as_of=AS_OF, partitions=2)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
 
-    class Fails(ltv.spark._Task):  # type: ignore[misc, name-defined]
+    class Fails(_score._Task):  # type: ignore[misc, name-defined]
         def __call__(self, batches: Any) -> Any:
             yield from super().__call__(batches)
             if self.job.keep:
                 raise RuntimeError("the disk is gone")
 
-    class Loses(ltv.spark._Task):  # type: ignore[misc, name-defined]
+    class Loses(_score._Task):  # type: ignore[misc, name-defined]
         """The result of one partition."""
 
         def __call__(self, batches: Any) -> Any:
@@ -539,7 +540,7 @@ def test_an_old_snapshot_stays_when_scoring_fails(
             found = list(super().__call__(batches))
             yield from found if TaskContext.get().partitionId() else []
 
-    class Empties(ltv.spark._Task):  # type: ignore[misc, name-defined]
+    class Empties(_score._Task):  # type: ignore[misc, name-defined]
         """The file that was written."""
 
         def __call__(self, batches: Any) -> Any:
@@ -548,14 +549,14 @@ def test_an_old_snapshot_stays_when_scoring_fails(
                 path.write_bytes(b"")
             yield from found
 
-    class Dies(ltv.spark._Task):  # type: ignore[misc, name-defined]
+    class Dies(_score._Task):  # type: ignore[misc, name-defined]
         def __call__(self, batches: Any) -> Any:
             import os
 
             os._exit(7)
             yield
 
-    class Elsewhere(ltv.spark._Task):  # type: ignore[misc, name-defined]
+    class Elsewhere(_score._Task):  # type: ignore[misc, name-defined]
         """On a machine that does not see the folder."""
 
         def __call__(self, batches: Any) -> Any:
@@ -565,12 +566,12 @@ def test_an_old_snapshot_stays_when_scoring_fails(
     wrong = (
         (Fails, "the disk is gone"),
         (Loses, "users were scored"),
-        (Empties, "bytes"),
+        (Empties, "checksum"),
         (Dies, "Python worker exited"),
         (Elsewhere, r"cannot create .*absent"),
     )
     for task, says in wrong:
-        monkeypatch.setattr(ltv.spark, "_Task", task)
+        monkeypatch.setattr(_score, "_Task", task)
         with pytest.raises(ltv.ScoreError, match=says):
             ltv.spark.score(rows, odmn, out, as_of=AS_OF, partitions=2)
         assert {path.name: path.read_bytes() for path in out.iterdir()} == before

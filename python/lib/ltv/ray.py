@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ltv import _ltv
 from ltv.errors import InputError
-from ltv.spark import _model
+from ltv._fitted import model_of
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -77,7 +77,7 @@ def score(
         raise InputError(f"dataset: {type(dataset).__name__} is no Ray Dataset; make one by ray.data.from_arrow(table)")
     if batch_size < 1:
         raise InputError(f"batch_size: {batch_size} rows; give 1 or more")
-    fitted = _model(model)
+    fitted = model_of(model)
     columns = fitted.columns()
     found = dataset.schema()
     names = columns if found is None else list(found.names)
