@@ -279,15 +279,7 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
         bootstrap,
         ..defaults(&model.baselines, model.window_days, context.threads)
     };
-    let evaluate = match has_signal(&dataset, &model.baselines) {
-        true => evaluate,
-        // Of features that somebody else made, nothing says what users did.
-        false => EvaluateOptions {
-            baselines: None,
-            reference: None,
-            ..evaluate
-        },
-    };
+    let evaluate = with_rules_that_apply(evaluate, &dataset, &model.baselines);
     let predictor = &*model.predictor;
     let (evaluation, evidence) =
         assess_dataset(&dataset, Some(predictor), &evaluate, &context.progress)?;
@@ -380,12 +372,25 @@ fn importance_text(all: &[Importance]) -> String {
     text
 }
 
-/// Whether the dataset has the column that simple rules sort users by. One of another label is not excused.
-fn has_signal(dataset: &Dataset, baselines: &Baselines) -> bool {
+/// Without simple rules where the dataset lacks the column that they sort users by: of features that somebody else
+/// made, nothing says what users did. A dataset of another label is not excused.
+fn with_rules_that_apply(
+    evaluate: EvaluateOptions,
+    dataset: &Dataset,
+    baselines: &Baselines,
+) -> EvaluateOptions {
     let manifest = dataset.manifest();
     let mut features = manifest.features.iter();
-    Baselines::signal_of(manifest.label) != baselines.signal
-        || features.any(|feature| feature.columns.contains(&baselines.signal))
+    let apply = Baselines::signal_of(manifest.label) != baselines.signal
+        || features.any(|feature| feature.columns.contains(&baselines.signal));
+    if apply {
+        return evaluate;
+    }
+    EvaluateOptions {
+        baselines: None,
+        reference: None,
+        ..evaluate
+    }
 }
 
 /// What every evaluation of a model has in common.
