@@ -195,6 +195,9 @@ def test_labels_in_any_kind_of_column(arrays) -> None:  # type: ignore[no-untype
             columns.append(importlib.import_module(name).Series(y))
     ids = {ltv.ODMN(epochs=1, verbose=False).fit(X, column).model_id_ for column in columns}
     assert len(ids) == 1
+    if importlib.util.find_spec("pandas"):
+        named = importlib.import_module("pandas").Series(y, name="ltv_30")
+        assert ltv.ODMN(epochs=1, verbose=False).fit(X, named).horizons_ == [30]
     model = ltv.ODMN(epochs=1, verbose=False)
     for wrong, message in [
         (y.astype("datetime64[s]"), "dates or times"),

@@ -95,6 +95,9 @@ def test_options_come_from_files_and_arguments(dataset: ltv.Dataset, tmp_path: P
     path.write_text("[fit]\nepochs = 1\nbatch = 128\n")
     model = ltv.ODMN(config=path, options={"fit": {"batch": 256}}, verbose=False).fit(dataset)
     assert (model.config_["fit"]["epochs"], model.config_["fit"]["batch"]) == (1, 256)
+    path.write_text("[model]\nmonotone = false\n[fit]\nepochs = 1\n")
+    assert not ltv.ODMN(config=path, verbose=False).fit(dataset).config_["model"]["monotone"]
+    assert ltv.ODMN(config=path, monotone=True, verbose=False).fit(dataset).config_["model"]["monotone"]
     path.write_text("[fit]\nbatch = 'many'\n")
     with pytest.raises(ltv.InputError, match="line 2"):
         ltv.ODMN(config=path, verbose=False).fit(dataset)
@@ -137,6 +140,8 @@ def test_a_loaded_model_is_fitted_as_it_was(dataset: ltv.Dataset, tmp_path: Path
         ({"horizons": "30"}, "horizons: give a list"),
         ({"horizons": [30.5]}, "horizons: .*whole days"),
         ({"epochs": 0}, "fit.epochs"),
+        ({"rate": float("nan")}, "fit.rate: nan is no finite number"),
+        ({"monotone": "no"}, "monotone: 'no'"),
         ({"label": "days"}, "days"),
     ],
 )

@@ -321,6 +321,8 @@ def _chosen(found: list[int], wanted: list[int] | None) -> list[int]:
 def _labels(y: Any, wanted: list[int] | None) -> tuple[_tables.Floats, list[int]]:
     """Labels as a matrix, and the horizons of its columns."""
     if _tables.is_column(y):
+        named = _tables.horizons_of([str(getattr(y, "name", None))])
+        wanted = named if wanted is None and named else wanted
         y = _tables.floats(y, "y")
     if _tables.is_frame(y):
         table = _tables.table(y)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ltv.errors import InputError
@@ -30,10 +31,26 @@ def plain(value: Any) -> Any:
 
 def document(value: Any) -> str:
     """The JSON document."""
+    value = plain(value)
+    for name, number in _numbers(value, ""):
+        if not math.isfinite(number):
+            raise InputError(f"{name}: {number} is no finite number")
     try:
-        return json.dumps(plain(value), allow_nan=False)
+        return json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise InputError(f"options: {error}") from error
+
+
+def _numbers(value: Any, name: str) -> Iterator[tuple[str, float]]:
+    """All floats of a document, by dotted names."""
+    if isinstance(value, float):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _numbers(item, f"{name}.{key}" if name else key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _numbers(item, name)
 
 
 def day(value: Any, name: str) -> str:

@@ -34,7 +34,7 @@ class _Network(LtvEstimator):
         batch: int | None = None,
         rate: float | None = None,
         validation: float | None = None,
-        monotone: bool = True,
+        monotone: bool | None = None,
         label: str = "value",
         window_days: int = 7,
         categorical: Sequence[str] | None = None,
@@ -120,8 +120,10 @@ class _Network(LtvEstimator):
         model: dict[str, Any] = {}
         if self._head != "mdme":
             model["head"] = self._head
-        if not self.monotone:
-            model["monotone"] = False
+        if self.monotone is not None:
+            if not isinstance(self.monotone, (bool, np.bool_)):
+                raise InputError(f"monotone: {self.monotone!r}; give True or False")
+            model["monotone"] = bool(self.monotone)
         named = {
             "horizons": _tables.days(self.horizons),
             "split": {"validation": validation},
@@ -197,7 +199,8 @@ _PARAMETERS = """
     epochs, patience, batch, rate : passes over the data at most, validations without improvement before
         stopping, rows of a step, learning rate of layers; as the preset has it if not given
     validation : share of users that stop the training; 0.1, and 0.2 of fewer than 1,000 rows, if not given
-    monotone : whether a longer horizon is worth at least as much, guaranteed; switch it off where value can fall
+    monotone : whether a longer horizon is worth at least as much, guaranteed; so it is if not given. Switch it off
+        where value can fall
     label : what values count, ``"value"`` or ``"active_days"``; a dataset says so itself
     window_days : days that features look at; a dataset says so itself
     categorical : columns of numbers that are categories
