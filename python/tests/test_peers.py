@@ -57,6 +57,18 @@ def test_boosting_says_what_it_needs(dataset: ltv.Dataset) -> None:
         ltv.TwoStage(verbose=False).fit(dataset)
 
 
+@pytest.mark.skipif(not ltv.HAS_XGBOOST, reason="this build has no XGBoost")
+@pytest.mark.parametrize("kind", [ltv.TwoStage, ltv.XGBoost, ltv.Forest])
+def test_boosted_peers(kind, dataset: ltv.Dataset, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    model = kind(verbose=False).fit(dataset)
+    predicted = model.predict(dataset)
+    assert predicted.shape == (len(dataset), 2) and model.score(dataset) > 0.5
+    model.save(tmp_path / "model.json")
+    for other in (ltv.load(tmp_path / "model.json"), pickle.loads(pickle.dumps(model))):
+        assert type(other) is kind
+        np.testing.assert_array_equal(other.predict(dataset), predicted)
+
+
 def test_a_table_without_what_a_peer_reads(arrays) -> None:  # type: ignore[no-untyped-def]
     X, y = arrays
     with pytest.raises(ltv.InputError, match="'recency'"):

@@ -67,7 +67,7 @@ class _Peer(LtvEstimator):
         if self._boosts and not _ltv.HAS_XGBOOST:
             raise ModelError(
                 "this build of the package has no XGBoost; build one that has: maturin build --release --features "
-                "xgboost (needs cmake, ninja and libclang)"
+                "xgboost (needs cmake, ninja, libclang and patchelf)"
             )
         split = dict(self.split or {})
         if rows is not None and rows < FEW_ROWS:
