@@ -122,8 +122,7 @@ pub(crate) fn fit_counts(
     penalty: f64,
 ) -> PyResult<Fitted> {
     attended(py, cores(), None, |progress| {
-        let all = histories(&frequency, &recency, &age)?;
-        let all = Histories::new(TimeUnit::Day, all)?;
+        let all = Histories::new(TimeUnit::Day, histories(&frequency, &recency, &age)?)?;
         let how = options(penalty);
         Ok(match kind {
             "bg_nbd" => told(BgNbd::fit_with_progress(&all, &how, &*progress)?, |m| {
@@ -147,8 +146,7 @@ pub(crate) fn counts_log_likelihood(
     age: Floats,
 ) -> PyResult<f64> {
     attended(py, cores(), None, |_| {
-        let all = histories(&frequency, &recency, &age)?;
-        let all = Histories::new(TimeUnit::Day, all)?;
+        let all = Histories::new(TimeUnit::Day, histories(&frequency, &recency, &age)?)?;
         Ok(Counts::new(kind, &parameters)?.log_likelihood(&all))
     })
 }
@@ -163,12 +161,10 @@ pub(crate) fn alive<'py>(
     recency: Floats,
     age: Floats,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let found = attended(py, cores(), None, |_| {
-        let model = Counts::new(kind, &parameters)?;
-        let all = checked(&frequency, &recency, &age)?;
-        Ok(all.par_iter().map(|one| model.alive(one)).collect())
-    })?;
-    floats(py, found)
+    let customers = (&frequency, &recency, &age);
+    of_each(py, (kind, &parameters), customers, |model, one| {
+        [model.alive(one)]
+    })
 }
 
 /// Expected purchases of each customer in the `t` that follow, `[customers, t]`.
@@ -182,15 +178,11 @@ pub(crate) fn expected_after<'py>(
     recency: Floats,
     age: Floats,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let found = attended(py, cores(), None, |_| {
-        let model = Counts::new(kind, &parameters)?;
-        let all = checked(&frequency, &recency, &age)?;
-        let each = |one: &History| -> Vec<f64> {
-            t.iter().map(|&t| model.expected_after(one, t)).collect()
-        };
-        Ok(all.par_iter().flat_map_iter(each).collect())
-    })?;
-    floats(py, found)
+    let customers = (&frequency, &recency, &age);
+    of_each(py, (kind, &parameters), customers, |model, one| {
+        let expected = t.iter().map(|&t| model.expected_after(one, t));
+        expected.collect::<Vec<_>>()
+    })
 }
 
 /// P(purchases <= n) of each customer in the `t` that follows for `n = 0 ..= most`, `[customers, most + 1]`; nothing
@@ -207,29 +199,36 @@ pub(crate) fn purchase_shares<'py>(
     recency: Floats,
     age: Floats,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let found = attended(py, cores(), None, |_| {
-        let model = Counts::new(kind, &parameters)?;
-        let all = checked(&frequency, &recency, &age)?;
-        let each = |one: &History| {
-            let chances = model.probabilities(one, t, most);
-            let mut below = 0.0;
-            let mut shares = vec![1.0; most as usize + 1];
-            for (share, chance) in shares.iter_mut().zip(chances) {
-                below += chance;
-                *share = f64::min(below, 1.0);
-            }
-            shares
-        };
-        Ok(all.par_iter().flat_map_iter(each).collect())
-    })?;
-    floats(py, found)
+    let customers = (&frequency, &recency, &age);
+    of_each(py, (kind, &parameters), customers, |model, one| {
+        let mut below = 0.0;
+        let mut shares = vec![1.0; most as usize + 1];
+        for (share, chance) in shares.iter_mut().zip(model.probabilities(one, t, most)) {
+            below += chance;
+            *share = f64::min(below, 1.0);
+        }
+        shares
+    })
 }
 
-/// Histories that no customer can have are refused.
-fn checked(frequency: &Floats, recency: &Floats, age: &Floats) -> Result<Vec<History>, Failure> {
-    let all = histories(frequency, recency, age)?;
-    all.par_iter().try_for_each(History::check)?;
-    Ok(all)
+/// What `each` says of every customer, one after the other. Histories that no customer can have are refused.
+fn of_each<'py, N: IntoIterator<Item = f64>>(
+    py: Python<'py>,
+    (kind, parameters): (&str, &[f64]),
+    (frequency, recency, age): (&Floats, &Floats, &Floats),
+    each: impl Fn(&Counts, &History) -> N + Send + Sync,
+) -> PyResult<Bound<'py, PyAny>>
+where
+    N::IntoIter: Send,
+{
+    let found = attended(py, cores(), None, |_| {
+        let model = Counts::new(kind, parameters)?;
+        let all = histories(frequency, recency, age)?;
+        all.par_iter().try_for_each(History::check)?;
+        let numbers = all.par_iter().flat_map_iter(|one| each(&model, one));
+        Ok(numbers.collect())
+    })?;
+    floats(py, found)
 }
 
 /// Expected purchases in the first `t` of a customer of whom nothing is known.

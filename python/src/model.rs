@@ -17,6 +17,7 @@ use ltv_core::{
     predictor::{Predictions, Predictor},
 };
 use ltv_data::{Dataset, encoding::Encoder};
+use ltv_lab::open::is_peer;
 use ltv_model::{Bundle, Decoding, Model as Network};
 use ltv_score::{PastHorizon, ScoreOptions};
 use pyo3::{prelude::*, types::PyBytes};
@@ -57,9 +58,7 @@ impl Model {
     }
 
     fn decode(path: &Path, bytes: &[u8]) -> Result<Self, Failure> {
-        // Peers are JSON documents; the header of a bundle starts with its length in 8 bytes.
-        let json = bytes.first() == Some(&b'{') && bytes.get(1..8) != Some(&[0; 7]);
-        Ok(if json {
+        Ok(if is_peer(bytes) {
             Self::peer(Peer::parse(path, bytes)?)
         } else {
             Self::network(Bundle::decode(path, bytes)?)
@@ -288,13 +287,7 @@ impl Model {
         let model = self.scoring(decoding)?;
         attended(py, threads, listener, |progress| {
             let dataset = Dataset::open_all(&data)?;
-            let (found, trained) = (dataset.manifest().label, model.document().label);
-            if found != trained {
-                let problem = format!(
-                    "the dataset's label is {found:?}, but the model's is {trained:?}; score a dataset made with the feature configuration that the model was trained with"
-                );
-                return Err(Failure::user(problem));
-            }
+            ltv::check_label(&dataset, &model)?;
             let how = options(&model, keep, threads);
             text(&ltv_score::score(
                 &dataset, &*model, &out, &how, &*progress,
@@ -303,21 +296,15 @@ impl Model {
     }
 }
 
-/// How a network scores, as `ltv score` has it.
+/// How a network scores, as `ltv score` has it; `keep` says what becomes of users past the longest horizon.
 pub(crate) fn options(model: &Network, keep: bool, threads: usize) -> ScoreOptions {
-    let document = model.document();
     ScoreOptions {
-        threads,
-        decoding: model.decoding().to_string(),
-        monotone: document.config.model.monotone,
-        expected_window: Some(document.window_days),
-        model_blake3: Some(model.blake3().to_owned()),
         past_horizon: if keep {
             PastHorizon::Keep
         } else {
             PastHorizon::Drop
         },
-        ..ScoreOptions::default()
+        ..ltv::score_options(model, threads)
     }
 }
 

@@ -75,17 +75,17 @@ pub fn open(path: &Path, decoding: Decoding) -> Result<Opened, LabError> {
     })
 }
 
-/// Peers are JSON documents; the header of a bundle starts with its length.
 fn is_json(path: &Path) -> Result<bool, LabError> {
-    let mut first = [0];
-    let mut file = File::open(path).map_err(|e| Error::io(path, "read", e))?;
-    let read = file
-        .read(&mut first)
+    let mut start = vec![];
+    File::open(path)
+        .and_then(|file| file.take(8).read_to_end(&mut start))
         .map_err(|e| Error::io(path, "read", e))?;
-    // A header of 123 bytes would start with a brace as well; then the eighth byte tells.
-    let mut rest = [1; 7];
-    let more = file
-        .read(&mut rest)
-        .map_err(|e| Error::io(path, "read", e))?;
-    Ok(read == 1 && first[0] == b'{' && !(more == 7 && rest == [0; 7]))
+    Ok(is_peer(&start))
+}
+
+/// Whether a model's file that starts so, with 8 bytes at least where it has as many, is a peer's: peers are JSON
+/// documents, and the header of a bundle starts with its length.
+pub fn is_peer(start: &[u8]) -> bool {
+    // A header of 123 bytes would start with a brace as well; then the next seven bytes tell.
+    start.first() == Some(&b'{') && start.get(1..8) != Some(&[0; 7])
 }

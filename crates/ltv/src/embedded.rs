@@ -9,6 +9,8 @@ use crate::{
 };
 use clap::Parser;
 use ltv_core::progress::Progress;
+use ltv_data::Dataset;
+use ltv_model::Model;
 use rayon::ThreadPoolBuilder;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -93,6 +95,15 @@ pub fn resolve<T: Serialize + DeserializeOwned>(
     let table = toml::Table::try_from(without_nulls(over));
     let table = table.map_err(|e| Failure::user(format!("options: {e}")))?;
     Ok(overlay.table(table).resolve()?)
+}
+
+/// Checks that a dataset's labels are of the kind that a network was trained on: columns of the same names may mean
+/// another thing where they are not.
+///
+/// # Errors
+/// When they are of another kind.
+pub fn check_label(dataset: &Dataset, model: &Model) -> Result<(), Refused> {
+    Ok(commands::score::check_label(dataset, model)?)
 }
 
 /// TOML has no null.

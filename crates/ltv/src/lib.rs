@@ -18,7 +18,8 @@ mod signals;
 mod tensorboard;
 mod timing;
 
-pub use embedded::{Outcome, Refused, invoke, resolve};
+pub use commands::score::score_options;
+pub use embedded::{Outcome, Refused, check_label, invoke, resolve};
 
 use clap::Parser;
 use std::ffi::OsString;

@@ -20,7 +20,7 @@ from sklearn.utils.validation import validate_data
 from ltv import _ltv, _tables
 from ltv._options import document
 from ltv._progress import listening
-from ltv.dataset import Dataset
+from ltv.dataset import dataset_of
 from ltv.errors import InputError, ModelError
 from ltv.metrics import normalized_gini
 
@@ -109,10 +109,10 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
 
     def _fit(self, X: Any, y: Any, **more: Any) -> Any:
         with listening(self.verbose) as listener:
-            if _is_dataset(X):
+            dataset = dataset_of(X)
+            if dataset is not None:
                 if y is not None:
                     raise InputError("a dataset brings its own labels: leave y out")
-                dataset = X if isinstance(X, Dataset) else Dataset(X)
                 model = self._fit_on(dataset.folders, None, listener, **more)
                 self.n_features_in_ = len(dataset.feature_columns)
                 self.feature_names_in_ = np.asarray(dataset.feature_columns, dtype=object)
@@ -124,22 +124,21 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
 
     def _fit_table(self, X: Any, y: Any, listener: Any, **more: Any) -> _ltv.Model:
         table, horizons = self._labelled(X, y, _tables.days(self.horizons))
-        categorical = _tables.listed(self.categorical, "categorical")
-        features = _tables.features_of(table.schema, categorical, None)
-        spec = {
-            "features": features,
-            "horizons": horizons,
-            "window_days": self.window_days,
-            "label": self.label,
-        }
+        spec = self._spec(table, horizons, self.window_days, self.label)
         with tempfile.TemporaryDirectory(prefix="ltv-") as folder, _tables.called({folder: "the table"}):
             manifest = json.loads(_ltv.write_table(table, document(spec), folder, listener))
             model = self._fit_on([folder], int(manifest["rows"]), listener, **more)
         if not hasattr(self, "n_features_in_") or _tables.is_frame(X) or _tables.is_path(X):
-            names = [column for feature in features for column in feature["columns"]]
+            names = [column for feature in spec["features"] for column in feature["columns"]]
             self.n_features_in_ = len(names)
             self.feature_names_in_ = np.asarray(names, dtype=object)
         return model
+
+    def _spec(self, table: Any, horizons: list[int], window_days: int, label: str) -> dict[str, Any]:
+        """What the columns of a table with labels mean, for the extension module."""
+        categorical = _tables.listed(self.categorical, "categorical")
+        features = _tables.features_of(table.schema, categorical)
+        return {"features": features, "horizons": horizons, "window_days": window_days, "label": label}
 
     def _labelled(self, X: Any, y: Any, wanted: list[int] | None) -> tuple[Any, list[int]]:
         """The table with its labels, and their horizons: those wanted, or all that are there."""
@@ -168,8 +167,12 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
             table = table.append_column(f"ltv_{days}", pa.array(np.ascontiguousarray(labels[:, i])))
         return table, horizons
 
+    def _described(self) -> dict[str, Any]:
+        """Kind, id and document of the model."""
+        return dict(json.loads(self._fitted().document()))
+
     def _learn(self) -> None:
-        found = json.loads(self.model_.document())
+        found = self._described()
         self.horizons_ = list(found["document"]["horizons"])
         self.model_id_ = str(found["id"])
 
@@ -197,10 +200,9 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
     def _source(self, X: Any) -> Any:
         """What the extension module predicts: folders of a dataset, or the columns that the model reads."""
         model = self._fitted()
-        if isinstance(X, Dataset):
-            return X.folders
-        if _is_dataset(X):
-            return [os.fspath(X)]
+        dataset = dataset_of(X)
+        if dataset is not None:
+            return dataset.folders
         if not (_tables.is_frame(X) or _tables.is_path(X)):
             X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
             return _tables.number_columns(X, _array_names(X.shape[1]))
@@ -275,8 +277,8 @@ class LtvEstimator(RegressorMixin, BaseEstimator):  # type: ignore[misc, unused-
 
     def _true(self, X: Any, y: Any) -> _tables.Floats:
         if y is None:
-            dataset = Dataset(X) if _is_dataset(X) and not isinstance(X, Dataset) else X
-            table = dataset.to_arrow(self._columns()) if isinstance(dataset, Dataset) else _tables.table(dataset)
+            dataset = dataset_of(X)
+            table = _tables.table(X) if dataset is None else dataset.to_arrow(self._columns())
             missing = [name for name in self._columns() if name not in table.column_names]
             if missing:
                 raise InputError(f"no column '{missing[0]}' of labels; give y")
@@ -369,18 +371,14 @@ def model_of(model: Any) -> _ltv.Model:
     raise InputError(f"{type(model).__name__} is no model of this package; give a fitted estimator, or the path of one")
 
 
-def _is_dataset(X: Any) -> bool:
-    return isinstance(X, Dataset) or (_tables.is_path(X) and _tables.is_dataset(X))
-
-
 def _array_names(columns: int) -> list[str]:
     return [f"x{i}" for i in range(columns)]
 
 
 def _users(X: Any) -> pa.ChunkedArray | None:
     """Who the rows are, where they say so."""
-    if _is_dataset(X):
-        dataset = X if isinstance(X, Dataset) else Dataset(X)
+    dataset = dataset_of(X)
+    if dataset is not None:
         return dataset.to_arrow(["user_id"]).column("user_id")
     if not (_tables.is_frame(X) or _tables.is_path(X)) or "user_id" not in (_tables.names(X) or ()):
         return None

@@ -296,12 +296,10 @@ def is_label(name: str) -> bool:
     return _LABEL.match(name) is not None
 
 
-def features_of(
-    columns: pa.Schema, categorical: Sequence[str], given: Sequence[str] | None
-) -> list[dict[str, Any]]:
+def features_of(columns: pa.Schema, categorical: Sequence[str]) -> list[dict[str, Any]]:
     """What the columns of a table are to a model: days of sequences, categories, numbers."""
-    names = list(given) if given is not None else [n for n in columns.names if _may_be_feature(n)]
-    missing = [name for name in [*names, *categorical] if name not in columns.names]
+    names = [name for name in columns.names if name not in RESERVED and not is_label(name)]
+    missing = [name for name in categorical if name not in columns.names]
     if missing:
         raise InputError(f"the table has no column '{missing[0]}'; its columns are {', '.join(columns.names)}")
     if len(set(names)) < len(names):
@@ -323,10 +321,6 @@ def features_of(
     if not found:
         raise InputError("the table has no column that could be a feature beside user_id, reg_day, status and labels")
     return found
-
-
-def _may_be_feature(name: str) -> bool:
-    return name not in RESERVED and not is_label(name)
 
 
 def _sequences(names: Sequence[str]) -> dict[str, list[str]]:

@@ -105,6 +105,13 @@ class Dataset:
         return files
 
 
+def dataset_of(X: Any) -> Dataset | None:
+    """The dataset that this is, or is the path of; none where it is a table."""
+    if isinstance(X, Dataset):
+        return X
+    return Dataset(X) if _tables.is_path(X) and _tables.is_dataset(X) else None
+
+
 class Simulation:
     """Events and users of a platform that does not exist: folders of Parquet files."""
 

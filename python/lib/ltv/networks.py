@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -169,7 +168,7 @@ class _Network(LtvEstimator):
 
     def _edges(self) -> _tables.Floats:
         """Edges of the buckets of all horizons."""
-        spec = json.loads(self._fitted().document())["document"]["spec"]
+        spec = self._described()["document"]["spec"]
         edges = {0.0}
         for horizon in spec["horizons"]:
             for segment in horizon["segments"]:
@@ -180,12 +179,12 @@ class _Network(LtvEstimator):
     @property
     def config_(self) -> dict[str, Any]:
         """Every option it was trained with."""
-        return dict(json.loads(self._fitted().document())["document"]["config"])
+        return dict(self._described()["document"]["config"])
 
     @property
     def record_(self) -> dict[str, Any]:
         """How the training went: rows, steps, validations."""
-        return dict(json.loads(self._fitted().document())["document"]["record"])
+        return dict(self._described()["document"]["record"])
 
 
 _PARAMETERS = """

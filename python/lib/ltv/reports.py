@@ -14,7 +14,7 @@ from ltv import _ltv, _tables
 from ltv._fitted import LtvEstimator, model_of
 from ltv._options import document
 from ltv._progress import listening
-from ltv.dataset import Dataset
+from ltv.dataset import Dataset, dataset_of
 from ltv.errors import InputError
 from ltv.metrics import Evaluation
 
@@ -82,10 +82,9 @@ def _judged(model: Any, X: Any, y: Any, part: str | None) -> Iterator[list[str]]
             path, fitted = str(Path(folder) / f"{type(model).__name__}.ltv"), model
             model_of(model).save(path)
         users: list[str] = []
-        if isinstance(X, Dataset):
-            data = X.folders
-        elif _tables.is_path(X) and _tables.is_dataset(X):
-            data = [os.fspath(X)]
+        dataset = dataset_of(X)
+        if dataset is not None:
+            data = dataset.folders
         else:
             from ltv.files import load
 
@@ -100,14 +99,8 @@ def _judged(model: Any, X: Any, y: Any, part: str | None) -> Iterator[list[str]]
 def _written(fitted: Any, X: Any, y: Any, out: Path) -> str:
     """The table as a dataset with the columns that the model reads."""
     table, horizons = fitted._labelled(X, y, fitted.horizons_)
-    features = _tables.features_of(table.schema, _tables.listed(fitted.categorical, "categorical"), None)
-    known = json.loads(fitted.model_.document())["document"]
-    spec = {
-        "features": features,
-        "horizons": horizons,
-        "window_days": known["window_days"],
-        "label": known["label"],
-    }
+    known = fitted._described()["document"]
+    spec = fitted._spec(table, horizons, known["window_days"], known["label"])
     out.mkdir()
     _ltv.write_table(table, document(spec), out)
     return str(out)

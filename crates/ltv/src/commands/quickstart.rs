@@ -143,7 +143,7 @@ impl Tour<'_> {
         let evaluation = self.evaluate(&model, &later)?;
         progress.say(&format!("5/5 score everyone known on {known}"));
         let snapshot = self.out.join("snapshot");
-        let how = score::defaults(&model, self.context.threads);
+        let how = score::score_options(&model, self.context.threads);
         let manifest = score::score_dataset(&data, &model, &snapshot, &how, progress)?;
         self.report(&evaluation, &snapshot, &manifest, known)
     }

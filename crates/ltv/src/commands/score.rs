@@ -126,7 +126,7 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
             Old::Keep => PastHorizon::Keep,
             Old::Drop => PastHorizon::Drop,
         },
-        ..defaults(&model, context.threads)
+        ..score_options(&model, context.threads)
     };
     let (out, progress) = (&flags.out, &context.progress);
     let manifest = match flags.data.as_slice() {
@@ -146,7 +146,7 @@ pub(crate) fn run(flags: Flags, context: &Context) -> Result<Report, Failure> {
 }
 
 /// Columns of the same names may mean another thing where values are of another kind.
-fn check_label(dataset: &Dataset, model: &Model) -> Result<(), Failure> {
+pub(crate) fn check_label(dataset: &Dataset, model: &Model) -> Result<(), Failure> {
     let (found, trained) = (dataset.manifest().label, model.document().label);
     if found == trained {
         return Ok(());
@@ -159,8 +159,8 @@ fn check_label(dataset: &Dataset, model: &Model) -> Result<(), Failure> {
     )))
 }
 
-/// What follows from the model.
-pub(super) fn defaults(model: &Model, threads: usize) -> ScoreOptions {
+/// How a network scores on so many threads: what follows from the model.
+pub fn score_options(model: &Model, threads: usize) -> ScoreOptions {
     let document = model.document();
     ScoreOptions {
         threads,
